@@ -1,0 +1,116 @@
+//! What becomes of an event: the plan made on arrival, its deliveries, their attempts and fates.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{DeliveryId, EventId, Item};
+use crate::name::Name;
+
+/// What the routes decided for one event.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub(crate) routes: Vec<Choice>,
+    pub(crate) deliveries: Vec<Planned>,
+}
+
+/// What one route decided; routes whose `from` does not name the event's source are not told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Choice {
+    pub(crate) route: Name,
+    /// The condition that said no (for every item, if the route has `each`); `None` when deliveries were planned.
+    pub(crate) filtered_by: Option<String>,
+}
+
+/// A delivery to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    pub(crate) id: DeliveryId,
+    pub(crate) route: Name,
+    pub(crate) target: Name,
+    pub(crate) item: Option<Item>,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fate {
+    /// Waiting for its turn or its next attempt.
+    Pending,
+    /// Due, but its whole target is held until somebody mends it.
+    Held,
+    Delivered,
+    /// Given up; kept, and can be retried.
+    Dead,
+    /// Too late to be of use.
+    Expired,
+    /// A step decided on the way that there is nothing to deliver.
+    Filtered,
+}
+
+impl Fate {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Held,
+        Self::Delivered,
+        Self::Dead,
+        Self::Expired,
+        Self::Filtered,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Held => "held",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Expired => "expired",
+            Self::Filtered => "filtered",
+        }
+    }
+}
+
+/// One try at one delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) at: Timestamp,
+    /// The HTTP status, where there was one.
+    pub(crate) status: Option<u16>,
+    /// How long it took.
+    pub(crate) ms: u64,
+    /// Why it failed, secrets blotted out.
+    pub(crate) error: Option<String>,
+    /// The beginning of the answer, at most [`EXCERPT_MAX`] bytes, secrets blotted out.
+    pub(crate) excerpt: Option<String>,
+}
+
+pub(crate) const EXCERPT_MAX: usize = 512;
+
+/// One delivery as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    pub(crate) id: DeliveryId,
+    pub(crate) event: EventId,
+    pub(crate) route: Name,
+    pub(crate) target: Name,
+    pub(crate) item: Option<Item>,
+    pub(crate) fate: Fate,
+    /// When the next attempt may be made; `None` once the fate is settled.
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// What a target's answer means for the delivery. The target knows why, delivery decides when.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Verdict {
+    Delivered,
+    /// Worth another try, not before `pause` has passed if the target asked for one.
+    TryAgain {
+        pause: Option<Duration>,
+    },
+    /// Nothing sent to this target will succeed until somebody mends it (wrong password, say).
+    Hold,
+    /// Will never succeed.
+    Dead,
+}

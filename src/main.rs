@@ -1,0 +1,7 @@
+//! The `camhook` binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    camhook::main()
+}

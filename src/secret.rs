@@ -1,0 +1,85 @@
+//! Secrets: values that may be used but never shown.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+
+/// A password, token or key. It has no `Debug` and no `Display`, so that it cannot reach a log by accident.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(Arc<str>);
+
+impl Secret {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares in constant time, so that the answer's delay tells nothing about the secret.
+    pub(crate) fn matches(&self, candidate: &str) -> bool {
+        bool::from(self.0.as_bytes().ct_eq(candidate.as_bytes()))
+    }
+}
+
+impl schemars::JsonSchema for Secret {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}
+
+/// The secret values known to this process, to be blotted out of anything that is shown: excerpts of answers,
+/// errors of other libraries, the requests that `explain` prints.
+#[derive(Clone, Default)]
+pub(crate) struct Blot(Arc<Vec<String>>);
+
+/// What stands where a secret stood.
+pub(crate) const MASK: &str = "***";
+
+impl Blot {
+    /// Values shorter than four characters are left out: blotting them would destroy the text around them.
+    pub(crate) fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let mut values: Vec<String> = values
+            .into_iter()
+            .filter(|value| value.len() >= 4)
+            .collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len())); // the longer first, should one hold another
+        values.dedup();
+        Self(Arc::new(values))
+    }
+
+    pub(crate) fn out(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| {
+            if text.contains(secret.as_str()) {
+                text.replace(secret.as_str(), MASK)
+            } else {
+                text
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blots_out_every_secret_and_nothing_else() {
+        let blot = Blot::new(["hunter22".into(), "abc".into(), "hunter2".into()]);
+        assert_eq!(blot.out("hunter22 and hunter2, abc"), "*** and ***, abc");
+    }
+
+    #[test]
+    fn compares_whole_secrets() {
+        let secret = Secret::new("token");
+        assert!(secret.matches("token"));
+        assert!(!secret.matches("toke") && !secret.matches("token1") && !secret.matches(""));
+    }
+}

@@ -1,0 +1,183 @@
+//! The numbers behind `/metrics`. Names and labels are a promise to dashboards.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// All metrics of one camhook. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    numbers: Numbers,
+}
+
+pub(crate) struct Numbers {
+    /// Events acknowledged.
+    pub(crate) events_received: Family<SourceKind, Counter>,
+    pub(crate) quarantined: Family<SourceOnly, Counter>,
+    /// Requests answered with something else than success, by status.
+    pub(crate) requests_refused: Family<Status, Counter>,
+    pub(crate) deliveries: Family<TargetFate, Gauge>,
+    /// Deliveries that reached a fate.
+    pub(crate) deliveries_total: Family<TargetFate, Counter>,
+    /// Attempts by what came of them: `delivered`, `again`, `held`, `dead`.
+    pub(crate) attempts: Family<TargetOutcome, Counter>,
+    pub(crate) oldest_undelivered_seconds: Family<TargetOnly, Gauge>,
+    /// From a request handed to the store until it is on disk.
+    pub(crate) commit_seconds: Histogram,
+    /// From the acknowledgement to delivered.
+    pub(crate) delivery_seconds: Family<TargetOnly, Histogram, fn() -> Histogram>,
+    pub(crate) inflight_bytes: Gauge,
+    pub(crate) store_bytes: Gauge,
+    pub(crate) connections: Gauge,
+    pub(crate) reloads: Family<Reloaded, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SourceKind {
+    pub(crate) source: String,
+    pub(crate) kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SourceOnly {
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Status {
+    pub(crate) status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TargetFate {
+    pub(crate) target: String,
+    pub(crate) fate: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TargetOutcome {
+    pub(crate) target: String,
+    pub(crate) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TargetOnly {
+    pub(crate) target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Reloaded {
+    pub(crate) outcome: &'static str,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.5, 16)) // 0.1 ms to 93 s
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let numbers = Numbers {
+            events_received: Family::default(),
+            quarantined: Family::default(),
+            requests_refused: Family::default(),
+            deliveries: Family::default(),
+            deliveries_total: Family::default(),
+            attempts: Family::default(),
+            oldest_undelivered_seconds: Family::default(),
+            commit_seconds: seconds(),
+            delivery_seconds: Family::new_with_constructor(seconds),
+            inflight_bytes: Gauge::default(),
+            store_bytes: Gauge::default(),
+            connections: Gauge::default(),
+            reloads: Family::default(),
+        };
+        let mut registry = Registry::with_prefix("camhook");
+        // The library adds `_total` to the names of counters.
+        registry.register(
+            "events_received",
+            "Events acknowledged",
+            numbers.events_received.clone(),
+        );
+        registry.register(
+            "quarantined",
+            "Requests kept but not understood",
+            numbers.quarantined.clone(),
+        );
+        registry.register(
+            "requests_refused",
+            "Requests answered with an error",
+            numbers.requests_refused.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Deliveries by where they stand",
+            numbers.deliveries.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Deliveries that reached a fate",
+            numbers.deliveries_total.clone(),
+        );
+        registry.register("attempts", "Attempts by outcome", numbers.attempts.clone());
+        registry.register(
+            "oldest_undelivered_seconds",
+            "Age of the oldest event a target has not got",
+            numbers.oldest_undelivered_seconds.clone(),
+        );
+        registry.register(
+            "commit_seconds",
+            "From handed to the store to on disk",
+            numbers.commit_seconds.clone(),
+        );
+        registry.register(
+            "delivery_seconds",
+            "From acknowledged to delivered",
+            numbers.delivery_seconds.clone(),
+        );
+        registry.register(
+            "inflight_bytes",
+            "Bytes of requests and deliveries in memory",
+            numbers.inflight_bytes.clone(),
+        );
+        registry.register("store_bytes", "Bytes on disk", numbers.store_bytes.clone());
+        registry.register(
+            "connections",
+            "Open connections of senders",
+            numbers.connections.clone(),
+        );
+        registry.register(
+            "reloads",
+            "Loads of a changed config by outcome",
+            numbers.reloads.clone(),
+        );
+        Self(Arc::new(Inner { registry, numbers }))
+    }
+
+    /// The page that Prometheus reads.
+    pub(crate) fn page(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.0.registry).expect("writing to a String does not fail");
+        page
+    }
+}
+
+impl std::ops::Deref for Metrics {
+    type Target = Numbers;
+    fn deref(&self) -> &Numbers {
+        &self.0.numbers
+    }
+}

@@ -1,0 +1,7 @@
+//! Metrics and logs: what camhook tells about itself. No secrets, and no plates at info level.
+
+mod logs;
+mod metrics;
+
+pub(crate) use logs::{LogFormat, Settings, start};
+pub(crate) use metrics::{Metrics, SourceKind, SourceOnly, TargetFate, TargetOnly, TargetOutcome};
