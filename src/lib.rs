@@ -23,6 +23,8 @@ mod sources;
 mod steps;
 mod store;
 mod targets;
+// 5
+mod config;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
