@@ -25,6 +25,8 @@ mod store;
 mod targets;
 // 5
 mod config;
+// 4
+mod admin;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
