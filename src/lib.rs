@@ -10,6 +10,7 @@ mod tasks;
 mod telemetry;
 mod units;
 // 1
+mod budget;
 mod event;
 mod fate;
 mod lists;
@@ -23,6 +24,8 @@ mod sources;
 mod steps;
 mod store;
 mod targets;
+// 4
+mod server;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
