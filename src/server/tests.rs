@@ -419,14 +419,20 @@ async fn a_body_without_progress_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_request_whose_sender_closed_its_side_is_an_event() {
-    let mut camhook = setup().open().await;
+async fn a_request_whose_sender_closed_its_side_is_answered_all_the_same() {
+    let mut setup = setup();
+    setup.permits = 0;
+    let mut camhook = setup.open().await;
     let mut camera = camhook.connect().await;
-    camera
-        .says("POST /gate HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\n\r\nhi")
-        .await;
-    camera.0.get_mut().shutdown().await.unwrap();
+    let request = "POST /gate HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\n\r\nhi";
+    camera.says(request).await;
     assert_eq!(camhook.seen().await.body, "hi");
+    camera.0.get_mut().shutdown().await.unwrap();
+    // Another conversation, in which the front door gets to know of the closed side.
+    let mut other = camhook.connect().await;
+    let visit = "GET /gate HTTP/1.1\r\nHost: c\r\n\r\n";
+    assert_eq!(other.says(visit).await.hears().await.status, 200);
+    camhook.permits.add_permits(1);
     assert_eq!(camera.hears().await.status, 200);
 }
 
