@@ -25,6 +25,7 @@ mod steps;
 mod store;
 mod targets;
 // 4
+mod admin;
 mod server;
 
 /// Runs the command line.

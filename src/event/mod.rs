@@ -21,7 +21,7 @@ use crate::name::Name;
 
 pub(crate) use area::{Area, Pixels, Unit};
 pub(crate) use id::{DeliveryId, EventId};
-pub(crate) use moment::Moment;
+pub(crate) use moment::{Moment, Told, Zone};
 pub(crate) use original::Original;
 pub(crate) use picture::{Picture, PictureData, Raw, Role, Size, sniff};
 

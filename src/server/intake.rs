@@ -9,11 +9,11 @@ use tokio::sync::oneshot;
 use super::answer::Refusal;
 use super::door::{Door, Entry};
 use super::front::{Received, Reception};
-use super::settings::{CameraSettings, Durability};
+use super::settings::Durability;
 use crate::budget::Reserved;
 use crate::event::{Event, Original};
 use crate::routes;
-use crate::sources::{Answer, Undecodable};
+use crate::sources::{self, Answer, Undecodable};
 use crate::store::{self, Accepted, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, SourceKind, SourceOnly};
@@ -79,8 +79,7 @@ impl Intake {
         }
         let planned = events
             .into_iter()
-            .map(|mut event| {
-                put_right(&mut event, entry);
+            .map(|event| {
                 let event = Arc::new(event);
                 let now = original.received_at;
                 let plan = routes::plan(&door.routes, &event, &door.lists, now, None);
@@ -159,13 +158,13 @@ async fn decode(entry: &Entry, original: &Arc<Original>) -> Result<Vec<Event>, U
     let (source, decode) = (entry.source, entry.decode.clone());
     let (name, original) = (entry.name.clone(), original.clone());
     let decoding = tokio::task::spawn_blocking(move || {
-        unless_it_panics(|| source.decode(&name, &decode, &original))
+        unless_it_panics(|| sources::decode(source, &name, &decode, &original))
     });
     decoding.await.unwrap_or_else(|_| Err(our_bug()))
 }
 
 fn decode_here(entry: &Entry, original: &Arc<Original>) -> Result<Vec<Event>, Undecodable> {
-    unless_it_panics(|| entry.source.decode(&entry.name, &entry.decode, original))
+    unless_it_panics(|| sources::decode(entry.source, &entry.name, &entry.decode, original))
 }
 
 /// A decoder's panic is our bug and must not cost the sender its event: the request goes where it can be replayed from.
@@ -178,38 +177,6 @@ fn unless_it_panics(
 fn our_bug() -> Undecodable {
     Undecodable {
         reason: "the decoder failed; this is a bug in camhook, please report it".to_owned(),
-    }
-}
-
-/// Applies what the settings say of the event's camera.
-fn put_right(event: &mut Event, entry: &Entry) {
-    let camera = &mut event.camera;
-    let known = camera.id.as_ref().or(camera.name.as_ref());
-    let Some(settings) = known.and_then(|known| entry.settings.cameras.get(known)) else {
-        return;
-    };
-    let CameraSettings {
-        id,
-        name,
-        latitude,
-        longitude,
-        address,
-        tags,
-    } = settings;
-    let set = |field: &mut Option<String>, setting: &Option<String>| {
-        if setting.is_some() {
-            field.clone_from(setting);
-        }
-    };
-    set(&mut camera.id, id);
-    set(&mut camera.name, name);
-    set(&mut camera.address, address);
-    camera.latitude = latitude.or(camera.latitude);
-    camera.longitude = longitude.or(camera.longitude);
-    for tag in tags {
-        if !camera.tags.contains(tag) {
-            camera.tags.push(tag.clone());
-        }
     }
 }
 
@@ -243,29 +210,5 @@ mod tests {
         assert!(!entry.refuses_undecodable());
         entry.settings.undecodable = Some(OnUndecodable::Refuse);
         assert!(entry.refuses_undecodable());
-    }
-
-    #[test]
-    fn puts_the_camera_right() {
-        let mut entry = entry("/", &Fake);
-        let settings = CameraSettings {
-            id: Some("north".into()),
-            latitude: Some(1.5),
-            tags: vec!["gate".into()],
-            ..CameraSettings::default()
-        };
-        entry.settings.cameras.insert("cam 1".into(), settings);
-        let mut events = decode_here(&entry, &request(b"2")).unwrap();
-        events[0].camera.id = Some("cam 1".into());
-        events[0].camera.name = Some("Cam".into());
-        events[0].camera.tags = vec!["gate".into()];
-        events[1].camera.id = Some("cam 2".into());
-        events.iter_mut().for_each(|event| put_right(event, &entry));
-        let camera = &events[0].camera;
-        assert_eq!(camera.id.as_deref(), Some("north"));
-        assert_eq!(camera.name.as_deref(), Some("Cam"));
-        assert_eq!(camera.latitude, Some(1.5));
-        assert_eq!(camera.tags, ["gate"]);
-        assert_eq!(events[1].camera.id.as_deref(), Some("cam 2"));
     }
 }

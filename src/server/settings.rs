@@ -1,6 +1,5 @@
 //! What users can set of the front door: `server:` and the part of each source that is about requests.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -92,8 +91,6 @@ pub(crate) struct SourceSettings {
     /// What becomes of a request that cannot be understood. Default `keep`; `refuse` for kind `generic`.
     pub(crate) undecodable: Option<OnUndecodable>,
     pub(crate) durability: Durability,
-    /// What to put right about cameras, by the id that the sender gives them (or by name, where it gives no id).
-    pub(crate) cameras: BTreeMap<String, CameraSettings>,
 }
 
 impl Default for SourceSettings {
@@ -104,7 +101,6 @@ impl Default for SourceSettings {
             max_body: ByteSize(32 << 20),
             undecodable: None,
             durability: Durability::Full,
-            cameras: BTreeMap::new(),
         }
     }
 }
@@ -129,22 +125,6 @@ pub(crate) enum Durability {
     Relaxed,
 }
 
-/// What to put right about one camera. What is not set stays as the sender told it.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct CameraSettings {
-    /// Another id: events, ordering and the camera tables of presets then use this one.
-    pub(crate) id: Option<String>,
-    pub(crate) name: Option<String>,
-    /// Degrees, WGS 84.
-    pub(crate) latitude: Option<f64>,
-    /// Degrees, WGS 84.
-    pub(crate) longitude: Option<f64>,
-    pub(crate) address: Option<String>,
-    /// Added to the tags that the sender gives.
-    pub(crate) tags: Vec<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +138,7 @@ mod tests {
     fn knows_its_settings_and_refuses_others() {
         let settings: SourceSettings = serde_json::from_value(serde_json::json!({
             "path": "/gate", "auth": { "token": "abcd", "allow": ["10.0.0.0/8", "192.0.2.7"] }, "max_body": "1MiB",
-            "undecodable": "refuse", "durability": "relaxed", "cameras": { "1": { "name": "Gate" } },
+            "undecodable": "refuse", "durability": "relaxed",
         }))
         .unwrap();
         assert_eq!(settings.max_body.0, 1 << 20);

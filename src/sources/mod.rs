@@ -1,9 +1,57 @@
 //! Sources: each understands one vendor's requests and decodes them into events. Pure: no network, no clock, no disk.
 
+mod settings;
+
+mod auto;
+mod generic;
+mod platerecognizer;
+
+mod body;
+mod country;
+mod lenient;
+mod media;
+mod multipart;
+
+#[cfg(test)]
+mod fixtures;
+
 use std::sync::Arc;
 
 use crate::event::{Event, Original};
 use crate::name::Name;
+
+pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
+
+/// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
+pub(crate) static ALL: &[&dyn Source] = &[
+    &platerecognizer::PlateRecognizer,
+    &generic::Generic,
+    &auto::Auto,
+];
+
+/// The source of that kind.
+pub(crate) fn find(kind: &str) -> Option<&'static dyn Source> {
+    ALL.iter().copied().find(|source| source.kind() == kind)
+}
+
+/// The words for `kind:` in `routes.yaml`.
+pub(crate) fn kinds() -> Vec<&'static str> {
+    ALL.iter().map(|source| source.kind()).collect()
+}
+
+/// One request's events with what the settings know of their cameras: what everybody but a source itself calls.
+pub(crate) fn decode(
+    source: &dyn Source,
+    name: &Name,
+    settings: &DecodeSettings,
+    request: &Arc<Original>,
+) -> Result<Vec<Event>, Undecodable> {
+    let mut events = source.decode(name, settings, request)?;
+    for event in &mut events {
+        settings.apply_cameras(event);
+    }
+    Ok(events)
+}
 
 /// One vendor's way of speaking.
 pub(crate) trait Source: Send + Sync {
@@ -32,13 +80,6 @@ pub(crate) trait Source: Send + Sync {
     }
 }
 
-/// What a decoder may need to know of its source's settings.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DecodeSettings {
-    /// For times without a zone; UTC unless set.
-    pub(crate) timezone: Option<jiff::tz::TimeZone>,
-}
-
 /// The success answer of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -58,4 +99,12 @@ impl Answer {
 #[error("{reason}")]
 pub(crate) struct Undecodable {
     pub(crate) reason: String,
+}
+
+impl Undecodable {
+    fn because(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
 }

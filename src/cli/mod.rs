@@ -1,0 +1,147 @@
+//! The command line.
+
+mod ask;
+mod check;
+mod demo;
+mod explain;
+mod look;
+mod run;
+mod send;
+mod show;
+mod steer;
+mod when;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A webhook proxy for cameras and number-plate readers that never loses an event.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, clap::Args)]
+struct Common {
+    /// The config file; relative paths inside it count from its folder.
+    #[arg(long, short, global = true, default_value = "routes.yaml", value_name = "PATH")]
+    config: PathBuf,
+    /// Talk to the camhook at this admin address instead of the config's, such as http://10.0.0.5:9001.
+    #[arg(long, global = true, value_name = "URL")]
+    admin: Option<String>,
+    /// JSON Lines for scripts instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive and deliver (the default).
+    Run,
+    /// Check the config and say every mistake with its line.
+    Check {
+        /// Also reach out to every target.
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Post sample events, with a drawn photo, to any URL.
+    Send(send::Arguments),
+    /// See an event go through in one process: camhook, a receiver and sample events.
+    Demo(demo::Arguments),
+    /// What came in, newest first.
+    Events(look::Events),
+    /// What became of it, newest first.
+    Deliveries(look::Deliveries),
+    /// Where events go; `pause NAME` and `resume NAME` stop and start one.
+    Targets(steer::Targets),
+    /// Who sends.
+    Sources,
+    /// Requests that were kept but not understood.
+    Quarantine(look::Quarantine),
+    /// Make dead and held deliveries due again.
+    Retry(steer::Retry),
+    /// Plan events anew through today's routes; also requests in quarantine.
+    Replay(steer::Replay),
+    /// Remove old events whose deliveries are all settled.
+    Purge(steer::Purge),
+    /// Show what each route would do with an event; nothing is sent.
+    Explain(explain::Arguments),
+    /// Print the JSON Schema of routes.yaml, for editors.
+    Schema,
+}
+
+/// Why a command failed, told once, here.
+#[derive(Debug)]
+enum Failure {
+    /// A sentence for the user.
+    Said(String),
+    /// The mistakes of a config file.
+    Config(Box<crate::config::Report>),
+    /// Everything was said already.
+    Told,
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self::Said(text)
+    }
+}
+
+/// Runs the command line and returns its exit code: 0 done, 1 failed, 2 mistakes in the config or the arguments.
+pub(crate) fn main() -> ExitCode {
+    let Arguments { command, common } = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return told(&Failure::Said(format!("could not start: {error}"))),
+    };
+    let done = runtime.block_on(async {
+        match command.unwrap_or(Command::Run) {
+            Command::Run => run::run(&common).await,
+            Command::Check { connect } => check::check(&common, connect).await,
+            Command::Schema => check::schema(),
+            Command::Send(arguments) => send::send(&common, arguments).await,
+            Command::Demo(arguments) => demo::demo(arguments).await,
+            Command::Events(arguments) => look::events(&common, arguments).await,
+            Command::Deliveries(arguments) => look::deliveries(&common, arguments).await,
+            Command::Targets(arguments) => steer::targets(&common, arguments).await,
+            Command::Sources => look::sources(&common).await,
+            Command::Quarantine(arguments) => look::quarantine(&common, arguments).await,
+            Command::Retry(arguments) => steer::retry(&common, arguments).await,
+            Command::Replay(arguments) => steer::replay(&common, arguments).await,
+            Command::Purge(arguments) => steer::purge(&common, arguments).await,
+            Command::Explain(arguments) => explain::explain(&common, arguments).await,
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => told(&failure),
+    }
+}
+
+fn told(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Said(text) => {
+            show::error(&format!("camhook: {text}"));
+            ExitCode::FAILURE
+        }
+        Failure::Config(report) => {
+            show::error(&report.render(show::is_terminal()));
+            ExitCode::from(2)
+        }
+        Failure::Told => ExitCode::FAILURE,
+    }
+}

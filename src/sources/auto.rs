@@ -1,0 +1,40 @@
+//! Any vendor's requests at one address, told apart by their shape alone.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::generic::Generic;
+use super::{ALL, DecodeSettings, Source, Undecodable};
+use crate::event::{Event, Original};
+use crate::name::Name;
+
+pub(super) struct Auto;
+
+impl Source for Auto {
+    fn kind(&self) -> &'static str {
+        "auto"
+    }
+
+    /// It asks the others, so it recognises nothing itself.
+    fn recognises(&self, _: &Original) -> bool {
+        false
+    }
+
+    fn decode(
+        &self,
+        source: &Name,
+        settings: &DecodeSettings,
+        request: &Arc<Original>,
+    ) -> Result<Vec<Event>, Undecodable> {
+        ALL.iter()
+            .find(|vendor| vendor.recognises(request))
+            .copied()
+            .unwrap_or(&Generic) // which then tells why it is not even well-formed
+            .decode(source, settings, request)
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        Generic.methods()
+    }
+}

@@ -1,0 +1,233 @@
+//! What kind of body a request has, and its pieces.
+
+use bytes::Bytes;
+use percent_encoding::percent_decode;
+use serde_json::Value;
+
+use super::Undecodable;
+use super::multipart::{self, Part};
+use crate::event::{Original, sniff};
+
+/// Fields of a form; more is no camera's.
+const FIELDS_MAX: usize = 1_000;
+
+/// A request's body, told apart by its content type and, where that misleads, by its first bytes.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// UTF-8 that starts like a JSON object or array; not yet parsed.
+    Json(Bytes),
+    /// The fields of an urlencoded form in their order, decoded.
+    Form(Vec<(String, Bytes)>),
+    Multipart(Vec<Part>),
+    /// UTF-8 that starts like XML; not yet parsed.
+    Xml(Bytes),
+    /// A bare picture and its content type.
+    Picture(Bytes, &'static str),
+}
+
+impl Body {
+    /// Fails when the body is empty, is of no kind above, is not UTF-8 where it must be, or was cut off.
+    pub(super) fn read(request: &Original) -> Result<Self, Undecodable> {
+        let body = &request.body;
+        if body.is_empty() {
+            return Err(Undecodable::because("the body is empty"));
+        }
+        let content_type = request.content_type().unwrap_or_default();
+        let media_type = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let start = text_start(body);
+        match body.get(start) {
+            // Many senders put JSON under the content type of their HTTP library's default, a form's.
+            Some(b'{' | b'[') => return utf8(body.slice(start..)).map(Self::Json),
+            Some(b'<') => return utf8(body.slice(start..)).map(Self::Xml),
+            _ => {}
+        }
+        if let Some(picture) = sniff(body) {
+            return Ok(Self::Picture(body.clone(), picture));
+        }
+        if body[start..].starts_with(b"json=") {
+            return form(body.slice(start..)).map(Self::Form);
+        }
+        let boundary = media_type
+            .starts_with("multipart/")
+            .then(|| multipart::boundary_of(content_type))
+            .flatten();
+        if let Some(boundary) = boundary {
+            return multipart::split(body, &boundary).map(Self::Multipart);
+        }
+        if media_type == "application/x-www-form-urlencoded" && body.contains(&b'=') {
+            return form(body.clone()).map(Self::Form);
+        }
+        if let Some(boundary) = multipart::boundary_guessed(body) {
+            return multipart::split(body, boundary).map(Self::Multipart);
+        }
+        Err(Undecodable::because(
+            "the body is no JSON object or list, no XML, no form, no multipart and no picture",
+        ))
+    }
+}
+
+/// Parses a JSON document that must be an object or an array.
+pub(super) fn parse(text: &Bytes) -> Result<Value, Undecodable> {
+    serde_json::from_slice(text)
+        .map_err(|error| Undecodable::because(format!("the JSON is broken: {error}")))
+}
+
+/// `text` if it is UTF-8, without byte order mark and white space before it.
+pub(super) fn utf8(text: Bytes) -> Result<Bytes, Undecodable> {
+    let start = text_start(&text);
+    match std::str::from_utf8(&text) {
+        Ok(_) => Ok(text.slice(start..)),
+        Err(error) => Err(Undecodable::because(format!(
+            "the text is not UTF-8 from its byte {} on",
+            error.valid_up_to()
+        ))),
+    }
+}
+
+/// Whether text of a part or a field is meant to be a JSON object or array.
+pub(super) fn looks_like_json(text: &[u8]) -> bool {
+    matches!(text.get(text_start(text)), Some(b'{' | b'['))
+}
+
+/// Where the text begins after a byte order mark and white space.
+fn text_start(text: &[u8]) -> usize {
+    let mark = if text.starts_with(b"\xef\xbb\xbf") {
+        3
+    } else {
+        0
+    };
+    mark + text[mark..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count()
+}
+
+fn form(body: Bytes) -> Result<Vec<(String, Bytes)>, Undecodable> {
+    // JSON that nobody percent-encoded: whole as it stands, since any `+`, `%` and `&` in it mean themselves.
+    if body.starts_with(b"json={") {
+        let text = body.slice(b"json=".len()..);
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok() {
+            return Ok(vec![("json".to_owned(), utf8(text)?)]);
+        }
+    }
+    let mut fields = Vec::new();
+    for field in body
+        .split(|byte| *byte == b'&')
+        .filter(|field| !field.is_empty())
+    {
+        if fields.len() == FIELDS_MAX {
+            return Err(Undecodable::because(format!(
+                "the form has more than {FIELDS_MAX} fields"
+            )));
+        }
+        let equals = memchr::memchr(b'=', field).unwrap_or(field.len());
+        let name = unescape(&field[..equals]);
+        let value = unescape(field.get(equals + 1..).unwrap_or_default());
+        let name = String::from_utf8(name)
+            .map_err(|_| Undecodable::because("a field's name in the form is not UTF-8"))?;
+        if std::str::from_utf8(&value).is_err() {
+            return Err(Undecodable::because(format!(
+                "the form's field `{}` is not UTF-8",
+                name.escape_debug()
+            )));
+        }
+        fields.push((name, Bytes::from(value)));
+    }
+    Ok(fields)
+}
+
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let blanks: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    percent_decode(&blanks).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content_type: &str, body: &'static [u8]) -> Result<Body, Undecodable> {
+        Body::read(&Original {
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
+            body: Bytes::from_static(body),
+            ..Original::default()
+        })
+    }
+
+    #[test]
+    fn json_is_known_by_its_first_byte_under_any_content_type() {
+        for content_type in [
+            "application/json; charset=utf-8",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "text/plain",
+            "",
+        ] {
+            let body = read(content_type, b"\xef\xbb\xbf \n{\"a\": 1}").unwrap();
+            assert!(
+                matches!(&body, Body::Json(text) if text.as_ref() == b"{\"a\": 1}"),
+                "{body:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_form_is_decoded_once() {
+        let body = read(
+            "Application/X-WWW-Form-Urlencoded",
+            b"json=%7B%22a%22%3A+%22%2B%25%22%7D&b=c",
+        )
+        .unwrap();
+        let Body::Form(fields) = body else {
+            panic!("{body:?}")
+        };
+        assert_eq!(fields[0].1.as_ref(), b"{\"a\": \"+%\"}");
+        assert_eq!(fields[1], ("b".to_owned(), Bytes::from_static(b"c")));
+    }
+
+    #[test]
+    fn a_form_that_nobody_encoded_keeps_its_signs() {
+        let body = read("", b"json={\"a\": \"1+1&%20\"}").unwrap();
+        assert!(
+            matches!(&body, Body::Form(fields) if fields[0].1.as_ref() == b"{\"a\": \"1+1&%20\"}"),
+            "{body:?}"
+        );
+    }
+
+    #[test]
+    fn multipart_is_known_without_its_boundary() {
+        for content_type in [
+            "Multipart/Form-Data; Boundary=\"x\"",
+            "multipart/form-data",
+            "",
+        ] {
+            let body = read(content_type, b"--x\r\n\r\n1\r\n--x--\r\n").unwrap();
+            assert!(
+                matches!(&body, Body::Multipart(parts) if parts[0].data.as_ref() == b"1"),
+                "{body:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_none_of_these_is_refused_with_a_reason() {
+        for (body, reason) in [
+            (b"".as_slice(), "the body is empty"),
+            (b"hello", "no JSON object"),
+            (b"{\"a\": \"\xff\"}", "not UTF-8 from its byte 7"),
+            (b"json=%ff", "`json` is not UTF-8"),
+        ] {
+            let error = read("application/x-www-form-urlencoded", body).unwrap_err();
+            assert!(error.reason.contains(reason), "{error}");
+        }
+        let deep = Bytes::from("[".repeat(200));
+        assert!(parse(&deep).unwrap_err().reason.contains("recursion limit"));
+    }
+}

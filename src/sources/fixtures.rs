@@ -1,0 +1,224 @@
+//! Walks `tests/fixtures/sources/<kind>/<case>/`: each `request.http` must decode into its `events.json`.
+//!
+//! `CAMHOOK_BLESS=1 cargo test` writes the golden files anew; then look at what changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use super::{ALL, DecodeSettings, Source, find};
+use crate::event::Original;
+use crate::name::Name;
+
+const BLESS: bool = option_env!("CAMHOOK_BLESS").is_some();
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// The source that each folder is named after, and the folder's cases.
+fn cases() -> Vec<(&'static dyn Source, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sources");
+    let mut cases = Vec::new();
+    for folder in folders(&root) {
+        let kind = folder.file_name().unwrap().to_str().unwrap();
+        let source = find(kind).unwrap_or_else(|| panic!("no source of kind {kind}"));
+        cases.extend(folders(&folder).into_iter().map(|case| (source, case)));
+    }
+    cases
+}
+
+fn request(case: &Path) -> Original {
+    let bytes = fs::read(case.join("request.http")).unwrap();
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut head = httparse::Request::new(&mut headers);
+    let body = head.parse(&bytes).unwrap().unwrap();
+    Original {
+        method: head.method.unwrap().to_owned(),
+        path: head.path.unwrap().to_owned(),
+        headers: head
+            .headers
+            .iter()
+            .map(|header| {
+                let value = String::from_utf8_lossy(header.value).into_owned();
+                (header.name.to_owned(), value)
+            })
+            .collect(),
+        remote: None,
+        received_at: "2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap(),
+        body: Bytes::copy_from_slice(&bytes[body..]),
+    }
+}
+
+fn decoded(source: &dyn Source, request: &Arc<Original>) -> Value {
+    let name = Name::new("cameras").unwrap();
+    match super::decode(source, &name, &DecodeSettings::default(), request) {
+        Err(error) => json!({ "undecodable": error.reason }),
+        Ok(events) => events
+            .iter()
+            .map(|event| {
+                let mut json = event.to_json();
+                json["id"] = "ID".into();
+                json
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn requests_decode_into_their_golden_events() {
+    let mut wrong = Vec::new();
+    for (source, case) in cases() {
+        let events = decoded(source, &Arc::new(request(&case)));
+        let file = case.join("events.json");
+        let text = format!("{}\n", serde_json::to_string_pretty(&events).unwrap());
+        if BLESS {
+            fs::write(&file, &text).unwrap();
+        } else if fs::read_to_string(&file).unwrap_or_default() != text {
+            wrong.push(format!("{}:\n{text}", case.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn auto_knows_every_vendor_by_its_requests() {
+    for (source, case) in cases() {
+        let request = Arc::new(request(&case));
+        let auto = decoded(find("auto").unwrap(), &request);
+        if source.recognises(&request) {
+            assert_eq!(auto, decoded(source, &request), "{}", case.display());
+        }
+    }
+}
+
+#[test]
+fn every_source_has_a_fixture() {
+    let cases = cases();
+    for source in ALL {
+        assert!(
+            cases.iter().any(|(known, _)| known.kind() == source.kind()),
+            "{} has no folder in tests/fixtures/sources",
+            source.kind()
+        );
+    }
+}
+
+fn decode_by_all(request: Original) {
+    let request = Arc::new(request);
+    for source in ALL {
+        source.recognises(&request);
+        decoded(*source, &request);
+    }
+}
+
+const CONTENT_TYPES: [&str; 6] = [
+    "",
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=B",
+    "multipart/form-data",
+    "text/xml",
+];
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_decoder_panic(
+        body in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..300),
+            "(--B|--|\r?\n|[;=:\"'*\\\\]|name|Content-Disposition: |\\{\"hook\":|json=|[^a]){0,60}".prop_map(String::into_bytes),
+        ],
+        content_type in proptest::sample::select(CONTENT_TYPES.as_slice()),
+    ) {
+        decode_by_all(Original {
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body: Bytes::from(body),
+            ..Original::default()
+        });
+    }
+
+    #[test]
+    fn no_damage_to_a_request_makes_a_decoder_panic(
+        case in any::<Index>(),
+        damage in proptest::collection::vec((any::<Index>(), any::<u8>(), 0_usize..3), 1..8),
+    ) {
+        let cases = cases();
+        let mut request = request(&case.get(&cases).1);
+        let mut body = request.body.to_vec();
+        for (at, byte, how) in damage {
+            if body.is_empty() {
+                break;
+            }
+            let at = at.index(body.len());
+            match how {
+                0 => body[at] = byte,
+                1 => body.insert(at, byte),
+                _ => body.truncate(at),
+            }
+        }
+        request.body = Bytes::from(body);
+        decode_by_all(request);
+    }
+
+    #[test]
+    fn no_document_makes_the_plate_recognizer_panic(
+        results in proptest::collection::vec(any_json(), 0..4),
+        word in proptest::sample::select(["recognition", "image.done", "dwell_time", "video_file", "x"].as_slice()),
+        time in any_json(),
+    ) {
+        let document = json!({ "hook": { "event": word }, "data": { "results": results, "timestamp": time } });
+        decode_by_all(Original { body: Bytes::from(document.to_string()), ..Original::default() });
+    }
+}
+
+/// Documents with the keys that decoders look for, holding anything.
+fn any_json() -> impl Strategy<Value = Value> {
+    let keys = [
+        "plate",
+        "score",
+        "box",
+        "xmin",
+        "ymin",
+        "xmax",
+        "ymax",
+        "vehicle",
+        "props",
+        "region",
+        "value",
+        "color",
+        "model_make",
+        "candidates",
+        "direction",
+        "dwell_time",
+        "first_seen",
+        "orientation",
+        "code",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 60, 8, move |inner| {
+        let key = proptest::sample::select(keys.to_vec());
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(key.prop_map(str::to_owned), inner, 0..8)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}

@@ -1,0 +1,103 @@
+//! Values as vendors write them: a number may be text, an absent field null, an id either.
+
+use serde_json::Value;
+
+use crate::event::{Area, Role, Score, Unit};
+
+/// A finite number, or text that is one.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    number.is_finite().then_some(number)
+}
+
+/// Text that says something, or a number as text.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn score(value: &Value) -> Option<Score> {
+    Score::from_fraction(number(value)?)
+}
+
+/// The elements of an array; none of anything else.
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The first of several fields that is there and not null; null when none is.
+pub(super) fn first_of<'a>(fields: &[&'a Value]) -> &'a Value {
+    fields
+        .iter()
+        .find(|field| !field.is_null())
+        .copied()
+        .unwrap_or(&Value::Null)
+}
+
+/// A box in pixels from `{xmin, ymin, xmax, ymax}`; `None` when a corner is missing, and when all are zero, which is how
+/// vendors write that there is none.
+pub(super) fn area(value: &Value, image: Role) -> Option<Area> {
+    // The cast saturates, which is all that can be done for a corner two billion pixels away.
+    let corner = |name: &str| Some(number(&value[name])?.round() as i32);
+    let area = Area {
+        xmin: corner("xmin")?,
+        ymin: corner("ymin")?,
+        xmax: corner("xmax")?,
+        ymax: corner("ymax")?,
+        unit: Unit::Pixels,
+        image,
+    };
+    let is_told = (area.xmin, area.ymin, area.xmax, area.ymax) != (0, 0, 0, 0);
+    is_told.then_some(area)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_may_be_text_but_must_be_finite() {
+        assert_eq!(number(&json!(23)), Some(23.0));
+        assert_eq!(number(&json!(" 23.5 ")), Some(23.5));
+        for nothing in [
+            json!("NaN"),
+            json!("inf"),
+            json!(""),
+            json!(null),
+            json!([1]),
+            json!(true),
+        ] {
+            assert_eq!(number(&nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn boxes_are_kept_as_told_but_for_the_one_that_means_none() {
+        let told = area(
+            &json!({ "ymax": "-4", "xmin": 5e12, "ymin": 2.6, "xmax": 1 }),
+            Role::FRAME,
+        )
+        .unwrap();
+        assert_eq!(
+            (told.xmin, told.ymin, told.xmax, told.ymax),
+            (i32::MAX, 3, 1, -4)
+        );
+        for nothing in [
+            json!({ "xmin": 0, "ymin": 0, "xmax": 0, "ymax": 0 }),
+            json!({ "xmin": 1 }),
+            json!("box"),
+            json!(null),
+        ] {
+            assert_eq!(area(&nothing, Role::FRAME), None, "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
+
+mod process;
+mod receiver;
+mod samples;
+mod within;
+
+pub(crate) use process::{Process, camhook_command};
+pub(crate) use receiver::{Answer, Receiver, Taken};
+pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
+pub(crate) use within::Within;
+
+use std::time::{Duration, Instant};
+
+/// Waits until `done` says so; a minute is for a machine under full load, not for the code.
+pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !done().await {
+        assert!(start.elapsed() < Duration::from_secs(60), "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,104 @@
+//! camhook as its users run it: the binary, in a folder of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The binary, with its folder as working directory.
+pub(crate) fn camhook_command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_camhook"));
+    command.current_dir(folder);
+    command
+}
+
+/// A running camhook.
+pub(crate) struct Process {
+    child: Child,
+    folder: PathBuf,
+    pub(crate) url: String,
+    pub(crate) admin: String,
+}
+
+impl Process {
+    /// Writes `routes.yaml` (listeners on free ports are added) and starts.
+    pub(crate) fn start(folder: &Path, routes: &str) -> Self {
+        let listeners = "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\n";
+        std::fs::write(folder.join("routes.yaml"), format!("{listeners}{routes}")).unwrap();
+        Self::start_again(folder)
+    }
+
+    /// Starts in a folder where a `routes.yaml` lies.
+    pub(crate) fn start_again(folder: &Path) -> Self {
+        let mut command = camhook_command(folder);
+        command.args(["run"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut address = |what: &str| loop {
+            let line = lines.next().expect("camhook ended before it told its addresses").unwrap();
+            if let Some((_, rest)) = line.split_once(what) {
+                let at = rest.find("http://").unwrap();
+                break rest[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+            }
+        };
+        let url = address("post to");
+        let admin = address("look at");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, folder: folder.to_owned(), url, admin }
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits until it has drained; its exit must be clean.
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
+        assert!(self.child.wait().unwrap().success(), "camhook ends with 0 after SIGTERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Peak resident memory in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = reqwest::get(format!("{}{path}", self.admin)).await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{path} answered {status}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A command of the command line, talking to this camhook.
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        camhook_command(&self.folder).args(["--admin", &self.admin]).args(arguments).output().unwrap()
+    }
+
+    /// A command's JSON Lines.
+    pub(crate) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.cli(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

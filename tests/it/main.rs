@@ -1,0 +1,12 @@
+//! The whole of camhook, from outside and from within; a contents page.
+
+mod harness;
+
+mod cli; // the commands, as a user types them
+mod delivery; // outages, retries, holds, order, on a clock stepped by hand
+mod durability; // kill -9, again and again, and nothing acknowledged is lost
+mod first_minute; // the README's examples
+mod hostile; // requests that want to hurt
+mod reload; // routes.yaml changes under load
+mod senders; // each request form of each sender, as the vendor's own programs write it
+mod tidy; // what compilers and linters do not check
