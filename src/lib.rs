@@ -10,6 +10,7 @@ mod tasks;
 mod telemetry;
 mod units;
 // 1
+mod budget;
 mod event;
 mod fate;
 mod lists;
@@ -27,6 +28,7 @@ mod targets;
 mod config;
 // 4
 mod admin;
+mod server;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
