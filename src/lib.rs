@@ -19,6 +19,7 @@ mod template;
 // 3
 mod render;
 mod routes;
+mod sample;
 mod sources;
 mod steps;
 mod store;
