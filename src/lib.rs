@@ -23,6 +23,8 @@ mod sources;
 mod steps;
 mod store;
 mod targets;
+// 4
+mod delivery;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
