@@ -30,6 +30,8 @@ mod config;
 // 4
 mod admin;
 mod server;
+// 4
+mod delivery;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
