@@ -25,13 +25,12 @@ mod sources;
 mod steps;
 mod store;
 mod targets;
-// 5
-mod config;
 // 4
 mod admin;
-mod server;
-// 4
 mod delivery;
+mod server;
+// 5
+mod config;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::mistake::{Mistake, nearest, suggestion};
-use super::shape::{Kind, expected, found};
+use super::mistake::{Mistake, nearest};
+use super::shape::{Kind, constants, keys, words, words_of};
 use super::tree::{Key, Node, Scalar, Shape, number};
-use crate::units::{ByteSize, Rate, Span};
+use super::verdict::{not_one_of, place, unknown_key, wrong_kind, wrong_number, wrong_text};
 
 pub(super) struct Checker<'a> {
     /// The whole schema, where `$ref` points into.
@@ -35,7 +35,12 @@ impl<'a> Checker<'a> {
 
     /// The value for the settings, without what was refused. `here` is where a mistake about the
     /// value as a whole stands: its key, if it has one.
-    pub(super) fn check(&mut self, node: &Node, schema: &'a Value, here: &Range<usize>) -> Option<Value> {
+    pub(super) fn check(
+        &mut self,
+        node: &Node,
+        schema: &'a Value,
+        here: &Range<usize>,
+    ) -> Option<Value> {
         let mut branches = Vec::new();
         self.branches(None, schema, &mut branches);
         match branches.as_slice() {
@@ -68,7 +73,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn check_one(&mut self, node: &Node, branch: &Branch<'a>, here: &Range<usize>) -> Option<Value> {
+    fn check_one(
+        &mut self,
+        node: &Node,
+        branch: &Branch<'a>,
+        here: &Range<usize>,
+    ) -> Option<Value> {
         let kinds = Kind::of_schema(branch.schema);
         if kinds.is_empty() && branch.schema.get("enum").is_none() {
             return Some(node.value());
@@ -77,7 +87,9 @@ impl<'a> Checker<'a> {
             Shape::Map(entries) if kinds.contains(&Kind::Map) => {
                 self.map(entries, branch.schema, here)
             }
-            Shape::List(items) if kinds.contains(&Kind::List) => Some(self.list(items, branch.schema)),
+            Shape::List(items) if kinds.contains(&Kind::List) => {
+                Some(self.list(items, branch.schema))
+            }
             Shape::Scalar(scalar) => self.scalar(node, scalar, &kinds, branch, here),
             Shape::Map(_) | Shape::List(_) => {
                 self.mistakes.push(wrong_kind(node, &kinds, here));
@@ -86,7 +98,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn map(&mut self, entries: &[(Key, Node)], schema: &'a Value, here: &Range<usize>) -> Option<Value> {
+    fn map(
+        &mut self,
+        entries: &[(Key, Node)],
+        schema: &'a Value,
+        here: &Range<usize>,
+    ) -> Option<Value> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         let mut value = Map::new();
@@ -98,7 +115,10 @@ impl<'a> Checker<'a> {
                     value.extend(checked.map(|checked| (key.text.clone(), checked)));
                 }
                 (None, Some(Value::Bool(false))) => {
-                    let known = properties.into_iter().flatten().map(|(name, _)| name.as_str());
+                    let known = properties
+                        .into_iter()
+                        .flatten()
+                        .map(|(name, _)| name.as_str());
                     self.mistakes.push(unknown_key(key, known));
                 }
                 (None, Some(schema)) => {
@@ -110,7 +130,12 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
+        for required in schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let Some(name) = required.as_str() else {
                 continue;
             };
@@ -167,7 +192,7 @@ impl<'a> Checker<'a> {
             return None;
         };
         let wrong = match &value {
-            Value::String(text) => wrong_text(text, branch),
+            Value::String(text) => wrong_text(text, branch.name, branch.schema),
             Value::Number(number) => wrong_number(number.as_f64(), branch.schema),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
@@ -199,7 +224,9 @@ impl<'a> Checker<'a> {
                     .collect();
                 let mut mistake = wrong_kind(node, &kinds, here);
                 if let Some(word) = node.text()
-                    && branches.iter().any(|branch| keys(branch.schema).any(|key| key == word))
+                    && branches
+                        .iter()
+                        .any(|branch| keys(branch.schema).any(|key| key == word))
                 {
                     mistake = mistake.help(format!("write `{word}: {{}}`"));
                 }
@@ -219,7 +246,9 @@ impl<'a> Checker<'a> {
         branches: &[&Branch<'a>],
         here: &Range<usize>,
     ) -> Option<Value> {
-        let named = branches.iter().all(|branch| keys(branch.schema).count() == 1);
+        let named = branches
+            .iter()
+            .all(|branch| keys(branch.schema).count() == 1);
         if named && entries.len() != 1 {
             let known: Vec<String> = branches
                 .iter()
@@ -230,9 +259,8 @@ impl<'a> Checker<'a> {
                 Some((second, _)) => (second.at.clone(), "only one key may stand here"),
                 None => (here.clone(), "a key is missing here"),
             };
-            self.mistakes.push(
-                Mistake::new(at, message).help(format!("one of {}", known.join(", "))),
-            );
+            self.mistakes
+                .push(Mistake::new(at, message).help(format!("one of {}", known.join(", "))));
             return None;
         }
         let score = |branch: &&&Branch<'a>| {
@@ -279,55 +307,14 @@ impl<'a> Checker<'a> {
         match (open, node.text()) {
             (None, Some(text)) if !words.is_empty() => {
                 let (message, help) = not_one_of(text, &words);
-                self.mistakes.push(Mistake::new(place(node, here), message).maybe_help(help));
+                self.mistakes
+                    .push(Mistake::new(place(node, here), message).maybe_help(help));
                 None
             }
             (Some(branch), _) => self.check_one(node, branch, here),
             (None, _) => None,
         }
     }
-}
-
-fn keys(schema: &Value) -> impl Iterator<Item = &str> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.into_iter().flatten().map(|(key, _)| key.as_str())
-}
-
-/// The keys that tell variants apart, and their words.
-fn constants(schema: &Value) -> impl Iterator<Item = (&str, &str)> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, property)| Some((key.as_str(), property.get("const")?.as_str()?)))
-}
-
-/// The words a text must be one of, should the schema name them.
-fn words_of(schema: &Value) -> Option<Vec<&str>> {
-    if let Some(word) = schema.get("const").and_then(Value::as_str) {
-        return Some(vec![word]);
-    }
-    let words = schema.get("enum")?.as_array()?;
-    Some(words.iter().filter_map(Value::as_str).collect())
-}
-
-fn words(schema: &Value) -> Vec<&str> {
-    words_of(schema).unwrap_or_default()
-}
-
-fn not_one_of(text: &str, words: &[&str]) -> (String, Option<String>) {
-    (
-        format!("`{text}` is not known here"),
-        suggestion(text, words.iter().copied(), "expected one of"),
-    )
-}
-
-fn unknown_key<'k>(key: &Key, known: impl IntoIterator<Item = &'k str>) -> Mistake {
-    let help = match key.text.as_str() {
-        "preset" => Some("presets come with a later version; write `http:`".to_owned()),
-        other => suggestion(other, known, "keys here"),
-    };
-    Mistake::new(key.at.clone(), format!("unknown key `{}`", key.text)).maybe_help(help)
 }
 
 fn fits(node: &Node, kinds: &[Kind]) -> bool {
@@ -361,81 +348,4 @@ fn as_kind(scalar: &Scalar, kinds: &[Kind]) -> Option<Value> {
     }
     let plain = matches!(kind, Kind::Whole | Kind::Number | Kind::Bool);
     (plain && wanted(Kind::Text)).then(text)
-}
-
-fn wrong_text(text: &str, branch: &Branch<'_>) -> Option<(String, Option<String>)> {
-    let unit = match branch.name {
-        Some("Duration") => Span::parse(text).err(),
-        Some("Size") => ByteSize::parse(text).err(),
-        Some("Rate") => Rate::parse(text).err(),
-        Some(_) | None => None,
-    };
-    if let Some(message) = unit {
-        return Some(match message.split_once(": ") {
-            Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
-            None => (message, None),
-        });
-    }
-    if let Some(words) = words_of(branch.schema)
-        && !words.contains(&text)
-    {
-        return Some(not_one_of(text, &words));
-    }
-    let limit = |key: &str| branch.schema.get(key).and_then(Value::as_u64);
-    let length = text.chars().count() as u64;
-    if limit("minLength").is_some_and(|min| length < min) {
-        return Some(("this must not be empty".to_owned(), None));
-    }
-    let max = limit("maxLength").filter(|max| length > *max)?;
-    Some((format!("at most {max} characters, this has {length}"), None))
-}
-
-fn wrong_number(number: Option<f64>, schema: &Value) -> Option<(String, Option<String>)> {
-    let number = number?;
-    let limit = |key: &str| schema.get(key).and_then(Value::as_f64);
-    let min = limit("minimum").filter(|min| number < *min);
-    let above = limit("exclusiveMinimum").filter(|min| number <= *min);
-    let max = limit("maximum").filter(|max| number > *max);
-    let message = match (min, above, max) {
-        (Some(min), ..) => format!("{number} is too small: at least {min}"),
-        (_, Some(above), _) => format!("{number} is too small: more than {above}"),
-        (.., Some(max)) => format!("{number} is too large: at most {max}"),
-        (None, None, None) => return None,
-    };
-    Some((message, None))
-}
-
-fn wrong_kind(node: &Node, kinds: &[Kind], here: &Range<usize>) -> Mistake {
-    let expected = expected(kinds);
-    let mistake = Mistake::new(
-        place(node, here),
-        format!("expected {expected}, found {}", found(node)),
-    );
-    let text = node.text().unwrap_or_default();
-    let wanted = |kind| kinds.contains(&kind);
-    if wanted(Kind::Bool) && ["yes", "on", "y"].contains(&text.to_lowercase().as_str()) {
-        mistake.help("write `true`")
-    } else if wanted(Kind::Bool) && ["no", "off", "n"].contains(&text.to_lowercase().as_str()) {
-        mistake.help("write `false`")
-    } else if (wanted(Kind::Whole) || wanted(Kind::Number)) && number(text).is_some() {
-        let quoted = matches!(Kind::of_node(node), Kind::Text);
-        mistake.help(if quoted {
-            format!("write {text} without quotes")
-        } else {
-            "write it without a fraction".to_owned()
-        })
-    } else if wanted(Kind::List) && !text.is_empty() {
-        mistake.help(format!("write `[{text}]`"))
-    } else {
-        mistake
-    }
-}
-
-/// The value's own place, or its key's when it is written as nothing.
-fn place(node: &Node, here: &Range<usize>) -> Range<usize> {
-    if node.at.is_empty() || matches!(node.shape, Shape::Map(_) | Shape::List(_)) {
-        here.clone()
-    } else {
-        node.at.clone()
-    }
 }

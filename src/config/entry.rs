@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::routes::Each;
 use crate::sources::{CameraSettings, SourceKind, Timezone};
 use crate::steps;
 use crate::units::{ByteSize, Span};
@@ -63,28 +62,12 @@ pub(super) struct Decoding {
     pub(super) cameras: BTreeMap<String, CameraSettings>,
 }
 
-/// Which events, what happens to them, where they go.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Route {
-    /// What the route is called in the dashboard and in deliveries; each name once.
-    #[serde(default)]
-    pub(super) name: Option<String>,
-    /// The sources whose events are taken. Default: all.
-    #[serde(default)]
-    pub(super) from: Option<Vec<String>>,
-    /// A condition such as `plate.score >= 0.8 and not plate.text in lists.residents`. Default: every event.
-    #[serde(default)]
-    pub(super) when: Option<String>,
-    /// One delivery for each `plate`, `face` or `object` of the event. Default: one for the event.
-    #[serde(default)]
-    pub(super) each: Option<Each>,
+/// What happens to events on a route: beside what the route itself says.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Steps {
     /// What happens to the event on its way, in this order. Default: nothing.
-    #[serde(default)]
     pub(super) steps: Vec<steps::Settings>,
-    /// The targets that get what comes out.
-    #[schemars(length(min = 1))]
-    pub(super) to: Vec<String>,
 }
 
 /// Why settings could not be read, and where in them.
@@ -132,7 +115,9 @@ pub(super) fn read<T: DeserializeOwned>(mut value: Value) -> (Option<T>, Vec<Unr
                     .map(|(_, index)| *index)
                     .collect();
                 gone.sort_unstable();
-                index += gone.iter().fold(0, |more, gone| more + usize::from(*gone <= index + more));
+                index += gone
+                    .iter()
+                    .fold(0, |more, gone| more + usize::from(*gone <= index + more));
                 rest[0] = index.to_string();
             }
         }
@@ -177,7 +162,11 @@ fn take_out(value: &mut Value, path: &[String]) -> bool {
 fn keys<T: JsonSchema>() -> BTreeSet<String> {
     let schema = T::json_schema(&mut SchemaGenerator::default());
     let properties = schema.get("properties").and_then(Value::as_object);
-    properties.into_iter().flatten().map(|(key, _)| key.clone()).collect()
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.clone())
+        .collect()
 }
 
 /// A map with the keys of all of these.

@@ -90,8 +90,8 @@ impl Expansion<'_> {
             }
             self.keep(&text, at..found);
             let Some(end) = text[found..].find('}').map(|offset| found + offset + 1) else {
-                self.mistake(found..text.len(), "`${` is never closed")
-                    .help = Some("close it with `}`, or write `$${` for the text itself".to_owned());
+                self.mistake(found..text.len(), "`${` is never closed").help =
+                    Some("close it with `}`, or write `$${` for the text itself".to_owned());
                 at = text.len();
                 break;
             };
@@ -156,16 +156,13 @@ impl Expansion<'_> {
                         range.clone(),
                         format!("cannot read {}: {error}", path.display()),
                     )
-                    .help =
-                        Some("paths count from the folder of this file".to_owned());
+                    .help = Some("paths count from the folder of this file".to_owned());
                     None
                 }
             };
         }
-        let well_formed = inner
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !inner.is_empty();
+        let well_formed =
+            inner.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !inner.is_empty();
         if !well_formed {
             self.mistake(
                 range.clone(),

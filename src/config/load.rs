@@ -11,8 +11,12 @@ use super::check::Checker;
 use super::entry::Unreadable;
 use super::mistake::{Mistake, suggestion};
 use super::tree::{Key, Node, Shape};
+use crate::clock::Clock;
 use crate::name::Name;
 use crate::template;
+
+/// Names of a section and where they stand.
+pub(super) type Places = BTreeMap<Name, Range<usize>>;
 
 /// One file being read.
 pub(super) struct Loader<'a> {
@@ -22,6 +26,9 @@ pub(super) struct Loader<'a> {
     pub(super) checker: Checker<'a>,
     /// Files to watch besides the config.
     pub(super) files: Vec<PathBuf>,
+    /// What came from the environment and from secret files.
+    pub(super) taken: Vec<String>,
+    pub(super) clock: &'a Clock,
 }
 
 /// One named entry of a section, checked as far as the schema goes.
@@ -35,6 +42,13 @@ pub(super) struct Entry<'a> {
     pub(super) clean: bool,
 }
 
+/// One item of a section that is a list, checked as far as the schema goes.
+pub(super) struct Item<'a> {
+    pub(super) node: &'a Node,
+    pub(super) value: Map<String, Value>,
+    pub(super) clean: bool,
+}
+
 impl<'a> Loader<'a> {
     pub(super) fn mistake(&mut self, mistake: Mistake) {
         self.checker.mistakes.push(mistake);
@@ -44,8 +58,11 @@ impl<'a> Loader<'a> {
     pub(super) fn sections(&mut self) {
         let Shape::Map(entries) = &self.root.shape else {
             self.mistake(
-                Mistake::new(self.root.at.clone(), "expected a map at the top of the file")
-                    .help("such as `routes: […]`"),
+                Mistake::new(
+                    self.root.at.clone(),
+                    "expected a map at the top of the file",
+                )
+                .help("such as `routes: […]`"),
             );
             return;
         };
@@ -74,7 +91,9 @@ impl<'a> Loader<'a> {
             return T::default();
         };
         let before = self.checker.mistakes.len();
-        let value = self.checker.check(node, self.section_schema(section), &key.at);
+        let value = self
+            .checker
+            .check(node, self.section_schema(section), &key.at);
         let clean = self.checker.mistakes.len() == before;
         let value = Value::Object(object(value));
         self.read(node, value, &[], clean).unwrap_or_default()
@@ -94,7 +113,9 @@ impl<'a> Loader<'a> {
         let mut named = Vec::new();
         for (key, node) in entries {
             let before = self.checker.mistakes.len();
-            let value = self.checker.check(node, &schema["additionalProperties"], &key.at);
+            let value = self
+                .checker
+                .check(node, &schema["additionalProperties"], &key.at);
             let clean = self.checker.mistakes.len() == before;
             match Name::new(&key.text) {
                 Ok(name) => named.push(Entry {
@@ -110,8 +131,8 @@ impl<'a> Loader<'a> {
         named
     }
 
-    /// The items of a section that is a list, and whether each is clean.
-    pub(super) fn items(&mut self, section: &str) -> Vec<(&'a Node, Value, bool)> {
+    /// The items of a section that is a list.
+    pub(super) fn items(&mut self, section: &str) -> Vec<Item<'a>> {
         let root = self.root;
         let schema = self.section_schema(section);
         let (Some(key), Some(node)) = (root.key(section), root.get(section)) else {
@@ -126,20 +147,25 @@ impl<'a> Loader<'a> {
             let before = self.checker.mistakes.len();
             let value = self.checker.check(item, &schema["items"], &item.at);
             let clean = self.checker.mistakes.len() == before;
-            read.push((item, value.unwrap_or_default(), clean));
+            read.push(Item {
+                node: item,
+                value: object(value),
+                clean,
+            });
         }
         read
     }
 
-    /// One room's settings out of an entry, whose values stand at the end of the way.
+    /// One room's settings out of a map, whose values stand at the end of the way.
     pub(super) fn part<T: DeserializeOwned + schemars::JsonSchema>(
         &mut self,
-        entry: &Entry<'_>,
+        node: &Node,
         value: &Map<String, Value>,
         way: &[&str],
+        clean: bool,
     ) -> Option<T> {
         let (settings, unreadable) = super::entry::part(value);
-        self.unreadable(entry.node, way, unreadable, entry.clean);
+        self.unreadable(node, way, unreadable, clean);
         settings
     }
 
@@ -163,7 +189,7 @@ impl<'a> Loader<'a> {
             let mut full: Vec<String> = way.iter().map(|step| (*step).to_owned()).collect();
             full.extend(path);
             let value = node.follow(&full);
-            if !clean && value.text().is_none() {
+            if !clean && (full.is_empty() || value.text().is_none()) {
                 continue;
             }
             let at = place(node, &full);
@@ -198,24 +224,19 @@ impl<'a> Loader<'a> {
         self.mistake(Mistake::new(span, mistake.message).maybe_help(mistake.help));
     }
 
-    /// Checks names that must be known, and returns those that are.
-    pub(super) fn known(
-        &mut self,
-        node: Option<&Node>,
-        known: &BTreeMap<Name, Range<usize>>,
-        what: &str,
-    ) -> Vec<Name> {
-        let mut names: Vec<Name> = Vec::new();
+    /// Refuses names that are not known, and names said twice.
+    pub(super) fn known(&mut self, node: Option<&Node>, known: &Places, what: &str) {
+        let mut names: Vec<&Name> = Vec::new();
         for item in node.map(Node::items).unwrap_or_default() {
             let Some(text) = item.text() else {
                 continue; // told by the schema
             };
             match known.get_key_value(text) {
-                Some((name, _)) if names.contains(name) => self.mistake(
+                Some((name, _)) if names.contains(&name) => self.mistake(
                     Mistake::new(item.at.clone(), format!("`{name}` is named twice"))
                         .help("name it once"),
                 ),
-                Some((name, _)) => names.push(name.clone()),
+                Some((name, _)) => names.push(name),
                 None => {
                     let candidates = known.keys().map(Name::as_str);
                     self.mistake(
@@ -225,7 +246,6 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        names
     }
 }
 
@@ -247,4 +267,11 @@ pub(super) fn place(node: &Node, path: &[String]) -> Range<usize> {
         (Shape::Scalar(_), Some(key)) if found.at.is_empty() => key.at.clone(),
         _ => found.at.clone(),
     }
+}
+
+pub(super) fn places(entries: &[Entry<'_>]) -> Places {
+    entries
+        .iter()
+        .map(|entry| (entry.name.clone(), entry.key.at.clone()))
+        .collect()
 }

@@ -122,10 +122,8 @@ impl Report {
                     .with_severity(Severity::Error)
                     .with_label(label);
             diagnostic.help.clone_from(&mistake.help);
-            let report = miette::Report::new(diagnostic).with_source_code(NamedSource::new(
-                self.file.clone(),
-                self.source.clone(),
-            ));
+            let report = miette::Report::new(diagnostic)
+                .with_source_code(NamedSource::new(self.file.clone(), self.source.clone()));
             if handler.render_report(&mut page, report.as_ref()).is_err() {
                 let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
             }
@@ -135,10 +133,7 @@ impl Report {
 }
 
 /// The nearest of the known words, should one be near enough to be meant.
-pub(super) fn nearest<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = word.chars().count().max(3) / 3;
     known
         .into_iter()

@@ -2,32 +2,37 @@
 //!
 //! The file is read in four moves, each over the whole file, so that one run tells every mistake in its place:
 //!
-//! 1. [`tree`] parses YAML to a tree that remembers the bytes each key, value and character came from.
+//! 1. [`parse`] reads YAML to a [`tree`] that remembers the bytes each key, value and character came from.
 //! 2. [`expand`] puts in what is taken from the environment and from secret files, and remembers it to be blotted out.
 //! 3. [`check`] walks the tree along the JSON Schema made from the rooms' settings: keys, types, words, units. What it
 //!    refuses is left out of the values, so that the rest of the entry is still looked at.
-//! 4. [`join`] reads each room's settings from the values, resolves names, and compiles templates; their mistakes are
-//!    brought back to the file by the way to the setting and the byte inside of it.
+//! 4. [`load`], with [`incoming`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
+//!    and compiles templates; their mistakes are brought back to the file by the way to the setting and the byte in it.
 //!
 //! Nothing here knows the settings themselves: they belong to the rooms, with their docs, and are joined by key.
 
 mod check;
 mod entry;
 mod expand;
-mod join;
+mod incoming;
 mod load;
 mod mistake;
+mod outgoing;
+mod parse;
 mod position;
+mod routing;
 mod schema;
 mod secrets;
 mod shape;
 mod tree;
+mod verdict;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::render::Renderer;
@@ -84,11 +89,16 @@ pub(crate) struct Target {
 
 impl Config {
     /// Reads the file, its lists and secrets. Relative paths count from the file's folder.
-    pub(crate) fn load(path: &Path) -> Result<Self, Report> {
-        Self::load_with(path, &expand::environment)
+    /// The clock is for targets that wait as long as an answer asks.
+    pub(crate) fn load(path: &Path, clock: &Clock) -> Result<Self, Report> {
+        Self::load_with(path, clock, &expand::environment)
     }
 
-    fn load_with(path: &Path, environment: expand::Environment<'_>) -> Result<Self, Report> {
+    fn load_with(
+        path: &Path,
+        clock: &Clock,
+        environment: expand::Environment<'_>,
+    ) -> Result<Self, Report> {
         let file = path.display().to_string();
         let (text, broken) = match std::fs::read(path) {
             Ok(bytes) => match String::from_utf8(bytes) {
@@ -99,7 +109,10 @@ impl Config {
                     (text, Some((at, "this is not UTF-8".to_owned())))
                 }
             },
-            Err(error) => (String::new(), Some((0, format!("cannot read the file: {error}")))),
+            Err(error) => (
+                String::new(),
+                Some((0, format!("cannot read the file: {error}"))),
+            ),
         };
         if let Some((at, message)) = broken {
             return Err(Report::new(file, text, vec![Mistake::new(at..at, message)]));
@@ -108,7 +121,7 @@ impl Config {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             Some(_) | None => Path::new("."),
         };
-        let mut config = Self::read(&file, &text, folder, environment)?;
+        let mut config = Self::read(&file, &text, folder, clock, environment)?;
         config.files.insert(0, path.to_owned());
         Ok(config)
     }
@@ -117,10 +130,11 @@ impl Config {
         file: &str,
         text: &str,
         folder: &Path,
+        clock: &Clock,
         environment: expand::Environment<'_>,
     ) -> Result<Self, Report> {
         let mut mistakes = Vec::new();
-        let Some(mut root) = tree::parse(text, &mut mistakes) else {
+        let Some(mut root) = parse::parse(text, &mut mistakes) else {
             return Err(Report::new(file.to_owned(), text.to_owned(), mistakes));
         };
         let mut taken = expand::Taken::default();
@@ -138,13 +152,16 @@ impl Config {
             engine: Engine::new(&lists),
             checker: check::Checker::new(&schema),
             files: taken.files,
+            taken: taken.secrets,
+            clock,
         };
         let mut config = Self::build(&mut loader);
-        config.files = loader.files;
+        config.files = std::mem::take(&mut loader.files);
         let follows = |mistake: &Mistake| root.broken_at(mistake.span.start);
-        mistakes.extend(loader.checker.mistakes.into_iter().filter(|m| !follows(m)));
+        let found = std::mem::take(&mut loader.checker.mistakes);
+        mistakes.extend(found.into_iter().filter(|mistake| !follows(mistake)));
 
-        let secrets = secrets::find(&root, taken.secrets, loader.checker.secrets);
+        let secrets = secrets::find(&root, &loader.taken, &loader.checker.secrets);
         if !mistakes.is_empty() {
             for mistake in &mut mistakes {
                 mistake.message = secrets.blot.out(&mistake.message);
@@ -177,10 +194,10 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let (sources, source_names) = join::sources(loader);
-        let lists = join::lists(loader);
-        let (targets, target_names) = join::targets(loader);
-        let (routes, steps) = join::routes(loader, &source_names, &target_names);
+        let (sources, source_names) = incoming::sources(loader);
+        let lists = incoming::lists(loader);
+        let (targets, target_names) = outgoing::targets(loader);
+        let (routes, steps) = routing::routes(loader, &source_names, &target_names);
         Self {
             server,
             admin,

@@ -3,8 +3,8 @@
 use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::entry::{Admin, Decoding, Route, Store, joined, named, object};
-use crate::{delivery, lists, render, server, targets, telemetry};
+use super::entry::{Admin, Decoding, Steps, Store, joined, named, object};
+use crate::{delivery, lists, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
 pub(super) const TRANSPORTS: &[&str] = &["http", "jsonl", "csv", "files", "log"];
@@ -53,7 +53,12 @@ pub(crate) fn schema() -> Value {
             delivery::Settings::json_schema(g),
         ],
     );
-    let route = g.subschema_for::<Route>();
+    let mut route = joined(
+        "Which events, what happens to them, where they go.",
+        &[routes::Settings::json_schema(g), Steps::json_schema(g)],
+    );
+    // A route without a name gets one by its place.
+    route.insert("required".to_owned(), json!(["to"]));
     let definitions = g.take_definitions(true);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

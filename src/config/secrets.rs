@@ -12,6 +12,7 @@ const SECRET_WORDS: &[&str] = &[
     "token",
     "secret",
     "authorization",
+    "bearer",
     "cookie",
     "api-key",
     "api_key",
@@ -29,14 +30,14 @@ pub(super) struct Secrets {
 
 /// Secrets are: what came from outside (`taken`), what settings say is one (`settled`), and what is written below a key
 /// that sounds like one or into the user part of a URL.
-pub(super) fn find(root: &Node, taken: Vec<String>, settled: Vec<String>) -> Secrets {
-    let mut values = taken;
+pub(super) fn find(root: &Node, taken: &[String], settled: &[String]) -> Secrets {
+    let mut values = taken.to_vec();
     let mut written = Vec::new();
-    walk(root, "", &settled, &mut |value, at| {
+    walk(root, "", settled, &mut |value, at| {
         values.push(value.to_owned());
         written.push(at);
     });
-    values.extend(settled);
+    values.extend_from_slice(settled);
     values.retain(|value| !value.is_empty());
     Secrets {
         blot: Blot::new(values),

@@ -93,3 +93,33 @@ pub(super) fn found(node: &Node) -> String {
         (kind, _) => kind.words().to_owned(),
     }
 }
+
+pub(super) fn keys(schema: &Value) -> impl Iterator<Item = &str> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+}
+
+/// The keys that tell variants apart, and their words.
+pub(super) fn constants(schema: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, property)| Some((key.as_str(), property.get("const")?.as_str()?)))
+}
+
+/// The words a text must be one of, should the schema name them.
+pub(super) fn words_of(schema: &Value) -> Option<Vec<&str>> {
+    if let Some(word) = schema.get("const").and_then(Value::as_str) {
+        return Some(vec![word]);
+    }
+    let words = schema.get("enum")?.as_array()?;
+    Some(words.iter().filter_map(Value::as_str).collect())
+}
+
+pub(super) fn words(schema: &Value) -> Vec<&str> {
+    words_of(schema).unwrap_or_default()
+}

@@ -19,7 +19,7 @@ fn environment(text: &str) -> BTreeMap<String, String> {
 /// What `check` prints for the file of a fixture, with paths as if run from its folder.
 fn told(folder: &Path) -> String {
     let variables = environment(&fs::read_to_string(folder.join("env")).unwrap_or_default());
-    let loaded = Config::load_with(&folder.join("routes.yaml"), &|name| {
+    let loaded = Config::load_with(&folder.join("routes.yaml"), &Clock::system(), &|name| {
         Ok(variables.get(name).cloned())
     });
     let prefix = format!("{}/", folder.display());
@@ -30,7 +30,13 @@ fn told(folder: &Path) -> String {
 }
 
 fn shipped(text: &str) -> Result<Config, Report> {
-    Config::read("routes.yaml", text, Path::new("."), &|_| Ok(None))
+    Config::read(
+        "routes.yaml",
+        text,
+        Path::new("."),
+        &Clock::system(),
+        &|_| Ok(None),
+    )
 }
 
 #[test]
@@ -60,7 +66,7 @@ fn every_mistake_is_told_with_its_place_and_advice() {
 fn reads_a_file_into_what_the_rooms_are_built_from() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/valid");
     let variables = environment(&fs::read_to_string(folder.join("env")).unwrap());
-    let config = Config::load_with(&folder.join("routes.yaml"), &|name| {
+    let config = Config::load_with(&folder.join("routes.yaml"), &Clock::system(), &|name| {
         Ok(variables.get(name).cloned())
     })
     .unwrap_or_else(|report| panic!("{}", report.plain()));
@@ -118,7 +124,7 @@ fn what_is_shown_holds_no_secret() {
 
 #[test]
 fn a_missing_file_is_a_mistake_like_others() {
-    let Err(report) = Config::load(Path::new("nowhere/routes.yaml")) else {
+    let Err(report) = Config::load(Path::new("nowhere/routes.yaml"), &Clock::system()) else {
         panic!("there is no such file")
     };
     assert!(
@@ -140,19 +146,32 @@ fn the_shipped_file_works() {
 fn the_shipped_file_with_every_example_on_has_known_keys_only() {
     let text: String = SHIPPED
         .lines()
-        .map(|line| line.replacen("#: ", "", 1) + "\n")
+        .filter(|line| !line.contains("#jsonl:")) // the other form of what is on
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(off) if off.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-') => {
+                line.replacen('#', "", 1) + "\n"
+            }
+            Some(_) | None => format!("{line}\n"),
+        })
         .collect();
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in [("residents.csv", "license_plate,name\nAB123,Jo\n")] {
         fs::write(folder.path().join(name), content).unwrap();
     }
-    let loaded = Config::read("routes.yaml", &text, folder.path(), &|_| {
-        Ok(Some("secret-value".to_owned()))
-    });
+    let loaded = Config::read(
+        "routes.yaml",
+        &text,
+        folder.path(),
+        &Clock::system(),
+        &|_| Ok(Some("secret-value".to_owned())),
+    );
     assert!(
         loaded.is_ok(),
         "{}",
-        loaded.err().map(|report| report.plain()).unwrap_or_default()
+        loaded
+            .err()
+            .map(|report| report.plain())
+            .unwrap_or_default()
     );
 }
 

@@ -1,0 +1,192 @@
+//! From the file's `targets` to what writes and sends.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Target;
+use super::load::{Entry, Loader, Places, object, place, places};
+use super::mistake::Mistake;
+use super::schema::{BESIDE_HTTP, TRANSPORTS};
+use super::secrets;
+use super::tree::Node;
+use crate::delivery;
+use crate::render::files::{Level, Log};
+use crate::render::{self, Renderer};
+use crate::secret::Blot;
+use crate::targets;
+use crate::targets::files::FilesTarget;
+use crate::targets::http::{Clients, HttpTarget};
+use crate::targets::log::LogTarget;
+use crate::template::Names;
+
+/// The targets, and the names that routes may use.
+pub(super) fn targets(loader: &mut Loader<'_>) -> (Vec<Target>, Places) {
+    let entries = loader.entries("targets");
+    let known = places(&entries);
+    let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
+    let clients = Clients::new();
+    let targets = entries
+        .iter()
+        .filter_map(|entry| target(loader, entry, &clients, &blot))
+        .collect();
+    (targets, known)
+}
+
+fn target(
+    loader: &mut Loader<'_>,
+    entry: &Entry<'_>,
+    clients: &Clients,
+    blot: &Blot,
+) -> Option<Target> {
+    let delivery: Option<delivery::Settings> =
+        loader.part(entry.node, &entry.value, &[], entry.clean);
+    let transport = transport(loader, entry)?;
+    let (renderer, sender) = match transport {
+        "http" => http(loader, entry, clients, blot)?,
+        _ => file(loader, entry, transport)?,
+    };
+    Some(Target {
+        name: entry.name.clone(),
+        delivery: delivery?,
+        renderer,
+        sender,
+    })
+}
+
+/// The one key that says how a target sends.
+fn transport(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<&'static str> {
+    let mut given = entry.node.entries().iter().filter_map(|(key, _)| {
+        let transport = TRANSPORTS.iter().find(|word| **word == key.text)?;
+        Some((*transport, key))
+    });
+    let Some((transport, _)) = given.next() else {
+        if entry.clean {
+            let message = format!("target `{}` does not say how it sends", entry.name);
+            loader.mistake(
+                Mistake::new(entry.key.at.clone(), message)
+                    .help("add one of `http`, `jsonl`, `csv`, `files`, `log`"),
+            );
+        }
+        return None;
+    };
+    let others: Vec<_> = given.collect();
+    for (other, key) in &others {
+        loader.mistake(
+            Mistake::new(
+                key.at.clone(),
+                format!("`{other}` beside `{transport}`: a target sends in one way"),
+            )
+            .help("make it two targets, and name both in `to`"),
+        );
+    }
+    others.is_empty().then_some(transport)
+}
+
+type Built = (Renderer, Arc<dyn targets::Target>);
+
+fn http(
+    loader: &mut Loader<'_>,
+    entry: &Entry<'_>,
+    clients: &Clients,
+    blot: &Blot,
+) -> Option<Built> {
+    let mut value: Map<String, Value> = object(entry.value.get("http").cloned());
+    for key in BESIDE_HTTP {
+        let Some(beside) = entry.value.get(*key) else {
+            continue;
+        };
+        if value.insert((*key).to_owned(), beside.clone()).is_some() {
+            let at = entry.node.key(key).map_or(0..0, |key| key.at.clone());
+            loader.mistake(
+                Mistake::new(at, format!("`{key}` stands inside of `http` too"))
+                    .help("keep one of the two"),
+            );
+        }
+    }
+    let writing: Option<render::http::Settings> =
+        loader.part(entry.node, &value, &["http"], entry.clean);
+    let sending: Option<targets::http::Settings> =
+        loader.part(entry.node, &value, &["http"], entry.clean);
+    let renderer = writing.and_then(|settings| {
+        let built = Renderer::http(&settings, &loader.engine, Names::Rendering);
+        compiled(loader, entry.node, "http", built)
+    });
+    let sender = sending.and_then(|settings| {
+        let (blot, clock) = (blot.clone(), loader.clock.clone());
+        match HttpTarget::new(&settings, loader.folder, clients, blot, clock) {
+            Ok(sender) => Some(Arc::new(sender) as Arc<dyn targets::Target>),
+            Err(mistakes) => {
+                for (mut path, message) in mistakes {
+                    let http = entry.node.get("http");
+                    let inside = |key: &String| http.is_some_and(|http| http.get(key).is_some());
+                    if path.first().is_none_or(inside) {
+                        path.insert(0, "http".to_owned());
+                    }
+                    loader.mistake(Mistake::new(place(entry.node, &path), message));
+                }
+                None
+            }
+        }
+    });
+    Some((renderer?, sender?))
+}
+
+fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<Built> {
+    for key in BESIDE_HTTP {
+        if let Some(key) = entry.node.key(key) {
+            loader.mistake(
+                Mistake::new(
+                    key.at.clone(),
+                    format!("`{}` is for `http` alone", key.text),
+                )
+                .help("remove it"),
+            );
+        }
+    }
+    let value = entry.value.get(transport)?.clone();
+    let engine = loader.engine.clone();
+    let way = &[transport];
+    let renderer = match transport {
+        "jsonl" => {
+            let settings = loader.read(entry.node, value, way, entry.clean)?;
+            let built = Renderer::lines(&settings, &engine, Names::Rendering);
+            compiled(loader, entry.node, transport, built)?
+        }
+        "csv" => {
+            let settings = loader.read(entry.node, value, way, entry.clean)?;
+            let built = Renderer::csv(&settings, &engine, Names::Rendering);
+            compiled(loader, entry.node, transport, built)?
+        }
+        "files" => {
+            let settings = loader.read(entry.node, value, way, entry.clean)?;
+            let built = Renderer::files(&settings, &engine, Names::Rendering);
+            compiled(loader, entry.node, transport, built)?
+        }
+        _ => {
+            let settings: Log = loader.read(entry.node, value, way, entry.clean)?;
+            let sender = LogTarget::new(settings.level == Level::Debug);
+            return Some((Renderer::log(&settings), Arc::new(sender)));
+        }
+    };
+    Some((renderer, Arc::new(FilesTarget::new(loader.folder))))
+}
+
+fn compiled<T>(
+    loader: &mut Loader<'_>,
+    node: &Node,
+    key: &str,
+    built: Result<T, render::Mistakes>,
+) -> Option<T> {
+    match built {
+        Ok(built) => Some(built),
+        Err(mistakes) => {
+            for (path, mistake) in mistakes {
+                let mut way = vec![key.to_owned()];
+                way.extend(path);
+                loader.template_mistake(node, &way, mistake);
+            }
+            None
+        }
+    }
+}
