@@ -1,14 +1,150 @@
 //! Render: writes what a target is to be sent, from templates. Pure.
 
-use crate::event::Event;
+mod fields;
+pub(crate) mod files;
+pub(crate) mod http;
+mod multipart;
+mod path;
+mod python;
+mod stream;
+
+use crate::event::{Event, Item};
 use crate::payload::Payload;
-use crate::template::{RenderError, Scope};
+use crate::template::{Engine, Mistake, Names, RenderError, Scope};
+
+/// Mistakes in the settings of one target, each with the way to it inside the settings: keys from the outside in.
+pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
 
 /// How one target's payloads are written.
-pub(crate) enum Renderer {}
+pub(crate) enum Renderer {
+    Http(Box<http::Writer>),
+    Lines(files::LinesWriter),
+    Csv(files::CsvWriter),
+    Files(files::PicturesWriter),
+    Log(files::LogWriter),
+}
 
 impl Renderer {
-    pub(crate) fn render(&self, event: &Event, scope: &Scope) -> Result<Payload, RenderError> {
-        todo!()
+    pub(crate) fn http(
+        settings: &http::Settings,
+        engine: &Engine,
+        names: Names,
+    ) -> Result<Self, Mistakes> {
+        http::Writer::new(settings, engine, names).map(|writer| Self::Http(Box::new(writer)))
+    }
+
+    pub(crate) fn lines(
+        settings: &files::Jsonl,
+        engine: &Engine,
+        names: Names,
+    ) -> Result<Self, Mistakes> {
+        files::LinesWriter::new(settings, engine, names).map(Self::Lines)
+    }
+
+    pub(crate) fn csv(
+        settings: &files::Csv,
+        engine: &Engine,
+        names: Names,
+    ) -> Result<Self, Mistakes> {
+        files::CsvWriter::new(settings, engine, names).map(Self::Csv)
+    }
+
+    pub(crate) fn files(
+        settings: &files::Pictures,
+        engine: &Engine,
+        names: Names,
+    ) -> Result<Self, Mistakes> {
+        files::PicturesWriter::new(settings, engine, names).map(Self::Files)
+    }
+
+    pub(crate) fn log(settings: &files::Log) -> Self {
+        Self::Log(files::LogWriter::new(settings))
+    }
+
+    /// Writes what is sent for `event`, or for one `item` of it. The same input always makes the same bytes.
+    pub(crate) fn render(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+    ) -> Result<Payload, RenderError> {
+        match self {
+            Self::Http(writer) => writer.write(event, scope).map(Payload::Http),
+            Self::Lines(writer) => writer.write(event, item, scope),
+            Self::Csv(writer) => writer.write(event, item, scope),
+            Self::Files(writer) => writer.write(event, scope),
+            Self::Log(writer) => Ok(writer.write(event)),
+        }
+    }
+}
+
+/// Collects the mistakes of a target's settings, so that all of them are told in one run.
+struct Building<'a> {
+    engine: &'a Engine,
+    names: Names,
+    mistakes: Mistakes,
+}
+
+impl<'a> Building<'a> {
+    fn new(engine: &'a Engine, names: Names) -> Self {
+        Self {
+            engine,
+            names,
+            mistakes: Vec::new(),
+        }
+    }
+
+    fn template(&mut self, at: &[&str], source: &str) -> Option<crate::template::Template> {
+        let built = self.engine.template(source, self.names);
+        self.keep(at, built)
+    }
+
+    fn structure(
+        &mut self,
+        at: &[&str],
+        source: &serde_json::Value,
+    ) -> Option<crate::template::Structure> {
+        match self.engine.structure(source, self.names) {
+            Ok(structure) => Some(structure),
+            Err(mistakes) => {
+                for mut mistake in mistakes {
+                    let mut path = owned(at);
+                    path.append(&mut mistake.path);
+                    self.mistakes.push((path, mistake));
+                }
+                None
+            }
+        }
+    }
+
+    fn keep<T>(&mut self, at: &[&str], built: Result<T, Mistake>) -> Option<T> {
+        built
+            .map_err(|mistake| self.mistakes.push((owned(at), mistake)))
+            .ok()
+    }
+
+    /// A mistake of the whole text at `at`.
+    fn wrong(&mut self, at: &[&str], message: String, help: Option<&str>) {
+        self.mistakes.push((owned(at), mistake(message, help)));
+    }
+
+    fn done<T>(self, built: Option<T>) -> Result<T, Mistakes> {
+        match built {
+            Some(built) if self.mistakes.is_empty() => Ok(built),
+            _ => Err(self.mistakes),
+        }
+    }
+}
+
+fn owned(at: &[&str]) -> Vec<String> {
+    at.iter().map(|key| (*key).to_owned()).collect()
+}
+
+fn mistake(message: String, help: Option<&str>) -> Mistake {
+    Mistake {
+        message,
+        help: help.map(str::to_owned),
+        range: 0..0,
+        path: Vec::new(),
     }
 }

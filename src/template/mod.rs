@@ -82,6 +82,11 @@ impl Engine {
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
         todo!()
     }
+    /// A path for [`crate::payload::File`] and its like: the value of each `{{ … }}` goes through
+    /// [`crate::payload::safe_segment`], the literal text stays as written (strftime codes included).
+    pub(crate) fn path(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        todo!()
+    }
     pub(crate) fn condition(&self, source: &str, names: Names) -> Result<Condition, Mistake> {
         todo!()
     }

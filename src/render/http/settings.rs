@@ -1,0 +1,238 @@
+//! What users write under `http` to say which request is made.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+use crate::render::fields::Fields;
+
+/// The request a target is sent. Every text may be a template; a text that is exactly one `{{ expression }}` keeps the
+/// value's type. At most one of `json`, `form`, `multipart`, `text`, `xml`, `image` and `original` says the body.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The HTTP method; `POST` if not given.
+    #[serde(default = "post")]
+    pub(crate) method: String,
+    /// The address, `http://…` or `https://…`. Write `{{ value | url }}` for a value that may hold any character.
+    pub(crate) url: String,
+    /// Added to the url, percent-encoded. A null value is left out, a list repeats its name.
+    #[serde(default)]
+    pub(crate) query: Fields,
+    /// Headers; they win over those that follow from `auth` and the body. A null value is left out.
+    #[serde(default)]
+    pub(crate) headers: Fields,
+    /// Credentials: `{ basic: { username, password } }`, `{ bearer: TOKEN }` or `{ token: TOKEN }`.
+    #[serde(default)]
+    pub(crate) auth: Option<Auth>,
+    /// A JSON body: a YAML structure, or one `"{{ event }}"`. Types are kept.
+    #[serde(default)]
+    pub(crate) json: Option<Value>,
+    /// A form (`application/x-www-form-urlencoded`). A null value is left out, a list repeats its name.
+    #[serde(default)]
+    pub(crate) form: Option<Fields>,
+    /// A form with files (`multipart/form-data`): names with a text, a picture such as `"{{ images.frame }}"`, or
+    /// `{ value, filename, type }`. A part that is null, or whose picture is missing, is left out.
+    #[serde(default)]
+    pub(crate) multipart: Option<Parts>,
+    /// A body of plain text (`text/plain; charset=utf-8`).
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+    /// A body of XML (`application/xml; charset=utf-8`). Write `{{ value | xml }}` for values.
+    #[serde(default)]
+    pub(crate) xml: Option<String>,
+    /// A picture as the body, such as `"{{ images.frame }}"`.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
+    /// `true` sends the sender's own body and content type, byte for byte.
+    #[serde(default)]
+    pub(crate) original: bool,
+}
+
+/// How camhook shows who it is.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Auth {
+    /// `Authorization: Basic`, a username and a password.
+    Basic(Basic),
+    /// `Authorization: Bearer TOKEN`.
+    Bearer(String),
+    /// `Authorization: Token TOKEN`, as Plate Recognizer and others want it.
+    Token(String),
+}
+
+/// A username and a password.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Basic {
+    /// Must not hold a colon.
+    pub(crate) username: String,
+    #[serde(default)]
+    pub(crate) password: String,
+}
+
+/// The parts of a multipart body, in the order they are written.
+#[derive(Clone, Default)]
+pub(crate) struct Parts(pub(crate) Vec<(String, Part)>);
+
+/// One part: a value alone, or with what is said about it.
+#[derive(Clone)]
+pub(crate) struct Part {
+    /// A text (a template), a number or bool, or a YAML structure that becomes JSON; null leaves the part out.
+    pub(crate) value: Value,
+    pub(crate) filename: Option<String>,
+    pub(crate) content_type: Option<String>,
+    /// Whether the settings were a value alone.
+    pub(crate) short: bool,
+}
+
+/// A part with what is said about it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PartMap {
+    /// A text, a picture such as `"{{ images.frame }}"`, or a YAML structure that becomes JSON.
+    value: Value,
+    /// The file's name; of a picture, the part's name and the usual ending if not given.
+    #[serde(default)]
+    filename: Option<String>,
+    /// The part's content type; a picture's own if not given.
+    #[serde(default, rename = "type")]
+    content_type: Option<String>,
+}
+
+fn post() -> String {
+    "POST".to_owned()
+}
+
+impl<'de> Deserialize<'de> for Parts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Parts;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map from the names of parts to their values")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Parts, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(part) = map.next_entry()? {
+                    parts.push(part);
+                }
+                Ok(Parts(parts))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Part;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text, a picture, or `{ value, filename, type }`")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Part, E> {
+                Ok(Part::short(text.into()))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Part, E> {
+                Ok(Part::short(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Part, E> {
+                Ok(Part::short(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Part, E> {
+                Ok(Part::short(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Part, E> {
+                Ok(Part::short(value.into()))
+            }
+            fn visit_unit<E>(self) -> Result<Part, E> {
+                Ok(Part::short(Value::Null))
+            }
+            fn visit_none<E>(self) -> Result<Part, E> {
+                Ok(Part::short(Value::Null))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Part, A::Error> {
+                let map = PartMap::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Part {
+                    value: map.value,
+                    filename: map.filename,
+                    content_type: map.content_type,
+                    short: false,
+                })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Part {
+    fn short(value: Value) -> Self {
+        Self {
+            value,
+            filename: None,
+            content_type: None,
+            short: true,
+        }
+    }
+}
+
+impl JsonSchema for Parts {
+    fn schema_name() -> Cow<'static, str> {
+        "Parts".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let part = generator.subschema_for::<PartMap>();
+        json_schema!({
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [{ "type": ["string", "number", "boolean", "null"] }, part]
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_people_write() {
+        let yaml = r#"
+url: https://example.com/plates
+headers: { X-None: null, X-B: 2, X-A: "{{ event.id }}" }
+auth: { basic: { username: u, password: p } }
+multipart:
+  json: "{{ event.raw | tojson }}"
+  a_number: 5
+  gone: null
+  picture: { value: "{{ images.plate }}", filename: p.jpg, type: image/jpeg }
+"#;
+        let settings: Settings = serde_saphyr::from_str(yaml).unwrap();
+        assert_eq!(settings.method, "POST");
+        let headers: Vec<_> = settings.headers.0.keys().collect();
+        assert_eq!(headers, ["X-None", "X-B", "X-A"]);
+        assert!(matches!(settings.auth, Some(Auth::Basic(basic)) if basic.password == "p"));
+        let parts = settings.multipart.unwrap().0;
+        let names: Vec<_> = parts.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["json", "a_number", "gone", "picture"]);
+        assert_eq!(parts[1].1.value, 5);
+        assert_eq!(parts[2].1.value, Value::Null);
+        assert_eq!(parts[3].1.filename.as_deref(), Some("p.jpg"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        for yaml in [
+            "url: http://x\nbody: y",
+            "url: http://x\nmultipart: { a: { value: x, file: y } }",
+            "url: http://x\nauth: { digest: x }",
+            "method: GET",
+        ] {
+            assert!(serde_saphyr::from_str::<Settings>(yaml).is_err(), "{yaml}");
+        }
+    }
+}
