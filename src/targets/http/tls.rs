@@ -327,7 +327,27 @@ impl ServerCertVerifier for Verifier {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::Method;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
+        KeyPair,
+    };
+    use rustls::ServerConfig;
+    use rustls::server::WebPkiClientVerifier;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::super::receiver::{Act, Receiver};
+    use super::super::{Clients, HttpTarget, Settings as HttpSettings};
     use super::*;
+    use crate::clock::Clock;
+    use crate::event::DeliveryId;
+    use crate::fate::Verdict;
+    use crate::payload::{Body, Payload, Request};
+    use crate::secret::Blot;
+    use crate::targets::{Report, Target};
+
+    const AGAIN: Verdict = Verdict::TryAgain { pause: None };
 
     #[test]
     fn a_fingerprint_is_read_as_people_copy_it() {
@@ -391,5 +411,205 @@ mod tests {
             ..Settings::default()
         });
         assert!(told.starts_with("tls.pin: "));
+    }
+
+    /// An authority and a server's certificate in PEM files, and a server that shows it.
+    struct Secured {
+        folder: tempfile::TempDir,
+        receiver: Receiver,
+        fingerprint: String,
+    }
+
+    #[derive(Default)]
+    struct Shown {
+        expired: bool,
+        self_signed: bool,
+        name: Option<&'static str>,
+        asks_for_client: bool,
+    }
+
+    async fn secured(shown: Shown) -> Secured {
+        let folder = tempfile::tempdir().unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+
+        let key = KeyPair::generate().unwrap();
+        let name = shown.name.unwrap_or("127.0.0.1").to_owned();
+        let mut params = CertificateParams::new(vec![name]).unwrap();
+        if shown.expired {
+            params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        }
+        let certificate = if shown.self_signed {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained); // as `openssl req -x509` does
+            params.self_signed(&key).unwrap()
+        } else {
+            params.signed_by(&key, &authority).unwrap()
+        };
+        let client_key = KeyPair::generate().unwrap();
+        let mut client = CertificateParams::new(vec!["camhook".to_owned()]).unwrap();
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let client = client.signed_by(&client_key, &authority).unwrap();
+
+        for (file, pem) in [
+            ("ca.pem", authority.pem()),
+            ("server.pem", certificate.pem()),
+            ("client.pem", client.pem()),
+            ("client.key", client_key.serialize_pem()),
+        ] {
+            std::fs::write(folder.path().join(file), pem).unwrap();
+        }
+
+        let config = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = if shown.asks_for_client {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            config.with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            config.with_no_client_auth()
+        };
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = config
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
+        let tls = TlsAcceptor::from(Arc::new(config));
+        let receiver = Receiver::with(Act::Answer(ok), Some(tls)).await;
+        let fingerprint = data_encoding::HEXUPPER.encode(&fingerprint_of(certificate.der()));
+        Secured {
+            folder,
+            receiver,
+            fingerprint,
+        }
+    }
+
+    impl Secured {
+        async fn asked_with(&self, tls: &str) -> Report {
+            let settings: HttpSettings = serde_saphyr::from_str(&format!("tls: {tls}")).unwrap();
+            let clients = Clients::new();
+            let (blot, clock) = (Blot::default(), Clock::system());
+            let target = HttpTarget::new(&settings, self.folder.path(), &clients, blot, clock)
+                .unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+            let url = format!("https://{}/", self.receiver.address);
+            let request = Request {
+                method: Method::POST,
+                url,
+                headers: Vec::new(),
+                body: Body(vec![
+                    Bytes::from_static(b"one "),
+                    Bytes::from_static(b"two"),
+                ]),
+            };
+            let delivery = DeliveryId::from_bytes([9; 16]);
+            target.send(delivery, Payload::Http(request)).await
+        }
+
+        async fn refused_with(&self, tls: &str) -> String {
+            let report = self.asked_with(tls).await;
+            assert_eq!(report.verdict, AGAIN);
+            assert!(self.receiver.log.requests().is_empty());
+            report.error.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_authority_of_ones_own_is_trusted() {
+        let server = secured(Shown::default()).await;
+        let report = server.asked_with("{ ca: ca.pem }").await;
+        assert_eq!(report.verdict, Verdict::Delivered, "{report:?}");
+        assert_eq!(server.receiver.log.requests()[0].body, b"one two");
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_not_trusted_and_the_error_tells_the_fingerprint() {
+        let server = secured(Shown::default()).await;
+        let other = secured(Shown::default()).await;
+        std::fs::copy(
+            other.folder.path().join("ca.pem"),
+            server.folder.path().join("ca.pem"),
+        )
+        .unwrap();
+        let error = server.refused_with("{ ca: ca.pem }").await;
+        assert!(
+            error.contains(": nobody that is trusted here issued"),
+            "{error}"
+        );
+        assert!(
+            error.contains(&server.fingerprint.to_lowercase()),
+            "{error}"
+        );
+        let error = server.refused_with("{}").await;
+        assert!(
+            error.contains(&server.fingerprint.to_lowercase()),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_expired_certificate_and_one_of_another_name_are_not_trusted() {
+        let server = secured(Shown {
+            expired: true,
+            ..Shown::default()
+        })
+        .await;
+        let error = server.refused_with("{ ca: ca.pem }").await;
+        assert!(error.contains("expired"), "{error}");
+        let server = secured(Shown {
+            name: Some("elsewhere.example"),
+            ..Shown::default()
+        })
+        .await;
+        let error = server.refused_with("{ ca: ca.pem }").await;
+        assert!(error.contains("not valid for name"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_pinned_certificate_is_trusted_whatever_it_says() {
+        let shown = Shown {
+            expired: true,
+            self_signed: true,
+            name: Some("elsewhere.example"),
+            ..Shown::default()
+        };
+        let server = secured(shown).await;
+        let report = server
+            .asked_with(&format!("{{ pin: '{}' }}", server.fingerprint))
+            .await;
+        assert_eq!(report.verdict, Verdict::Delivered, "{report:?}");
+        let report = server.asked_with("{ ca: server.pem }").await;
+        assert_eq!(report.verdict, Verdict::Delivered, "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn any_other_certificate_than_the_pinned_one_is_refused() {
+        let server = secured(Shown::default()).await;
+        let error = server
+            .refused_with(&format!("{{ pin: '{}' }}", "ab".repeat(32)))
+            .await;
+        assert!(error.contains("not the pinned one"), "{error}");
+        assert!(
+            error.contains(&server.fingerprint.to_lowercase()),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_who_camhook_is_gets_its_certificate() {
+        let server = secured(Shown {
+            asks_for_client: true,
+            ..Shown::default()
+        })
+        .await;
+        let tls = "{ ca: ca.pem, cert: client.pem, key: client.key }";
+        let report = server.asked_with(tls).await;
+        assert_eq!(report.verdict, Verdict::Delivered, "{report:?}");
+        let report = server.asked_with("{ ca: ca.pem }").await;
+        assert_eq!(report.verdict, AGAIN);
     }
 }
