@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` tells how the rooms below fit together; a room uses only rooms that stand above it in this list.
 
 // 0
+mod budget;
 mod clock;
 mod name;
 mod secret;
@@ -10,7 +11,6 @@ mod tasks;
 mod telemetry;
 mod units;
 // 1
-mod budget;
 mod event;
 mod fate;
 mod lists;
