@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` tells how the rooms below fit together; a room uses only rooms that stand above it in this list.
 
 // 0
+mod budget;
 mod clock;
 mod name;
 mod secret;
@@ -25,6 +26,7 @@ mod store;
 mod targets;
 // 4
 mod admin;
+mod server;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
