@@ -20,6 +20,7 @@ mod template;
 // 3
 mod render;
 mod routes;
+mod sample;
 mod sources;
 mod steps;
 mod store;
