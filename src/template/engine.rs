@@ -34,7 +34,7 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct Template {
     engine: Engine,
-    source: &'static str,
+    source: Arc<str>,
     form: Form,
 }
 
@@ -87,14 +87,13 @@ impl Engine {
     }
 
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        let source = source::keep(source);
         let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
-            true => self.form(source, names)?,
+            true => self.form(source::keep(source), names)?,
             false => Form::Literal,
         };
         Ok(Template {
             engine: self.clone(),
-            source,
+            source: source.into(),
             form,
         })
     }
@@ -210,13 +209,13 @@ impl Engine {
 
 impl Template {
     pub(crate) fn source(&self) -> &str {
-        self.source
+        &self.source
     }
 
     /// As text; null is the empty text, a number or list is its JSON, a picture is an error.
     pub(crate) fn text(&self, scope: &Scope) -> Result<String, RenderError> {
         match &self.form {
-            Form::Literal => Ok(self.source.to_owned()),
+            Form::Literal => Ok(self.source.as_ref().to_owned()),
             Form::Single(code) => {
                 let value = self.engine.value(code, scope)?;
                 Ok(output::text(&value)?.into_owned())
@@ -319,14 +318,23 @@ fn syntax() -> SyntaxConfig {
 }
 
 fn syntax_mistake(error: &Error, source: &str) -> Mistake {
+    let range = error.range().unwrap_or(0..source.len());
+    // The engine counts an unexpected character as one byte.
+    let whole = |at: &usize| source.is_char_boundary(*at);
     let end = source.len();
-    let range = error.range().unwrap_or(0..end);
+    let start = (0..=range.start.min(end)).rev().find(whole).unwrap_or(0);
+    let end = (range.end.clamp(start, end)..=end)
+        .find(whole)
+        .unwrap_or(end);
+    let message = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned)
+        .replace("start of variable block", "`{{`")
+        .replace("end of variable block", "`}}`");
     Mistake {
-        message: error
-            .detail()
-            .map_or_else(|| error.kind().to_string(), str::to_owned),
+        message,
         help: None,
-        range: range.start.min(end)..range.end.min(end),
+        range: start..end,
         path: Vec::new(),
     }
 }
