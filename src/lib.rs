@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` tells how the rooms below fit together; a room uses only rooms that stand above it in this list.
 
 // 0
+mod budget;
 mod clock;
 mod name;
 mod secret;
@@ -19,12 +20,14 @@ mod template;
 // 3
 mod render;
 mod routes;
+mod sample;
 mod sources;
 mod steps;
 mod store;
 mod targets;
 // 4
 mod admin;
+mod server;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {

@@ -1,6 +1,22 @@
 //! Steps: what happens to an event's pictures and fields on the way to a target. Pure; CPU work, run on the blocking pool.
+//!
+//! To add a step: one file with its `Settings` and its [`Step`], its line in [`Settings`] below, its cases under
+//! `tests/fixtures/steps/`.
 
+mod album;
+mod crop;
+mod encode;
+#[cfg(test)]
+mod fixtures;
+mod jpeg;
+
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema};
+use serde::de::{self, Deserialize, Deserializer, MapAccess};
+use serde_json::json;
 
 use crate::event::{Event, Item, Picture};
 
@@ -10,7 +26,7 @@ pub(crate) struct Work {
     pub(crate) event: Arc<Event>,
     /// The plate, face or object that this delivery is about, if the route has `each`.
     pub(crate) item: Option<Item>,
-    /// The event's pictures first, then those that steps made.
+    /// The event's pictures and those that steps made; of one role, in the order of their items.
     pub(crate) pictures: Vec<Picture>,
     /// What was done or could not be done, in words, for `explain` and for the delivery's record.
     pub(crate) notes: Vec<String>,
@@ -41,15 +57,133 @@ pub(crate) struct StepError {
     pub(crate) reason: String,
 }
 
-/// A step as written in `routes.yaml`: a map with one key, the step's name.
-#[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
+/// A step: its name alone (`- crop`), or a map with one key, its name (`- crop: { pad: 10% }`).
+#[derive(Debug, Clone, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Step", transform = or_the_bare_name)]
 pub(crate) enum Settings {
-    // Crop(crop::Settings),
+    /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
+    Crop(crop::Settings),
 }
+
+/// The words for the steps, in the order of [`Settings`].
+const NAMES: &[&str] = &[crop::NAME];
 
 impl Settings {
     pub(crate) fn build(self) -> Box<dyn Step> {
-        todo!()
+        match self {
+            Self::Crop(settings) => Box::new(crop::Crop::new(settings)),
+        }
+    }
+
+    /// The step of that name, with what `settings` gives; `None` when no step is called so.
+    fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
+        match name {
+            crop::NAME => Some(settings.give().map(Self::Crop)),
+            _ => None,
+        }
+    }
+}
+
+/// Where a step's settings come from: the value of its key, or nowhere when it stands bare.
+trait Given<E> {
+    fn give<T: Default + de::DeserializeOwned>(self) -> Result<T, E>;
+}
+
+struct Bare;
+
+impl<E> Given<E> for Bare {
+    fn give<T: Default>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+}
+
+impl<'de, A: MapAccess<'de>> Given<A::Error> for &mut A {
+    fn give<T: Default + de::DeserializeOwned>(self) -> Result<T, A::Error> {
+        Ok(self.next_value::<Option<T>>()?.unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Settings;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a step: its name, or a map with its name as the only key")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Settings, E> {
+                Settings::read(name, Bare).unwrap_or_else(|| Err(E::unknown_variant(name, NAMES)))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+                let name: Cow<'_, str> = map
+                    .next_key::<String>()?
+                    .ok_or_else(|| de::Error::custom("a step needs its name"))?
+                    .into();
+                let step = Settings::read(&name, &mut map)
+                    .unwrap_or_else(|| Err(de::Error::unknown_variant(&name, NAMES)))?;
+                match map.next_key::<String>()? {
+                    None => Ok(step),
+                    Some(second) => Err(de::Error::custom(format!(
+                        "`{second}` is a second step in one entry: start it on a line of its own, with a dash"
+                    ))),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// The derived schema knows the map; a step with nothing to set may stand as its bare name.
+fn or_the_bare_name(schema: &mut Schema) {
+    if let Some(forms) = schema
+        .get_mut("oneOf")
+        .and_then(|forms| forms.as_array_mut())
+    {
+        forms.push(json!({ "type": "string", "enum": NAMES, "description": "A step with all its defaults." }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_may_stand_bare_or_with_settings() {
+        for yaml in ["- crop", "- crop:", "- crop: {}", "- crop: { pad: 10% }"] {
+            let steps: Vec<Settings> = serde_saphyr::from_str(yaml).unwrap();
+            assert_eq!(steps.len(), 1, "{yaml}");
+            for step in steps {
+                assert_eq!(step.build().name(), "crop");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_step_is_refused_with_what_there_is() {
+        for (yaml, said) in [
+            ("- crpo", "crop"),
+            ("- crpo: {}", "crop"),
+            ("- { crop: {}, blur: {} }", "line of its own"),
+            ("- {}", "needs its name"),
+            ("- 7", "a step"),
+            ("- crop: { padding: 1px }", "pad"),
+        ] {
+            let mistake = serde_saphyr::from_str::<Vec<Settings>>(yaml)
+                .unwrap_err()
+                .to_string();
+            assert!(mistake.contains(said), "{yaml}: {mistake}");
+        }
+    }
+
+    #[test]
+    fn the_schema_knows_both_forms() {
+        let schema = schemars::schema_for!(Settings);
+        let forms = schema
+            .get("oneOf")
+            .and_then(|forms| forms.as_array())
+            .unwrap();
+        assert_eq!(forms.len(), NAMES.len() + 1);
+        assert_eq!(forms[NAMES.len()]["enum"], json!(NAMES));
     }
 }

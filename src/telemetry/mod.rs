@@ -4,4 +4,6 @@ mod logs;
 mod metrics;
 
 pub(crate) use logs::{LogFormat, Settings, start};
-pub(crate) use metrics::{Metrics, SourceKind, SourceOnly, TargetFate, TargetOnly, TargetOutcome};
+pub(crate) use metrics::{
+    Metrics, SourceKind, SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
+};

@@ -1,0 +1,256 @@
+//! The door: which source a request belongs to, whether its sender may enter, and what then becomes of its events.
+//! A reload puts a new door in the old one's place; a request keeps the one it came in by.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Method;
+use http::request::Parts;
+
+use super::answer::Refusal;
+use super::path;
+use super::settings::{OnUndecodable, SourceSettings};
+use crate::lists::Lists;
+use crate::name::Name;
+use crate::routes::Route;
+use crate::sources::{DecodeSettings, Source};
+
+/// Everything the accepting half needs of the config.
+pub(crate) struct Door {
+    entries: Vec<Arc<Entry>>,
+    pub(super) routes: Arc<[Route]>,
+    pub(super) lists: Lists,
+    /// Whether the source at `/` takes every unclaimed path.
+    catch_all: bool,
+}
+
+/// One source at its path.
+pub(crate) struct Entry {
+    pub(super) name: Name,
+    pub(super) settings: SourceSettings,
+    pub(super) source: &'static dyn Source,
+    pub(super) decode: DecodeSettings,
+    segments: Vec<String>,
+}
+
+/// What a request is, by its head.
+pub(super) enum Call {
+    Event(Arc<Entry>),
+    /// Somebody looks at the address in a browser.
+    Visit(Arc<Entry>),
+}
+
+impl Entry {
+    pub(crate) fn new(
+        name: Name,
+        settings: SourceSettings,
+        source: &'static dyn Source,
+        decode: DecodeSettings,
+    ) -> Self {
+        let segments = match &settings.path {
+            Some(path) => path::segments(path)
+                .into_iter()
+                .map(Cow::into_owned)
+                .collect(),
+            None => vec![name.as_str().to_owned()],
+        };
+        Self {
+            name,
+            settings,
+            source,
+            decode,
+            segments,
+        }
+    }
+
+    /// The path to post to, each segment decoded, for messages and to find two sources with one path.
+    pub(crate) fn path(&self) -> String {
+        format!("/{}", self.segments.join("/"))
+    }
+
+    pub(super) fn refuses_undecodable(&self) -> bool {
+        let usual = if self.source.kind() == "generic" {
+            OnUndecodable::Refuse
+        } else {
+            OnUndecodable::Keep
+        };
+        self.settings.undecodable.unwrap_or(usual) == OnUndecodable::Refuse
+    }
+
+    fn carries_events(&self, method: &Method) -> bool {
+        method == Method::POST || self.source.methods().contains(method)
+    }
+
+    /// The value of an `Allow` header.
+    fn allow(&self) -> String {
+        let mut methods = vec![Method::POST.as_str()];
+        let others = self.source.methods().iter().map(Method::as_str);
+        for method in others.chain(["GET", "HEAD"]) {
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        methods.join(", ")
+    }
+
+    /// What a person reads who opens the address. Never a secret.
+    pub(super) fn greeting(&self) -> String {
+        format!(
+            "camhook is listening here.\n\nThis address belongs to the source `{}` (kind `{}`). \
+             Let the camera send its events to it: it takes {}.\n",
+            self.name,
+            self.source.kind(),
+            self.allow(),
+        )
+    }
+}
+
+impl Door {
+    /// No two entries may have the same path. The source at `/` is an entry like the others.
+    pub(crate) fn new(
+        entries: Vec<Entry>,
+        routes: Arc<[Route]>,
+        lists: Lists,
+        catch_all: bool,
+    ) -> Self {
+        Self {
+            entries: entries.into_iter().map(Arc::new).collect(),
+            routes,
+            lists,
+            catch_all,
+        }
+    }
+
+    pub(super) fn call(&self, parts: &Parts, peer: IpAddr) -> Result<Call, Refusal> {
+        let segments = path::segments(parts.uri.path());
+        let entry = self.find(&segments).ok_or(Refusal::NotFound)?;
+        entry.settings.auth.check(peer, parts, &segments)?;
+        if entry.carries_events(&parts.method) {
+            Ok(Call::Event(entry.clone()))
+        } else if [Method::GET, Method::HEAD].contains(&parts.method) {
+            Ok(Call::Visit(entry.clone()))
+        } else {
+            Err(Refusal::Method {
+                allow: entry.allow(),
+            })
+        }
+    }
+
+    /// The entry with the longest path that the request's path begins with.
+    fn find(&self, segments: &[Cow<'_, str>]) -> Option<&Arc<Entry>> {
+        let begins = |entry: &&Arc<Entry>| {
+            segments.len() >= entry.segments.len()
+                && entry.segments.iter().zip(segments).all(|(a, b)| a == b)
+        };
+        let longest = self
+            .entries
+            .iter()
+            .filter(begins)
+            .max_by_key(|entry| entry.segments.len())?;
+        let claimed = self.catch_all || !longest.segments.is_empty() || longest.is_root(segments);
+        claimed.then_some(longest)
+    }
+}
+
+impl Entry {
+    /// Without `catch_all`, what is left to the source at `/`: that path, and its token below it.
+    fn is_root(&self, segments: &[Cow<'_, str>]) -> bool {
+        match segments {
+            [] => true,
+            [token] => {
+                let ours = self.settings.auth.token.as_ref();
+                ours.is_some_and(|ours| ours.matches(token))
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Fake, entry};
+    use super::*;
+    use crate::secret::Secret;
+
+    fn door(paths: &[&str], catch_all: bool) -> Door {
+        let entries = paths.iter().map(|path| entry(path, &Fake)).collect();
+        Door::new(entries, Arc::new([]), Lists::default(), catch_all)
+    }
+
+    fn found(door: &Door, path: &str) -> Option<String> {
+        door.find(&path::segments(path)).map(|entry| entry.path())
+    }
+
+    #[test]
+    fn the_longest_path_wins_on_segment_borders() {
+        let door = door(&["/", "/API", "/API/gate/", "/a b"], true);
+        for (path, expected) in [
+            ("/API", "/API"),
+            ("/API/", "/API"),
+            ("//API//x/y", "/API"),
+            ("/API/gate", "/API/gate"),
+            ("/API/gates", "/API"),
+            ("/APIS", "/"),
+            ("/api", "/"),
+            ("/%41PI", "/API"),
+            ("/API%2Fgate", "/"),
+            ("/a%20b/c", "/a b"),
+            ("/", "/"),
+            ("*", "/"),
+        ] {
+            assert_eq!(found(&door, path).as_deref(), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn without_catch_all_unclaimed_paths_are_not_found() {
+        let door = door(&["/", "/API"], false);
+        assert_eq!(found(&door, "/"), Some("/".into()));
+        assert_eq!(found(&door, "/API/x"), Some("/API".into()));
+        assert_eq!(found(&door, "/other"), None);
+        let mut root = entry("/", &Fake);
+        root.settings.auth.token = Some(Secret::new("tok"));
+        let door = Door::new(vec![root], Arc::new([]), Lists::default(), false);
+        assert_eq!(found(&door, "/tok"), Some("/".into()));
+        assert_eq!(found(&door, "/tok/tok"), None);
+    }
+
+    #[test]
+    fn a_source_without_path_is_found_by_its_name() {
+        let settings = SourceSettings::default();
+        let name = Name::new("gate cams").unwrap();
+        let entry = Entry::new(name, settings, &Fake, DecodeSettings::default());
+        assert_eq!(entry.path(), "/gate cams");
+    }
+
+    #[test]
+    fn events_are_told_from_visits_and_other_methods() {
+        let door = door(&["/"], true);
+        let call = |method: &str| {
+            let request = http::Request::builder().method(method).uri("/x");
+            let parts = request.body(()).unwrap().into_parts().0;
+            match door.call(&parts, IpAddr::from([127, 0, 0, 1])) {
+                Ok(Call::Event(_)) => "event".to_owned(),
+                Ok(Call::Visit(_)) => "visit".to_owned(),
+                Err(refusal) => refusal.to_string(),
+            }
+        };
+        assert_eq!(call("POST"), "event");
+        assert_eq!(call("PUT"), "event"); // the fake's other method
+        assert_eq!(call("GET"), "visit");
+        assert_eq!(call("HEAD"), "visit");
+        for method in ["DELETE", "OPTIONS", "PATCH", "post"] {
+            assert_eq!(call(method), "this source takes POST, PUT, GET, HEAD");
+        }
+    }
+
+    #[test]
+    fn the_greeting_tells_no_secret() {
+        let mut entry = entry("/gate", &Fake);
+        entry.settings.auth.token = Some(Secret::new("hunter22"));
+        let greeting = entry.greeting();
+        assert!(greeting.contains("POST") && greeting.contains("fake"));
+        assert!(!greeting.contains("hunter22"));
+    }
+}

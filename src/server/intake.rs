@@ -1,0 +1,214 @@
+//! The accepting half behind the door: decode, choose, one commit. What is answered here was made safe first.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::answer::Refusal;
+use super::door::{Door, Entry};
+use super::front::{Received, Reception};
+use super::settings::Durability;
+use crate::budget::Reserved;
+use crate::event::{Event, Original};
+use crate::routes;
+use crate::sources::{self, Answer, Undecodable};
+use crate::store::{self, Accepted, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::{Metrics, SourceKind, SourceOnly};
+
+/// Bodies beyond this are decoded on the blocking pool, so that they do not hold up other requests. Bytes.
+const LARGE: usize = 1 << 20;
+
+/// Takes requests in. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Intake {
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    pub(super) tasks: Tasks,
+}
+
+impl Reception for Intake {
+    fn ready(&self) -> Result<(), Refusal> {
+        self.store.accepting().map_err(Refusal::from)
+    }
+
+    /// Goes on when the sender hangs up: many cameras do not wait for the answer, and a whole request is an event.
+    async fn receive(
+        &self,
+        door: Arc<Door>,
+        entry: Arc<Entry>,
+        received: Received,
+    ) -> Result<Answer, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let intake = self.clone();
+        self.tasks.spawn(async move {
+            let result = intake.take(&door, &entry, received).await;
+            let _ = tell.send(result); // the sender may be gone
+        });
+        told.await.unwrap_or(Err(Refusal::Stopping))
+    }
+}
+
+impl Intake {
+    async fn take(
+        &self,
+        door: &Door,
+        entry: &Entry,
+        received: Received,
+    ) -> Result<Answer, Refusal> {
+        let Received { original, reserved } = received;
+        let original = Arc::new(original);
+        let answer = entry.source.answer();
+        let events = match decode(entry, &original).await {
+            Ok(events) => events,
+            Err(Undecodable { reason }) if entry.refuses_undecodable() => {
+                return Err(Refusal::Undecodable { reason });
+            }
+            Err(Undecodable { reason }) => {
+                self.quarantine(entry, original, reason).await?;
+                drop(reserved);
+                return Ok(answer);
+            }
+        };
+        if events.is_empty() {
+            // Understood, and it says that nothing happened: there is no event to keep.
+            tracing::debug!(source = %entry.name, "a request without events");
+            return Ok(answer);
+        }
+        let planned = events
+            .into_iter()
+            .map(|event| {
+                let event = Arc::new(event);
+                let now = original.received_at;
+                let plan = routes::plan(&door.routes, &event, &door.lists, now, None);
+                (event, plan)
+            })
+            .collect();
+        let intake = store::Intake {
+            original,
+            events: planned,
+        };
+        match entry.settings.durability {
+            Durability::Full => self.commit(entry.name.as_str(), intake, reserved).await?,
+            Durability::Relaxed => {
+                self.ready()?;
+                let (this, name) = (self.clone(), entry.name.to_string());
+                self.tasks.spawn(async move {
+                    if let Err(error) = this.commit(&name, intake, reserved).await {
+                        tracing::error!(source = name, %error, "lost an event that was acknowledged by `durability: relaxed`");
+                    }
+                });
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Returns once everything is on disk. `_reserved` is held until then.
+    async fn commit(
+        &self,
+        source: &str,
+        intake: store::Intake,
+        _reserved: Reserved,
+    ) -> Result<(), StoreError> {
+        let kinds: Vec<_> = intake.events.iter().map(|(event, _)| event.kind).collect();
+        let began = Instant::now();
+        let _proof: Accepted = self.store.accept(intake).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        self.metrics.commit_seconds.observe(seconds);
+        for kind in kinds {
+            let labels = SourceKind {
+                source: source.to_owned(),
+                kind: kind.as_str(),
+            };
+            self.metrics.events_received.get_or_create(&labels).inc();
+        }
+        Ok(())
+    }
+
+    async fn quarantine(
+        &self,
+        entry: &Entry,
+        original: Arc<Original>,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        tracing::warn!(source = %entry.name, reason, "a request could not be decoded and is kept in quarantine");
+        let unread = store::Unread {
+            source: entry.name.clone(),
+            original,
+            reason,
+        };
+        let began = Instant::now();
+        let _proof: Accepted = self.store.quarantine(unread).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        self.metrics.commit_seconds.observe(seconds);
+        let labels = SourceOnly {
+            source: entry.name.to_string(),
+        };
+        self.metrics.quarantined.get_or_create(&labels).inc();
+        Ok(())
+    }
+}
+
+async fn decode(entry: &Entry, original: &Arc<Original>) -> Result<Vec<Event>, Undecodable> {
+    if original.body.len() <= LARGE {
+        return decode_here(entry, original);
+    }
+    let (source, decode) = (entry.source, entry.decode.clone());
+    let (name, original) = (entry.name.clone(), original.clone());
+    let decoding = tokio::task::spawn_blocking(move || {
+        unless_it_panics(|| sources::decode(source, &name, &decode, &original))
+    });
+    decoding.await.unwrap_or_else(|_| Err(our_bug()))
+}
+
+fn decode_here(entry: &Entry, original: &Arc<Original>) -> Result<Vec<Event>, Undecodable> {
+    unless_it_panics(|| sources::decode(entry.source, &entry.name, &entry.decode, original))
+}
+
+/// A decoder's panic is our bug and must not cost the sender its event: the request goes where it can be replayed from.
+fn unless_it_panics(
+    decode: impl FnOnce() -> Result<Vec<Event>, Undecodable>,
+) -> Result<Vec<Event>, Undecodable> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(our_bug()))
+}
+
+fn our_bug() -> Undecodable {
+    Undecodable {
+        reason: "the decoder failed; this is a bug in camhook, please report it".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::OnUndecodable;
+    use super::super::tests::{Fake, entry};
+    use super::*;
+
+    fn request(body: &'static [u8]) -> Arc<Original> {
+        Arc::new(Original {
+            body: body.into(),
+            ..Original::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn a_decoders_panic_is_a_reason_to_quarantine() {
+        let entry = entry("/", &Fake);
+        let large = vec![b'!'; LARGE + 1].leak();
+        for body in [&b"!"[..], large] {
+            let error = decode(&entry, &request(body)).await.err().unwrap();
+            assert!(error.reason.contains("bug in camhook"));
+        }
+        assert_eq!(decode(&entry, &request(b"2")).await.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn keeps_what_it_cannot_read_unless_told_otherwise() {
+        let mut entry = entry("/", &Fake);
+        assert!(!entry.refuses_undecodable());
+        entry.settings.undecodable = Some(OnUndecodable::Refuse);
+        assert!(entry.refuses_undecodable());
+    }
+}

@@ -1,0 +1,34 @@
+//! The front door: where cameras post. It checks, reads and answers; what lies between is in `intake`.
+//!
+//! Senders are small machines with odd habits: they keep connections open for minutes without a word, hang up without
+//! waiting for the answer, ask for `100-continue` and send the body anyway, double their slashes, and take a 4xx as
+//! a reason to forget the event or to repeat it for ever. And the address is often reachable by more than cameras. So:
+//!
+//! - The head alone decides whether a request may enter (`door`, `auth`), before a byte of its body is read.
+//! - Whatever a sender can make grow has a limit: connections, header bytes and time, idle time, body bytes and pace,
+//!   and the bytes of all requests together. At the limit of connections new ones wait in the system's queue; every
+//!   other limit has an answer that says which it was.
+//! - A body is read into one piece, of which everything later is a slice, and is paid for from the budget until its
+//!   commit is done.
+//! - A request that came in whole is taken in even when its sender has hung up meanwhile.
+//! - Success is answered only with a proof from the store in hand (unless the source is set to `durability: relaxed`).
+//!
+//! It is not: a TLS endpoint (put a reverse proxy in front), and it does not believe `X-Forwarded-For`.
+
+mod answer;
+mod auth;
+mod body;
+mod connection;
+mod door;
+mod front;
+mod intake;
+mod listener;
+mod mask;
+mod path;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use door::{Door, Entry};
+pub(crate) use listener::{BindError, Server};
+pub(crate) use settings::{Settings, SourceSettings};

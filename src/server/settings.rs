@@ -1,0 +1,156 @@
+//! What users can set of the front door: `server:` and the part of each source that is about requests.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::auth::AuthSettings;
+use crate::units::{ByteSize, Span};
+
+/// Where cameras post, and what they may ask of this machine.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ServerSettings")]
+pub(crate) struct Settings {
+    /// Address and port that cameras post to; `0.0.0.0` is every address of this machine. Default `0.0.0.0:8001`.
+    pub(crate) listen: SocketAddr,
+    /// Bytes in memory at once, of all requests and deliveries together. Over it a sender waits up to 2 s, then gets
+    /// 503 with `Retry-After`. A request larger than the whole budget gets 413. Default `128MiB`.
+    pub(crate) budget: ByteSize,
+    /// Connections at once. At the limit new ones wait until another ends. Default 1024.
+    pub(crate) max_connections: NonZeroU32,
+    /// Bytes of one request's line and headers, at least `8KiB`; beyond it 431. Default `64KiB`.
+    pub(crate) max_header: ByteSize,
+    /// Headers of one request; beyond it 431. Default 100.
+    pub(crate) max_headers: NonZeroU32,
+    /// How long a request's headers may take, and a new connection's first byte; then the connection is closed.
+    /// Default `30s`.
+    pub(crate) header_timeout: Span,
+    /// How long a connection may stay open without a request. Cameras that reuse connections often wait two minutes.
+    /// Default `180s`.
+    pub(crate) idle_timeout: Span,
+    /// How long a body may make no progress (less than 4 KiB); then 408. Default `60s`.
+    pub(crate) body_timeout: Span,
+    /// Whether the source at `/` takes every path that no other source claims. Cameras with a fixed path need no
+    /// source of their own then. `false` makes such paths 404. Default `true`.
+    pub(crate) catch_all: bool,
+    /// How long requests in progress may take to finish when camhook stops. Default `20s`.
+    pub(crate) shutdown_grace: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let seconds = |seconds| Span(Duration::from_secs(seconds));
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 8001).into(),
+            budget: ByteSize(128 << 20),
+            max_connections: NonZeroU32::new(1024).expect("it is not zero"),
+            max_header: ByteSize(64 << 10),
+            max_headers: NonZeroU32::new(100).expect("it is not zero"),
+            header_timeout: seconds(30),
+            idle_timeout: seconds(180),
+            body_timeout: seconds(60),
+            catch_all: true,
+            shutdown_grace: seconds(20),
+        }
+    }
+}
+
+/// Longer timeouts are this long: moments further away could not be told.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+impl Settings {
+    pub(super) fn header_timeout(&self) -> Duration {
+        self.header_timeout.0.min(LONGEST)
+    }
+
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout.0.min(LONGEST)
+    }
+
+    pub(super) fn body_timeout(&self) -> Duration {
+        self.body_timeout.0.min(LONGEST)
+    }
+}
+
+/// How requests reach a source and who may send them.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "SourceDoorSettings")]
+pub(crate) struct SourceSettings {
+    /// The path to post to; paths below it belong to this source too. Default: `/` and the source's name.
+    pub(crate) path: Option<String>,
+    /// Who may send: `token`, `basic`, `allow`. Default: anybody.
+    pub(crate) auth: AuthSettings,
+    /// Bytes of one request's body; beyond it 413. Video clips (Plate Recognizer Stream sends them) need more.
+    /// Default `32MiB`.
+    pub(crate) max_body: ByteSize,
+    /// What becomes of a request that cannot be understood. Default `keep`; `refuse` for kind `generic`.
+    pub(crate) undecodable: Option<OnUndecodable>,
+    pub(crate) durability: Durability,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self {
+            path: None,
+            auth: AuthSettings::default(),
+            max_body: ByteSize(32 << 20),
+            undecodable: None,
+            durability: Durability::Full,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnUndecodable {
+    /// Keep it in quarantine and answer success: most cameras lose or repeat for ever what is refused.
+    Keep,
+    /// Answer 422 with the reason and keep nothing: for senders that are programs.
+    Refuse,
+}
+
+/// What a success answer promises. Default `full`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Durability {
+    /// The event is on disk.
+    Full,
+    /// The event was understood and is on its way to the disk: quicker, but a power cut, a crash or a full disk may
+    /// still lose it.
+    Relaxed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_for_the_next_request_than_cameras_pause() {
+        assert!(Settings::default().idle_timeout.0 > Duration::from_secs(120));
+    }
+
+    #[test]
+    fn knows_its_settings_and_refuses_others() {
+        let settings: SourceSettings = serde_json::from_value(serde_json::json!({
+            "path": "/gate", "auth": { "token": "abcd", "allow": ["10.0.0.0/8", "192.0.2.7"] }, "max_body": "1MiB",
+            "undecodable": "refuse", "durability": "relaxed",
+        }))
+        .unwrap();
+        assert_eq!(settings.max_body.0, 1 << 20);
+        assert_eq!(settings.undecodable, Some(OnUndecodable::Refuse));
+        for wrong in [
+            serde_json::json!({ "pathh": "/" }),
+            serde_json::json!({ "auth": { "tokens": "x" } }),
+            serde_json::json!({ "auth": { "token": "" } }),
+            serde_json::json!({ "auth": { "allow": ["10.0.0.0/99"] } }),
+        ] {
+            let refused = serde_json::from_value::<SourceSettings>(wrong.clone());
+            assert!(refused.is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Compiles templates, and runs what was compiled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use minijinja::machinery::ast::{Expr, Stmt};
+use minijinja::machinery::{
+    CodeGenerator, Instructions, eval, make_string_output, parse, parse_expr,
+};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use serde_json::Value as Json;
+
+use super::check::Check;
+use super::output::{self, Output};
+use super::scope::Scope;
+use super::{Mistake, Names, RenderError, filters, nullsafe, operators, source};
+use crate::payload::safe_segment;
+
+/// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
+pub(super) const FUEL: u64 = 1_000_000;
+/// How deep macros and recursive loops may call one another.
+pub(super) const RECURSION_MAX: usize = 100;
+
+/// Compiles templates. Cheap to clone; every template keeps it alive.
+#[derive(Clone)]
+pub(crate) struct Engine(Arc<Inner>);
+
+struct Inner {
+    env: Environment<'static>,
+    /// The same, but what is written of each value is one safe segment of a path.
+    paths: Environment<'static>,
+    lists: Vec<String>,
+}
+
+/// A text that may hold `{{ … }}`. Knows its source.
+#[derive(Clone)]
+pub(crate) struct Template {
+    engine: Engine,
+    source: Arc<str>,
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    Literal,
+    /// Exactly one `{{ expression }}`.
+    Single(Arc<Code>),
+    Mixed(Arc<Code>),
+    Path(Arc<Code>),
+}
+
+type Code = Instructions<'static>;
+
+/// A MiniJinja expression that is true or false (`when`). A condition that cannot be evaluated is false.
+#[derive(Clone)]
+pub(crate) struct Condition {
+    engine: Engine,
+    source: &'static str,
+    code: Arc<Code>,
+}
+
+/// A YAML structure (map, list, text, number, …) whose texts are templates, keys in order.
+#[derive(Clone)]
+pub(crate) struct Structure(Node);
+
+#[derive(Clone)]
+enum Node {
+    Plain(Json),
+    Text(Template),
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+}
+
+impl Engine {
+    /// `lists` are the names of the config's lists, so that a template that names another is refused.
+    pub(crate) fn new(lists: &[String]) -> Self {
+        let mut paths = environment();
+        paths.set_formatter(|out, _, value| {
+            Ok(out.write_str(&safe_segment(&output::text(value)?))?)
+        });
+        Self(Arc::new(Inner {
+            env: environment(),
+            paths,
+            lists: lists.to_vec(),
+        }))
+    }
+
+    pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
+            true => self.form(source::keep(source), names)?,
+            false => Form::Literal,
+        };
+        Ok(Template {
+            engine: self.clone(),
+            source: source.into(),
+            form,
+        })
+    }
+
+    /// The path of a file: what each `{{ … }}` comes to is made one safe segment, the text around it stays as it is
+    /// written. In the path that comes of it a value's `%` is doubled, for strftime is yet to go over it.
+    pub(crate) fn path(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        let mut template = self.template(source, names)?;
+        if !matches!(template.form, Form::Literal) {
+            let source = source::keep(source);
+            let tree = parse(source, "template", syntax())
+                .map_err(|error| syntax_mistake(&error, source))?;
+            let mut generator = CodeGenerator::new("template", source);
+            generator.compile_stmt(&nullsafe::statement(&tree));
+            template.form = Form::Path(Arc::new(generator.finish().0));
+        }
+        Ok(template)
+    }
+
+    fn form(&self, source: &'static str, names: Names) -> Result<Form, Mistake> {
+        let tree =
+            parse(source, "template", syntax()).map_err(|error| syntax_mistake(&error, source))?;
+        let mut check = Check::new(names, &self.0.lists);
+        check.statement(&tree);
+        check.finish()?;
+        Ok(match single(&tree) {
+            Some(expr) => Form::Single(Arc::new(compile_expression(expr, source))),
+            None => {
+                let mut generator = CodeGenerator::new("template", source);
+                generator.compile_stmt(&nullsafe::statement(&tree));
+                Form::Mixed(Arc::new(generator.finish().0))
+            }
+        })
+    }
+
+    pub(crate) fn condition(&self, source: &str, names: Names) -> Result<Condition, Mistake> {
+        let source = source::keep(source);
+        let trimmed = source.trim();
+        if trimmed.starts_with("{{") && trimmed.ends_with("}}") {
+            return Err(Mistake {
+                message: "a condition is an expression by itself".to_owned(),
+                help: Some("leave out `{{` and `}}`".to_owned()),
+                range: 0..source.len(),
+                path: Vec::new(),
+            });
+        }
+        let tree = parse_expr(source).map_err(|error| syntax_mistake(&error, source))?;
+        let mut check = Check::new(names, &self.0.lists);
+        check.expression(&tree);
+        check.finish()?;
+        Ok(Condition {
+            engine: self.clone(),
+            source,
+            code: Arc::new(compile_expression(&tree, source)),
+        })
+    }
+
+    /// A key whose value comes to null is left out, also one that is null as written.
+    pub(crate) fn structure(&self, source: &Json, names: Names) -> Result<Structure, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let node = self.node(source, names, &mut Vec::new(), &mut mistakes);
+        match mistakes.is_empty() {
+            true => Ok(Structure(node)),
+            false => Err(mistakes),
+        }
+    }
+
+    fn node(
+        &self,
+        source: &Json,
+        names: Names,
+        path: &mut Vec<String>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Node {
+        let mut below = |key: String, value: &Json, mistakes: &mut Vec<Mistake>| {
+            path.push(key);
+            let node = self.node(value, names, path, mistakes);
+            path.pop();
+            node
+        };
+        match source {
+            Json::String(text) => match self.template(text, names) {
+                Ok(template) => Node::Text(template),
+                Err(mistake) => {
+                    mistakes.push(Mistake {
+                        path: path.clone(),
+                        ..mistake
+                    });
+                    Node::Plain(Json::Null)
+                }
+            },
+            Json::Array(items) => Node::List(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(at, item)| below(at.to_string(), item, mistakes))
+                    .collect(),
+            ),
+            Json::Object(map) => Node::Map(
+                map.iter()
+                    .map(|(key, value)| (key.clone(), below(key.clone(), value, mistakes)))
+                    .collect(),
+            ),
+            plain => Node::Plain(plain.clone()),
+        }
+    }
+
+    fn run(&self, code: &Code, scope: &Scope, text: &mut String) -> Result<Option<Value>, Error> {
+        run(&self.0.env, code, scope, text)
+    }
+
+    fn value(&self, code: &Code, scope: &Scope) -> Result<Value, Error> {
+        // An expression leaves its value; nothing is written.
+        self.run(code, scope, &mut String::new())
+            .map(Option::unwrap_or_default)
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Chainable);
+    env.set_recursion_limit(RECURSION_MAX);
+    env.set_fuel(Some(FUEL));
+    env.set_debug(false);
+    env.set_formatter(|out, _, value| Ok(out.write_str(&output::text(value)?)?));
+    env.remove_global("debug");
+    filters::register(&mut env);
+    operators::register(&mut env);
+    env
+}
+
+fn run(
+    env: &Environment<'static>,
+    code: &Code,
+    scope: &Scope,
+    text: &mut String,
+) -> Result<Option<Value>, Error> {
+    let mut out = make_string_output(text);
+    let blocks = BTreeMap::new();
+    eval(
+        env,
+        code,
+        scope.value(),
+        &blocks,
+        &mut out,
+        AutoEscape::None,
+    )
+    .map(|(value, _)| value)
+}
+
+impl Template {
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// As text; null is the empty text, a number or list is its JSON, a picture is an error.
+    pub(crate) fn text(&self, scope: &Scope) -> Result<String, RenderError> {
+        match &self.form {
+            Form::Literal => Ok(self.source.as_ref().to_owned()),
+            Form::Single(code) => {
+                let value = self.engine.value(code, scope)?;
+                Ok(output::text(&value)?.into_owned())
+            }
+            Form::Mixed(code) => {
+                let mut text = String::with_capacity(self.source.len() * 2);
+                self.engine.run(code, scope, &mut text)?;
+                Ok(text)
+            }
+            Form::Path(code) => {
+                let mut text = String::with_capacity(self.source.len() * 2);
+                run(&self.engine.0.paths, code, scope, &mut text)?;
+                Ok(text)
+            }
+        }
+    }
+
+    /// A text that is exactly one `{{ expression }}` keeps the value's type; blanks around it do not count.
+    pub(crate) fn output(&self, scope: &Scope) -> Result<Output, RenderError> {
+        match &self.form {
+            Form::Single(code) => Output::of(&self.engine.value(code, scope)?),
+            Form::Literal | Form::Mixed(_) | Form::Path(_) => {
+                self.text(scope).map(|text| Output::Json(text.into()))
+            }
+        }
+    }
+}
+
+impl Condition {
+    pub(crate) fn source(&self) -> &str {
+        self.source
+    }
+
+    pub(crate) fn holds(&self, scope: &Scope) -> bool {
+        self.engine
+            .value(&self.code, scope)
+            .is_ok_and(|value| value.is_true())
+    }
+}
+
+impl Structure {
+    /// A picture inside is an error that says to use `| base64`.
+    pub(crate) fn json(&self, scope: &Scope) -> Result<Json, RenderError> {
+        self.0.json(scope)
+    }
+}
+
+impl Node {
+    fn json(&self, scope: &Scope) -> Result<Json, RenderError> {
+        Ok(match self {
+            Self::Plain(json) => json.clone(),
+            Self::Text(template) => match template.output(scope)? {
+                Output::Json(json) => json,
+                Output::Picture(_) | Output::Pictures(_) => {
+                    return Err(RenderError(format!(
+                        "`{}` is a picture, which JSON cannot hold: use `| base64`",
+                        template.source().trim()
+                    )));
+                }
+            },
+            Self::List(items) => items
+                .iter()
+                .map(|item| item.json(scope))
+                .collect::<Result<_, _>>()?,
+            Self::Map(entries) => {
+                let mut map = serde_json::Map::new();
+                for (key, value) in entries {
+                    let value = value.json(scope)?;
+                    if !value.is_null() {
+                        map.insert(key.clone(), value);
+                    }
+                }
+                Json::Object(map)
+            }
+        })
+    }
+}
+
+/// The expression of a template that is nothing else.
+fn single<'t, 's>(tree: &'t Stmt<'s>) -> Option<&'t Expr<'s>> {
+    let Stmt::Template(template) = tree else {
+        return None;
+    };
+    let mut rest = template
+        .children
+        .iter()
+        .filter(|stmt| !matches!(stmt, Stmt::EmitRaw(raw) if raw.raw.trim().is_empty()));
+    match (rest.next(), rest.next()) {
+        (Some(Stmt::EmitExpr(emit)), None) => Some(&emit.expr),
+        _ => None,
+    }
+}
+
+fn compile_expression(expr: &Expr<'static>, source: &'static str) -> Code {
+    let mut generator = CodeGenerator::new("expression", source);
+    generator.compile_expr(&nullsafe::expression(expr));
+    generator.finish().0
+}
+
+fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder()
+        .keep_trailing_newline(true)
+        .build()
+        .expect("the default delimiters are valid")
+}
+
+fn syntax_mistake(error: &Error, source: &str) -> Mistake {
+    let range = error.range().unwrap_or(0..source.len());
+    // The engine counts an unexpected character as one byte.
+    let whole = |at: &usize| source.is_char_boundary(*at);
+    let end = source.len();
+    let start = (0..=range.start.min(end)).rev().find(whole).unwrap_or(0);
+    let end = (range.end.clamp(start, end)..=end)
+        .find(whole)
+        .unwrap_or(end);
+    let message = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned)
+        .replace("start of variable block", "`{{`")
+        .replace("end of variable block", "`}}`");
+    Mistake {
+        message,
+        help: None,
+        range: start..end,
+        path: Vec::new(),
+    }
+}

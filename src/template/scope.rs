@@ -1,0 +1,279 @@
+//! What the names of a template stand for.
+
+use std::sync::Arc;
+
+use minijinja::Value;
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use serde_json::Value as Json;
+
+use super::output::from_json;
+use super::view::Seen;
+use crate::event::{DeliveryId, Event, Item, Picture};
+use crate::lists::{List, Lists};
+
+/// What the names of a template stand for, for one delivery (or one event and item, in `when`).
+pub(crate) struct Scope {
+    root: Arc<Root>,
+    value: Value,
+}
+
+/// What a scope is made of.
+pub(crate) struct Given<'a> {
+    pub(crate) event: &'a Arc<Event>,
+    pub(crate) item: Option<Item>,
+    /// The event's pictures and those that steps made.
+    pub(crate) pictures: &'a [Picture],
+    pub(crate) lists: &'a Lists,
+    /// A preset's settings.
+    pub(crate) with: Option<&'a Json>,
+    /// The delivery and which attempt this is, from 1.
+    pub(crate) delivery: Option<(DeliveryId, u32)>,
+    pub(crate) now: jiff::Timestamp,
+}
+
+#[derive(Debug, Clone)]
+struct Root {
+    seen: Arc<Seen>,
+    event: Value,
+    item: Option<(Item, Value)>,
+    images: Value,
+    lists: Value,
+    with: Value,
+    delivery: Option<(DeliveryId, u32)>,
+    now: jiff::Timestamp,
+}
+
+impl Scope {
+    pub(crate) fn new(given: &Given<'_>) -> Self {
+        let seen = Seen::new(given.event);
+        Self::of(Root {
+            event: seen.root(),
+            item: given.item.map(|item| (item, seen.item(item))),
+            seen,
+            images: Value::from_object(Images {
+                pictures: given.pictures.to_vec(),
+                senders: given.event.images.len(),
+                item: given.item,
+            }),
+            lists: Value::from_object(ListsView(given.lists.clone())),
+            with: given.with.map_or(Value::from(()), from_json),
+            delivery: given.delivery,
+            now: given.now,
+        })
+    }
+
+    /// The same for one item of the event: what was converted once is not converted again. For conditions, which see
+    /// no pictures.
+    pub(crate) fn about(&self, item: Item) -> Self {
+        Self::of(Root {
+            item: Some((item, self.root.seen.item(item))),
+            ..(*self.root).clone()
+        })
+    }
+
+    fn of(root: Root) -> Self {
+        let root = Arc::new(root);
+        Self {
+            value: Value::from_dyn_object(root.clone()),
+            root,
+        }
+    }
+
+    pub(super) fn value(&self) -> Value {
+        self.value.clone()
+    }
+}
+
+impl Root {
+    fn item(&self, wanted: fn(&Item) -> bool) -> Value {
+        match &self.item {
+            Some((item, value)) if wanted(item) => value.clone(),
+            _ => Value::from(()),
+        }
+    }
+}
+
+impl Object for Root {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        Some(match key {
+            "event" => self.event.clone(),
+            "plate" => self.item(|item| matches!(item, Item::Plate(_))),
+            "face" => self.item(|item| matches!(item, Item::Face(_))),
+            "object" => self.item(|item| matches!(item, Item::Object(_))),
+            "images" => self.images.clone(),
+            "lists" => self.lists.clone(),
+            "with" => self.with.clone(),
+            "now" => Value::from(self.now.to_string()),
+            "delivery" => match self.delivery {
+                Some((id, attempt)) => Value::from_pairs([
+                    ("id", Value::from(id.to_string())),
+                    ("attempt", Value::from(attempt)),
+                ]),
+                None => Value::from(()),
+            },
+            _ => return None,
+        })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+/// The pictures at hand, by role.
+#[derive(Debug)]
+struct Images {
+    pictures: Vec<Picture>,
+    /// How many of them came with the event; the others were made by steps.
+    senders: usize,
+    item: Option<Item>,
+}
+
+impl Images {
+    /// The current item's picture of that role, else the first that shows all of the event, else the first. What a
+    /// step made, the last one above all, stands before what it was made from.
+    fn of_role(&self, role: &str) -> Option<&Picture> {
+        let (sent, made) = self
+            .pictures
+            .split_at(self.senders.min(self.pictures.len()));
+        let sent = || sent.iter().filter(|picture| picture.role.as_str() == role);
+        let made = || made.iter().filter(|picture| picture.role.as_str() == role);
+        let current = |picture: &&Picture| picture.item == self.item;
+        let first_made = || match self.item {
+            Some(_) => made().rfind(|picture| picture.item.is_none()),
+            None => made().next(),
+        };
+        made()
+            .rfind(current)
+            .or_else(|| sent().find(current).filter(|_| self.item.is_some()))
+            .or_else(first_made)
+            .or_else(|| sent().find(|picture| picture.item.is_none()))
+            .or_else(|| sent().chain(made()).next().filter(|_| self.item.is_none()))
+    }
+}
+
+impl Object for Images {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match key {
+            "list" => Some(Value::from_object(PictureList(self.clone()))),
+            role => Some(picture(self.of_role(role)?)),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let mut roles: Vec<Value> = Vec::new();
+        for picture in &self.pictures {
+            let role = Value::from(picture.role.as_str());
+            if !roles.contains(&role) {
+                roles.push(role);
+            }
+        }
+        Enumerator::Values(roles)
+    }
+}
+
+/// `images.list`: an object of its own, so that an empty one is still a list of pictures.
+#[derive(Debug)]
+pub(super) struct PictureList(Arc<Images>);
+
+impl Object for PictureList {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Some(picture(self.0.pictures.get(key.as_usize()?)?))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.0.pictures.len())
+    }
+}
+
+/// One picture. Its fields are those of its description; what it is worth by itself is its bytes.
+#[derive(Debug)]
+pub(super) struct PictureView(pub(super) Picture);
+
+pub(super) const PICTURE: &[&str] = &[
+    "role",
+    "item",
+    "content_type",
+    "size",
+    "width",
+    "height",
+    "sha256",
+    "url",
+];
+
+fn picture(picture: &Picture) -> Value {
+    Value::from_object(PictureView(picture.clone()))
+}
+
+impl Object for PictureView {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        // Describing computes a digest, so the cheap ones are told first.
+        Some(match key {
+            "role" => Value::from(self.0.role.as_str()),
+            "content_type" => Value::from(&*self.0.content_type),
+            "size" => self.0.bytes().map(|bytes| bytes.len()).into(),
+            "width" => self.0.size().map(|size| size.width).into(),
+            "height" => self.0.size().map(|size| size.height).into(),
+            _ => from_json(self.0.describe().get(key)?),
+        })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Str(PICTURE)
+    }
+}
+
+/// All lists by name.
+#[derive(Debug)]
+struct ListsView(Lists);
+
+impl Object for ListsView {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        Some(Value::from_object(ListView(self.0.get(key)?.clone())))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.0.keys().map(|name| Value::from(&**name)).collect())
+    }
+}
+
+/// One list: rows by plate.
+#[derive(Debug)]
+pub(super) struct ListView(pub(super) List);
+
+impl Object for ListView {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        let row = self.0.get(key)?;
+        Some(Value::from_pairs(row.iter().map(|(column, cell)| {
+            (column.as_str(), Value::from(cell.as_str()))
+        })))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().into_iter().map(Value::from).collect())
+    }
+}
