@@ -27,9 +27,24 @@ mod store;
 mod targets;
 // 4
 mod admin;
+mod delivery;
 mod server;
+// 5
+mod config;
+// 6
+mod app;
+mod explain;
+// 7
+mod cli;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    cli::main()
+}
+
+/// What the tests in `tests/` need to run a camhook within their process.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::app::{App, StartError};
+    pub use crate::clock::Clock;
 }

@@ -1,0 +1,237 @@
+//! One attempt: load the event, take the steps, write, send.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
+
+use crate::event::{Event, EventId, Item, Picture};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::store::{Kept, Lease, StoreError};
+
+use super::deliveries::{Current, Shared};
+use super::gate::{Facts, Outcome};
+use super::prepare::{self, Reshaped};
+
+/// What is to be delivered.
+pub(super) struct Job {
+    pub(super) facts: Facts,
+    event: EventId,
+    route: Name,
+    item: Option<Item>,
+}
+
+impl From<&Lease> for Job {
+    fn from(lease: &Lease) -> Self {
+        Self {
+            facts: lease.into(),
+            event: lease.event,
+            route: lease.route.clone(),
+            item: lease.item,
+        }
+    }
+}
+
+/// Memory for the events that one target is being sent.
+///
+/// Each target has its own share of the whole, so that one whose requests hang with large events in hand delays nobody
+/// else. An event larger than the share passes alone.
+pub(super) struct Room {
+    share: u32,
+    bytes: Arc<Semaphore>,
+    /// An event's size is known once it is loaded, so one at a time is loaded and then waits for room.
+    door: Mutex<()>,
+}
+
+/// An event in memory, and the room it takes.
+struct Loaded {
+    kept: Kept,
+    _room: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+/// Bytes counted in a gauge until dropped.
+struct Counted(Gauge, i64);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec_by(self.1);
+    }
+}
+
+impl Room {
+    pub(super) fn new(share: u32) -> Self {
+        Self {
+            share,
+            bytes: Arc::new(Semaphore::new(share as usize)),
+            door: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn share(&self) -> u32 {
+        self.share
+    }
+
+    async fn load(&self, shared: &Shared, event: EventId) -> Result<Loaded, StoreError> {
+        let _first = self.door.lock().await;
+        let kept = shared.store.event(event).await?;
+        let size = kept.event.original.body.len();
+        let room = u32::try_from(size).unwrap_or(u32::MAX).min(self.share);
+        let room = self
+            .bytes
+            .clone()
+            .acquire_many_owned(room)
+            .await
+            .expect("nobody closes it");
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let gauge = shared.metrics.inflight_bytes.clone();
+        gauge.inc_by(size);
+        Ok(Loaded {
+            kept,
+            _room: room,
+            _counted: Counted(gauge, size),
+        })
+    }
+}
+
+/// Tries once to deliver. May be dropped at any point; the target may have got it then, as after a crash.
+pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &Job) -> Outcome {
+    let loaded = match room.load(shared, job.event).await {
+        Ok(loaded) => loaded,
+        Err(StoreError::Unknown { .. }) => {
+            return Outcome::Unfit {
+                reason: "the event is no longer kept".to_owned(),
+            };
+        }
+        Err(error @ (StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. })) => {
+            return Outcome::Trouble {
+                reason: error.to_string(),
+            };
+        }
+    };
+    let current = shared.current.load_full();
+    let payload = match payload(shared, &current, target, job, &loaded.kept.event).await {
+        Ok(payload) => payload,
+        Err(outcome) => return outcome,
+    };
+    let Some(outlet) = current.pipelines.targets.get(target) else {
+        return gone();
+    };
+    let at = shared.clock.now();
+    let begun = Instant::now();
+    let report = outlet.target.send(job.facts.id, payload).await;
+    Outcome::Sent {
+        report,
+        at,
+        took: begun.elapsed(),
+    }
+}
+
+/// The target was taken out of the config a moment ago; its worker is about to learn of it.
+fn gone() -> Outcome {
+    Outcome::Trouble {
+        reason: "the target is no longer in routes.yaml".to_owned(),
+    }
+}
+
+async fn payload(
+    shared: &Shared,
+    current: &Arc<Current>,
+    target: &Name,
+    job: &Job,
+    event: &Arc<Event>,
+) -> Result<Payload, Outcome> {
+    let Some(steps) = current.pipelines.routes.get(&job.route) else {
+        return Err(Outcome::Unfit {
+            reason: prepare::no_route(&job.route),
+        });
+    };
+    let (item, delivery) = (
+        job.item,
+        (job.facts.id, job.facts.attempts.saturating_add(1)),
+    );
+
+    let make = || async {
+        let (steps, event) = (steps.clone(), event.clone());
+        on_a_core(shared, move || prepare::reshape(&steps, &event, item))
+            .await
+            .unwrap_or_else(|reason| Reshaped::Unfit {
+                reason,
+                notes: Vec::new(),
+            })
+    };
+    let key = (job.event, job.route.clone(), item);
+    let reshaped = current.memo.get(key, make, weight).await;
+    match reshaped.get() {
+        Some(Reshaped::Filtered { reason, .. }) => {
+            return Err(Outcome::Filtered {
+                reason: reason.clone(),
+            });
+        }
+        Some(Reshaped::Unfit { reason, .. }) => {
+            return Err(Outcome::Unfit {
+                reason: reason.clone(),
+            });
+        }
+        Some(Reshaped::Ready(_)) | None => {}
+    }
+
+    let (writing, target) = (current.clone(), target.clone());
+    let now = shared.clock.now();
+    let written = on_a_core(shared, move || {
+        let outlet = writing.pipelines.targets.get(&target)?;
+        let Some(Reshaped::Ready(work)) = reshaped.get() else {
+            return None; // looked at above
+        };
+        let lists = &writing.pipelines.lists;
+        Some(prepare::write(outlet, lists, work, delivery, now))
+    })
+    .await;
+    match written {
+        Ok(Some(Ok(payload))) => Ok(payload),
+        Ok(Some(Err(reason))) | Err(reason) => Err(Outcome::Unfit { reason }),
+        Ok(None) => Err(gone()),
+    }
+}
+
+/// Bytes that a result keeps in memory.
+fn weight(reshaped: &Reshaped) -> usize {
+    match reshaped {
+        Reshaped::Ready(work) => {
+            let pictures = work.pictures.iter().filter_map(Picture::bytes);
+            work.event.original.body.len() + pictures.map(bytes::Bytes::len).sum::<usize>()
+        }
+        Reshaped::Filtered { .. } | Reshaped::Unfit { .. } => 0,
+    }
+}
+
+/// Runs CPU work on the blocking pool, as many at once as there are cores. A panic becomes the reason it failed.
+async fn on_a_core<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let turn = shared.cores.clone().acquire_owned().await;
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn; // until the work is done, even when nobody waits for it any more
+        work()
+    })
+    .await
+    .map_err(what_happened)
+}
+
+/// What a task that panicked said.
+pub(super) fn what_happened(error: JoinError) -> String {
+    let said = match error.try_into_panic() {
+        Ok(panic) => match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic
+                .downcast_ref::<&str>()
+                .map_or_else(|| "panic".to_owned(), |text| (*text).to_owned()),
+        },
+        Err(_) => "it was cut short".to_owned(),
+    };
+    format!("a fault in camhook: {said}")
+}

@@ -1,0 +1,132 @@
+//! All workers of one camhook, and what they share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::clock::Clock;
+use crate::name::Name;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+use super::memo::Memo;
+use super::prepare::{Pipelines, Reshaped};
+use super::worker::Worker;
+
+/// Bytes of events in memory on their way to targets, shared out evenly among the targets; what steps and templates make
+/// of an event is not counted.
+const IN_MEMORY_MAX: usize = 64 << 20;
+
+/// The delivering half at work.
+pub(crate) struct Deliveries {
+    shared: Arc<Shared>,
+    workers: Mutex<HashMap<Name, Running>>,
+}
+
+/// What all workers use.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    /// Stops with camhook; a worker's own group stops with its target as well.
+    pub(super) tasks: Tasks,
+    /// As many permits as cores.
+    pub(super) cores: Arc<Semaphore>,
+    pub(super) current: ArcSwap<Current>,
+}
+
+/// The config of the moment.
+pub(super) struct Current {
+    pub(super) pipelines: Pipelines,
+    pub(super) memo: Memo<Reshaped>,
+}
+
+struct Running {
+    tasks: Tasks,
+    reloaded: Arc<Notify>,
+}
+
+impl Deliveries {
+    /// Begins to deliver, until `tasks` stops: requests under way then have ten seconds to end, and what did not end is
+    /// sent again after the next start.
+    pub(crate) fn start(
+        pipelines: Pipelines,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        tasks: &Tasks,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let deliveries = Self {
+            shared: Arc::new(Shared {
+                store,
+                clock,
+                metrics,
+                tasks: tasks.clone(),
+                cores: Arc::new(Semaphore::new(cores)),
+                current: ArcSwap::from_pointee(Current::new(Pipelines::default())),
+            }),
+            workers: Mutex::default(),
+        };
+        deliveries.replace(pipelines);
+        deliveries
+    }
+
+    /// Goes on with another config. A target that is gone is sent nothing more, its deliveries stay in the store; one
+    /// whose timing changed goes on with the new one; all keep what they know of their targets, but a target that was
+    /// held or failing is probed at once, since the change may have mended it.
+    pub(crate) fn replace(&self, pipelines: Pipelines) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let targets: Vec<Name> = pipelines.targets.keys().cloned().collect();
+        self.shared.current.store(Arc::new(Current::new(pipelines)));
+        workers.retain(|name, running| {
+            let stays = targets.contains(name);
+            if !stays {
+                running.tasks.stop();
+            }
+            stays
+        });
+        for name in targets {
+            match workers.get(&name) {
+                Some(running) => running.reloaded.notify_one(),
+                None => {
+                    let running = self.work_for(name.clone());
+                    workers.insert(name, running);
+                }
+            }
+        }
+    }
+
+    /// What the config says now, for `explain`, and to replace a part of it (a list that changed).
+    pub(crate) fn pipelines(&self) -> Pipelines {
+        self.shared.current.load().pipelines.clone()
+    }
+
+    fn work_for(&self, target: Name) -> Running {
+        let tasks = self.shared.tasks.child();
+        let reloaded = Arc::new(Notify::new());
+        let worker = Worker::new(target, self.shared.clone(), tasks.clone(), reloaded.clone());
+        if let Some(worker) = worker {
+            tasks.spawn(worker.run());
+        }
+        Running { tasks, reloaded }
+    }
+}
+
+impl Current {
+    fn new(pipelines: Pipelines) -> Self {
+        Self {
+            pipelines,
+            memo: Memo::default(),
+        }
+    }
+
+    /// Bytes of events that each target may have in memory.
+    pub(super) fn share(&self) -> u32 {
+        let share = IN_MEMORY_MAX / self.pipelines.targets.len().max(1);
+        u32::try_from(share).unwrap_or(u32::MAX).max(1)
+    }
+}
