@@ -1,0 +1,225 @@
+//! What an entry of the file is: the settings of one room, or of several rooms joined under one key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::routes::Each;
+use crate::sources::{CameraSettings, SourceKind, Timezone};
+use crate::steps;
+use crate::units::{ByteSize, Span};
+
+/// Where people and programs look in.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Address of the dashboard, the API, `/metrics`, `/healthz` and `/readyz` (127.0.0.1:9001). There is no login:
+    /// open it to others only behind something that has one.
+    pub(crate) listen: std::net::SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 9001).into(),
+        }
+    }
+}
+
+/// Where events are kept.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Store {
+    /// Folder of the store (`data`), counted from this file's folder.
+    pub(super) path: String,
+    /// How long settled events are kept (`7d`). What is still pending stays longer.
+    pub(super) keep: Span,
+    /// Bytes on disk (`20GiB`). Beyond it the oldest settled events go first; when all is still pending, senders get 503.
+    pub(super) max_size: ByteSize,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: "data".to_owned(),
+            keep: Span(std::time::Duration::from_secs(7 * 86_400)),
+            max_size: ByteSize(20 << 30),
+        }
+    }
+}
+
+/// A place that cameras post to.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Decoding {
+    /// Whose requests come here (`auto`: told apart by the requests themselves).
+    pub(super) kind: SourceKind,
+    /// An IANA time zone such as `Europe/Rome`, for times that the sender tells without one (`UTC`).
+    pub(super) timezone: Option<Timezone>,
+    /// What you know of cameras and their sender does not tell, by the id that it gives them.
+    pub(super) cameras: BTreeMap<String, CameraSettings>,
+}
+
+/// Which events, what happens to them, where they go.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    /// What the route is called in the dashboard and in deliveries; each name once.
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    /// The sources whose events are taken. Default: all.
+    #[serde(default)]
+    pub(super) from: Option<Vec<String>>,
+    /// A condition such as `plate.score >= 0.8 and not plate.text in lists.residents`. Default: every event.
+    #[serde(default)]
+    pub(super) when: Option<String>,
+    /// One delivery for each `plate`, `face` or `object` of the event. Default: one for the event.
+    #[serde(default)]
+    pub(super) each: Option<Each>,
+    /// What happens to the event on its way, in this order. Default: nothing.
+    #[serde(default)]
+    pub(super) steps: Vec<steps::Settings>,
+    /// The targets that get what comes out.
+    #[schemars(length(min = 1))]
+    pub(super) to: Vec<String>,
+}
+
+/// Why settings could not be read, and where in them.
+pub(super) struct Unreadable {
+    pub(super) path: Vec<String>,
+    pub(super) message: String,
+}
+
+/// Reads one room's settings out of an entry: of its keys those that the room knows.
+pub(super) fn part<T: DeserializeOwned + JsonSchema>(
+    entry: &Map<String, Value>,
+) -> (Option<T>, Vec<Unreadable>) {
+    let known = keys::<T>();
+    let own: Map<String, Value> = entry
+        .iter()
+        .filter(|(key, _)| known.contains(*key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    read(Value::Object(own))
+}
+
+/// Reads settings; what cannot be read is told, taken out, and the rest tried again, so that all of it is told. The
+/// settings that come with a mistake serve only to look for more of them.
+pub(super) fn read<T: DeserializeOwned>(mut value: Value) -> (Option<T>, Vec<Unreadable>) {
+    let mut unreadable = Vec::new();
+    let mut removed: Vec<(Vec<String>, usize)> = Vec::new();
+    loop {
+        let error = match serde_path_to_error::deserialize(value.clone()) {
+            Ok(settings) => return (Some(settings), unreadable),
+            Err(error) => error,
+        };
+        let mut path: Vec<String> = error
+            .path()
+            .iter()
+            .map(|segment| segment.to_string().trim_matches(['[', ']']).to_owned())
+            .collect();
+        let taken_out = take_out(&mut value, &path);
+        for depth in 0..path.len() {
+            // An item stands further down in the file than in the list that items were taken out of.
+            let (before, rest) = path.split_at_mut(depth);
+            if let Ok(mut index) = rest[0].parse::<usize>() {
+                let mut gone: Vec<usize> = removed
+                    .iter()
+                    .filter(|(list, _)| list == before)
+                    .map(|(_, index)| *index)
+                    .collect();
+                gone.sort_unstable();
+                index += gone.iter().fold(0, |more, gone| more + usize::from(*gone <= index + more));
+                rest[0] = index.to_string();
+            }
+        }
+        if let Some((last, list)) = path.split_last()
+            && let Ok(index) = last.parse()
+        {
+            removed.push((list.to_vec(), index));
+        }
+        unreadable.push(Unreadable {
+            path,
+            message: error.inner().to_string(),
+        });
+        if !taken_out {
+            return (None, unreadable);
+        }
+    }
+}
+
+/// Removes the value at the end of the path; false when nothing is there.
+fn take_out(value: &mut Value, path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else {
+        return false;
+    };
+    match (value, rest) {
+        (Value::Object(map), []) => map.shift_remove(first).is_some(),
+        (Value::Object(map), rest) => map.get_mut(first).is_some_and(|next| take_out(next, rest)),
+        (Value::Array(items), rest) => {
+            let index = first.parse().ok().filter(|index| *index < items.len());
+            match (index, rest) {
+                (None, _) => false,
+                (Some(index), []) => {
+                    items.remove(index);
+                    true
+                }
+                (Some(index), rest) => take_out(&mut items[index], rest),
+            }
+        }
+        _ => false,
+    }
+}
+
+fn keys<T: JsonSchema>() -> BTreeSet<String> {
+    let schema = T::json_schema(&mut SchemaGenerator::default());
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().map(|(key, _)| key.clone()).collect()
+}
+
+/// A map with the keys of all of these.
+pub(super) fn joined(description: &str, parts: &[Schema]) -> Schema {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for part in parts {
+        if let Some(Value::Object(own)) = part.get("properties") {
+            properties.extend(own.clone());
+        }
+        if let Some(Value::Array(own)) = part.get("required") {
+            required.extend(own.clone());
+        }
+    }
+    json_schema!({
+        "description": description,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// A map with these keys, all of which may be left out.
+pub(super) fn object(description: &str, properties: Vec<(&str, Schema)>) -> Schema {
+    let properties: Map<String, Value> = properties
+        .into_iter()
+        .map(|(key, schema)| (key.to_owned(), schema.to_value()))
+        .collect();
+    json_schema!({
+        "description": description,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// A map from names that the user chooses.
+pub(super) fn named(description: &str, entry: &Schema) -> Schema {
+    json_schema!({
+        "description": description,
+        "type": "object",
+        "additionalProperties": entry,
+    })
+}

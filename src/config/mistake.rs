@@ -1,0 +1,173 @@
+//! Mistakes of a config file, and how they are shown.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Severity,
+};
+
+/// Something in the file that cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// Bytes of the file.
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Mistake {
+    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            span,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The help, should there be one.
+    pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+}
+
+/// All mistakes of one file, in the order they stand in it. Secrets are masked.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    /// As the user named the file.
+    pub(crate) file: String,
+    /// The file's text, secrets masked byte for byte, so that positions hold.
+    pub(crate) source: String,
+    pub(crate) mistakes: Vec<Mistake>,
+}
+
+impl Report {
+    pub(super) fn new(file: String, source: String, mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by(|a, b| a.span.start.cmp(&b.span.start));
+        mistakes.dedup();
+        Self {
+            file,
+            source,
+            mistakes,
+        }
+    }
+
+    /// `file:line:column` of a mistake; columns count characters, from 1.
+    pub(crate) fn place(&self, mistake: &Mistake) -> String {
+        let (line, column) = self.line_and_column(mistake.span.start);
+        format!("{}:{line}:{column}", self.file)
+    }
+
+    fn line_and_column(&self, byte: usize) -> (usize, usize) {
+        let before = &self.source[..self.source.floor_char_boundary(byte)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default();
+        (line, column.chars().count() + 1)
+    }
+
+    /// For pipes, logs and tests.
+    pub(crate) fn plain(&self) -> String {
+        let mut page = String::new();
+        for mistake in &self.mistakes {
+            let (number, column) = self.line_and_column(mistake.span.start);
+            let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
+            if let Some(line) = self.source.lines().nth(number - 1) {
+                let margin = number.to_string();
+                let lead: String = line
+                    .chars()
+                    .take(column - 1)
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
+                let rest = line.chars().count().saturating_sub(column - 1).max(1);
+                let carets = "^".repeat(self.length(mistake).clamp(1, rest));
+                let _ = writeln!(page, "{margin} | {line}");
+                let _ = writeln!(page, "{} | {lead}{carets}", " ".repeat(margin.len()));
+            }
+            if let Some(help) = &mistake.help {
+                let _ = writeln!(page, "  help: {help}");
+            }
+        }
+        page
+    }
+
+    fn length(&self, mistake: &Mistake) -> usize {
+        self.source
+            .get(mistake.span.clone())
+            .map_or(1, |text| text.chars().count())
+    }
+
+    /// For a terminal, with colours and boxes.
+    pub(crate) fn graphical(&self) -> String {
+        let handler =
+            GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_context_lines(1);
+        let mut page = String::new();
+        for mistake in &self.mistakes {
+            let length = mistake.span.len().min(self.source.len());
+            let label = LabeledSpan::underline((
+                mistake.span.start.min(self.source.len()),
+                length.min(
+                    self.source
+                        .len()
+                        .saturating_sub(mistake.span.start.min(self.source.len())),
+                ),
+            ));
+            let mut diagnostic =
+                MietteDiagnostic::new(format!("{}: {}", self.place(mistake), mistake.message))
+                    .with_severity(Severity::Error)
+                    .with_label(label);
+            diagnostic.help.clone_from(&mistake.help);
+            let report = miette::Report::new(diagnostic).with_source_code(NamedSource::new(
+                self.file.clone(),
+                self.source.clone(),
+            ));
+            if handler.render_report(&mut page, report.as_ref()).is_err() {
+                let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
+            }
+        }
+        page
+    }
+}
+
+/// The nearest of the known words, should one be near enough to be meant.
+pub(super) fn nearest<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let allowed = word.chars().count().max(3) / 3;
+    known
+        .into_iter()
+        .filter(|candidate| *candidate != word)
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(
+                &word.to_lowercase().replace('-', "_"),
+                &candidate.to_lowercase().replace('-', "_"),
+            );
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean …?`, or else what there is.
+pub(super) fn suggestion<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    what: &str,
+) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(near) = nearest(word, known.iter().copied()) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    if known.is_empty() {
+        return Some(format!("there are no {what}"));
+    }
+    let list: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+    Some(format!("{what}: {}", list.join(", ")))
+}

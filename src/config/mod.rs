@@ -1,0 +1,206 @@
+//! The config: `routes.yaml` -> one checked [`Config`], or a [`Report`] of all that is wrong with it.
+//!
+//! The file is read in four moves, each over the whole file, so that one run tells every mistake in its place:
+//!
+//! 1. [`tree`] parses YAML to a tree that remembers the bytes each key, value and character came from.
+//! 2. [`expand`] puts in what is taken from the environment and from secret files, and remembers it to be blotted out.
+//! 3. [`check`] walks the tree along the JSON Schema made from the rooms' settings: keys, types, words, units. What it
+//!    refuses is left out of the values, so that the rest of the entry is still looked at.
+//! 4. [`join`] reads each room's settings from the values, resolves names, and compiles templates; their mistakes are
+//!    brought back to the file by the way to the setting and the byte inside of it.
+//!
+//! Nothing here knows the settings themselves: they belong to the rooms, with their docs, and are joined by key.
+
+mod check;
+mod entry;
+mod expand;
+mod join;
+mod load;
+mod mistake;
+mod position;
+mod schema;
+mod secrets;
+mod shape;
+mod tree;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::lists::Lists;
+use crate::name::Name;
+use crate::render::Renderer;
+use crate::routes::Route;
+use crate::secret::Blot;
+use crate::sources::DecodeSettings;
+use crate::steps::Step;
+use crate::template::Engine;
+use crate::{delivery, server, sources, store, targets, telemetry};
+
+pub(crate) use entry::Admin;
+pub(crate) use mistake::{Mistake, Report};
+pub(crate) use schema::schema;
+pub(crate) use watch::{WatchError, watch};
+
+/// Everything that one `routes.yaml` says, ready to run.
+pub(crate) struct Config {
+    pub(crate) server: server::Settings,
+    pub(crate) admin: Admin,
+    pub(crate) store: store::Settings,
+    pub(crate) log: telemetry::Settings,
+    /// In the file's order; the one at `/` is always among them.
+    pub(crate) sources: Vec<Source>,
+    pub(crate) lists: Lists,
+    /// In the file's order.
+    pub(crate) targets: Vec<Target>,
+    pub(crate) routes: Vec<Route>,
+    /// The steps of each route, by its name.
+    pub(crate) steps: BTreeMap<Name, Vec<Box<dyn Step>>>,
+    /// The config, its lists and its secret files: what to load it again for.
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) blot: Blot,
+    /// The file as it may be shown.
+    pub(crate) shown: String,
+}
+
+/// A place that senders post to.
+pub(crate) struct Source {
+    pub(crate) name: Name,
+    /// With a `/` in front and none behind.
+    pub(crate) path: String,
+    pub(crate) settings: server::SourceSettings,
+    pub(crate) source: &'static dyn sources::Source,
+    pub(crate) decode: DecodeSettings,
+}
+
+/// A downstream system.
+pub(crate) struct Target {
+    pub(crate) name: Name,
+    pub(crate) delivery: delivery::Settings,
+    pub(crate) renderer: Renderer,
+    pub(crate) sender: Arc<dyn targets::Target>,
+}
+
+impl Config {
+    /// Reads the file, its lists and secrets. Relative paths count from the file's folder.
+    pub(crate) fn load(path: &Path) -> Result<Self, Report> {
+        Self::load_with(path, &expand::environment)
+    }
+
+    fn load_with(path: &Path, environment: expand::Environment<'_>) -> Result<Self, Report> {
+        let file = path.display().to_string();
+        let (text, broken) = match std::fs::read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => (text, None),
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                    (text, Some((at, "this is not UTF-8".to_owned())))
+                }
+            },
+            Err(error) => (String::new(), Some((0, format!("cannot read the file: {error}")))),
+        };
+        if let Some((at, message)) = broken {
+            return Err(Report::new(file, text, vec![Mistake::new(at..at, message)]));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            Some(_) | None => Path::new("."),
+        };
+        let mut config = Self::read(&file, &text, folder, environment)?;
+        config.files.insert(0, path.to_owned());
+        Ok(config)
+    }
+
+    fn read(
+        file: &str,
+        text: &str,
+        folder: &Path,
+        environment: expand::Environment<'_>,
+    ) -> Result<Self, Report> {
+        let mut mistakes = Vec::new();
+        let Some(mut root) = tree::parse(text, &mut mistakes) else {
+            return Err(Report::new(file.to_owned(), text.to_owned(), mistakes));
+        };
+        let mut taken = expand::Taken::default();
+        expand::expand(&mut root, folder, environment, &mut taken);
+        mistakes.append(&mut taken.mistakes);
+
+        let lists: Vec<String> = root.get("lists").map_or(Vec::new(), |lists| {
+            let names = lists.entries().iter().map(|(key, _)| key.text.clone());
+            names.collect()
+        });
+        let schema = schema();
+        let mut loader = load::Loader {
+            root: &root,
+            folder,
+            engine: Engine::new(&lists),
+            checker: check::Checker::new(&schema),
+            files: taken.files,
+        };
+        let mut config = Self::build(&mut loader);
+        config.files = loader.files;
+        let follows = |mistake: &Mistake| root.broken_at(mistake.span.start);
+        mistakes.extend(loader.checker.mistakes.into_iter().filter(|m| !follows(m)));
+
+        let secrets = secrets::find(&root, taken.secrets, loader.checker.secrets);
+        if !mistakes.is_empty() {
+            for mistake in &mut mistakes {
+                mistake.message = secrets.blot.out(&mistake.message);
+                mistake.help = mistake.help.take().map(|help| secrets.blot.out(&help));
+            }
+            return Err(Report::new(file.to_owned(), secrets.mask(text), mistakes));
+        }
+        config.shown = secrets.mask(text);
+        config.blot = secrets.blot;
+        Ok(config)
+    }
+
+    /// As far as the file goes; what it lacks is among the loader's mistakes.
+    fn build(loader: &mut load::Loader<'_>) -> Self {
+        loader.sections();
+        let server: server::Settings = loader.settings("server");
+        let admin: Admin = loader.settings("admin");
+        let store: entry::Store = loader.settings("store");
+        let log = loader.settings("log");
+        let overlap = admin.listen.ip() == server.listen.ip()
+            || admin.listen.ip().is_unspecified()
+            || server.listen.ip().is_unspecified();
+        if overlap && admin.listen.port() == server.listen.port() && admin.listen.port() != 0 {
+            let at = ["admin", "server"]
+                .into_iter()
+                .find(|section| loader.root.get(section).is_some())
+                .map_or(0..0, |section| {
+                    load::place(loader.root, &[section.to_owned(), "listen".to_owned()])
+                });
+            let message = format!("cameras post to {} already", server.listen);
+            loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
+        }
+        let (sources, source_names) = join::sources(loader);
+        let lists = join::lists(loader);
+        let (targets, target_names) = join::targets(loader);
+        let (routes, steps) = join::routes(loader, &source_names, &target_names);
+        Self {
+            server,
+            admin,
+            store: store::Settings {
+                path: loader.folder.join(store.path),
+                keep: store.keep.0,
+                max_size: store.max_size.0,
+            },
+            log,
+            sources,
+            lists,
+            targets,
+            routes,
+            steps,
+            files: Vec::new(),
+            blot: Blot::default(),
+            shown: String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! The JSON Schema of `routes.yaml`: what editors complete by, and what the check walks.
+
+use schemars::{JsonSchema as _, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::entry::{Admin, Decoding, Route, Store, joined, named, object};
+use crate::{delivery, lists, render, server, targets, telemetry};
+
+/// The keys that say how a target sends; it has exactly one of them.
+pub(super) const TRANSPORTS: &[&str] = &["http", "jsonl", "csv", "files", "log"];
+
+/// The keys of `http` that may stand beside it too.
+pub(super) const BESIDE_HTTP: &[&str] = &["timeout", "tls"];
+
+/// The JSON Schema of `routes.yaml`.
+pub(crate) fn schema() -> Value {
+    let mut generator = SchemaGenerator::default();
+    let g = &mut generator;
+    let server = g.subschema_for::<server::Settings>();
+    let admin = g.subschema_for::<Admin>();
+    let store = g.subschema_for::<Store>();
+    let log = g.subschema_for::<telemetry::Settings>();
+    let source = joined(
+        "A place that cameras post to.",
+        &[
+            Decoding::json_schema(g),
+            server::SourceSettings::json_schema(g),
+        ],
+    );
+    let list = g.subschema_for::<lists::Settings>();
+    let sending = targets::http::Settings::json_schema(g);
+    let http = joined(
+        "A request over HTTP: what it says, and how it is sent. At most one of `json`, `form`, `multipart`, `text`, `xml`, \
+         `image` and `original`.",
+        &[render::http::Settings::json_schema(g), sending.clone()],
+    );
+    let beside = BESIDE_HTTP.iter().filter_map(|key| {
+        let schema = sending.get("properties")?.get(*key)?.clone();
+        Some((*key, schema.try_into().ok()?))
+    });
+    let mut transports = vec![
+        ("http", http),
+        ("jsonl", g.subschema_for::<render::files::Jsonl>()),
+        ("csv", g.subschema_for::<render::files::Csv>()),
+        ("files", g.subschema_for::<render::files::Pictures>()),
+        ("log", g.subschema_for::<render::files::Log>()),
+    ];
+    transports.extend(beside);
+    let target = joined(
+        "One downstream system: one of `http`, `jsonl`, `csv`, `files` and `log`, and how fast and how often to try.",
+        &[
+            object("How it is sent.", transports),
+            delivery::Settings::json_schema(g),
+        ],
+    );
+    let route = g.subschema_for::<Route>();
+    let definitions = g.take_definitions(true);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "camhook's routes.yaml",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "server": server,
+            "admin": admin,
+            "store": store,
+            "log": log,
+            "sources": named("Places that cameras post to, by name.", &source),
+            "lists": named("Tables that conditions and templates look plates up in, by name.", &list),
+            "targets": named("Downstream systems, by name.", &target),
+            "routes": {
+                "description": "Which events go where. Each route takes its own; an event may go through several.",
+                "type": "array",
+                "items": route,
+            },
+        },
+        "$defs": definitions,
+    })
+}

@@ -1,0 +1,102 @@
+//! Finds what is secret in a file, so that it is shown nowhere.
+
+use std::ops::Range;
+
+use super::tree::{Node, Shape};
+use crate::secret::Blot;
+
+/// Parts of a key that tell that its value is nobody's business.
+const SECRET_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "token",
+    "secret",
+    "authorization",
+    "cookie",
+    "api-key",
+    "api_key",
+    "apikey",
+    "access_key",
+    "access-key",
+];
+
+/// The secrets of one file.
+pub(super) struct Secrets {
+    pub(super) blot: Blot,
+    /// Where they stand in the file itself.
+    written: Vec<Range<usize>>,
+}
+
+/// Secrets are: what came from outside (`taken`), what settings say is one (`settled`), and what is written below a key
+/// that sounds like one or into the user part of a URL.
+pub(super) fn find(root: &Node, taken: Vec<String>, settled: Vec<String>) -> Secrets {
+    let mut values = taken;
+    let mut written = Vec::new();
+    walk(root, "", &settled, &mut |value, at| {
+        values.push(value.to_owned());
+        written.push(at);
+    });
+    values.extend(settled);
+    values.retain(|value| !value.is_empty());
+    Secrets {
+        blot: Blot::new(values),
+        written,
+    }
+}
+
+impl Secrets {
+    /// The file's text with stars or dots for secrets: as many characters of as many bytes, so that positions hold.
+    pub(super) fn mask(&self, text: &str) -> String {
+        let mut masked = String::with_capacity(text.len());
+        let secret = |byte: usize| self.written.iter().any(|range| range.contains(&byte));
+        for (byte, c) in text.char_indices() {
+            if secret(byte) && !c.is_whitespace() {
+                masked.push(['*', '\u{b7}', '\u{2022}', '\u{1f784}'][c.len_utf8() - 1]);
+            } else {
+                masked.push(c);
+            }
+        }
+        masked
+    }
+}
+
+fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, Range<usize>)) {
+    match &node.shape {
+        Shape::Map(entries) => {
+            for (key, value) in entries {
+                walk(value, &key.text.to_lowercase(), settled, tell);
+            }
+        }
+        Shape::List(items) => {
+            for item in items {
+                walk(item, key, settled, tell);
+            }
+        }
+        // What is taken from outside is written as `${…}`, which is no secret.
+        Shape::Scalar(scalar) if scalar.expanded || scalar.is_null() => {}
+        Shape::Scalar(scalar) => {
+            let text = scalar.text.as_str();
+            let sounds = SECRET_WORDS.iter().any(|word| key.contains(word));
+            if settled.iter().any(|secret| secret == text) {
+                tell(text, node.at.clone());
+            } else if sounds && !text.contains("{{") {
+                // `Bearer abc`: the scheme may be shown.
+                let start = text.rfind(' ').map_or(0, |blank| blank + 1);
+                tell(&text[start..], node.within(&(start..text.len())));
+            } else if let Some(range) = password_in_url(text) {
+                tell(&text[range.clone()], node.within(&range));
+            }
+        }
+    }
+}
+
+/// The `password` of `scheme://user:password@host`.
+fn password_in_url(text: &str) -> Option<Range<usize>> {
+    let start = text.find("://")? + 3;
+    let end = text[start..]
+        .find(['/', '?', '#'])
+        .map_or(text.len(), |offset| start + offset);
+    let at = start + text[start..end].rfind('@')?;
+    let colon = start + text[start..at].find(':')? + 1;
+    Some(colon..at)
+}

@@ -1,0 +1,188 @@
+//! Whole files: what is said of each mistake, and what comes of a good one.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SHIPPED: &str = include_str!("../../routes.yaml");
+
+fn environment(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// What `check` prints for the file of a fixture, with paths as if run from its folder.
+fn told(folder: &Path) -> String {
+    let variables = environment(&fs::read_to_string(folder.join("env")).unwrap_or_default());
+    let loaded = Config::load_with(&folder.join("routes.yaml"), &|name| {
+        Ok(variables.get(name).cloned())
+    });
+    let prefix = format!("{}/", folder.display());
+    match loaded {
+        Ok(_) => "fine\n".to_owned(),
+        Err(report) => report.plain().replace(&prefix, ""),
+    }
+}
+
+fn shipped(text: &str) -> Result<Config, Report> {
+    Config::read("routes.yaml", text, Path::new("."), &|_| Ok(None))
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_advice() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    let mut cases = 0;
+    let mut wrong = String::new();
+    for case in fs::read_dir(folder).unwrap() {
+        let case = case.unwrap().path();
+        let told = told(&case);
+        let golden = case.join("expected.txt");
+        match fs::read_to_string(&golden) {
+            Ok(expected) if expected == told => {}
+            Ok(_) => wrong.push_str(&format!("== {} now says\n{told}", case.display())),
+            Err(_) => {
+                fs::write(&golden, &told).unwrap();
+                wrong.push_str(&format!("== {} is new\n{told}", case.display()));
+            }
+        }
+        cases += 1;
+    }
+    assert!(cases > 10);
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn reads_a_file_into_what_the_rooms_are_built_from() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/valid");
+    let variables = environment(&fs::read_to_string(folder.join("env")).unwrap());
+    let config = Config::load_with(&folder.join("routes.yaml"), &|name| {
+        Ok(variables.get(name).cloned())
+    })
+    .unwrap_or_else(|report| panic!("{}", report.plain()));
+    let named: Vec<(&str, &str)> = config
+        .sources
+        .iter()
+        .map(|source| (source.name.as_str(), source.path.as_str()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("stream", "/stream"),
+            ("gate", "/gate"),
+            ("gate-2", "/gate-2"),
+            ("auto", "/"),
+        ]
+    );
+    assert_eq!(config.sources[2].settings.max_body.0, 64 << 20);
+    assert_eq!(config.sources[3].source.kind(), "auto");
+    assert_eq!(config.store.path, Path::new("/var/lib/camhook"));
+    assert_eq!(config.store.max_size, 1_000_000_000);
+    assert!(config.lists.get("residents").unwrap().contains("ab-123"));
+    let targets: Vec<&str> = config.targets.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(targets, ["evidence", "lines", "log"]);
+    assert_eq!(config.routes[0].name.as_str(), "plates");
+    assert_eq!(config.routes[1].name.as_str(), "route 2");
+    assert_eq!(config.steps["plates"].len(), 1);
+    let files: Vec<_> = config.files.iter().map(|file| file.file_name()).collect();
+    for name in ["routes.yaml", "token.txt", "residents.csv"] {
+        assert!(files.contains(&Some(name.as_ref())), "{files:?}");
+    }
+    assert_eq!(config.blot.out("Bearer filetoken"), "Bearer ***");
+    assert_eq!(config.blot.out("token 0123456"), "token ***");
+}
+
+#[test]
+fn a_file_that_says_nothing_has_the_defaults() {
+    let config = shipped("").unwrap_or_else(|report| panic!("{}", report.plain()));
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:8001");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9001");
+    assert_eq!(config.store.path, Path::new("./data"));
+    assert_eq!(config.store.max_size, 20 << 30);
+    assert_eq!(config.sources[0].path, "/");
+}
+
+#[test]
+fn what_is_shown_holds_no_secret() {
+    let text = "sources:\n  a: { path: /a, auth: { token: \"s\u{e9}same-open\" } }\n";
+    let config = shipped(text).unwrap_or_else(|report| panic!("{}", report.plain()));
+    assert_eq!(config.shown.len(), text.len());
+    assert!(!config.shown.contains("same-open"), "{}", config.shown);
+    assert!(config.shown.contains("path: /a"));
+    assert_eq!(config.blot.out("s\u{e9}same-open"), "***");
+}
+
+#[test]
+fn a_missing_file_is_a_mistake_like_others() {
+    let Err(report) = Config::load(Path::new("nowhere/routes.yaml")) else {
+        panic!("there is no such file")
+    };
+    assert!(
+        report
+            .plain()
+            .starts_with("nowhere/routes.yaml:1:1: cannot read the file"),
+        "{}",
+        report.plain()
+    );
+}
+
+#[test]
+fn the_shipped_file_works() {
+    let config = shipped(SHIPPED).unwrap_or_else(|report| panic!("{}", report.plain()));
+    assert!(!config.routes.is_empty() && !config.targets.is_empty());
+}
+
+#[test]
+fn the_shipped_file_with_every_example_on_has_known_keys_only() {
+    let text: String = SHIPPED
+        .lines()
+        .map(|line| line.replacen("#: ", "", 1) + "\n")
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [("residents.csv", "license_plate,name\nAB123,Jo\n")] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let loaded = Config::read("routes.yaml", &text, folder.path(), &|_| {
+        Ok(Some("secret-value".to_owned()))
+    });
+    assert!(
+        loaded.is_ok(),
+        "{}",
+        loaded.err().map(|report| report.plain()).unwrap_or_default()
+    );
+}
+
+#[test]
+fn a_terminal_sees_the_same_mistakes() {
+    let Err(report) = shipped("routes:\n  - { name: a, form: [b], to: [c] }\n") else {
+        panic!("`form` is no key")
+    };
+    let page = report.graphical();
+    assert_eq!(report.mistakes.len(), 2);
+    for mistake in &report.mistakes {
+        assert!(page.contains(&report.place(mistake)), "{page}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn no_change_of_the_shipped_file_makes_it_panic(
+        at in any::<prop::sample::Index>(),
+        cut in 0_usize..20,
+        put in "[ \\n\\t:{}\\[\\]\"'|>&*!%$#a-z0-9\u{e9}-]{0,8}",
+    ) {
+        let start = SHIPPED.floor_char_boundary(at.index(SHIPPED.len()));
+        let end = SHIPPED.floor_char_boundary((start + cut).min(SHIPPED.len())).max(start);
+        let text = format!("{}{put}{}", &SHIPPED[..start], &SHIPPED[end..]);
+        if let Err(report) = shipped(&text) {
+            prop_assert!(!report.mistakes.is_empty());
+            prop_assert!(!report.plain().is_empty());
+            let _ = report.graphical();
+        }
+    }
+}
