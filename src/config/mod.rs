@@ -17,6 +17,7 @@ mod expand;
 mod join;
 mod load;
 mod mistake;
+mod open;
 mod position;
 mod schema;
 mod secrets;
@@ -39,7 +40,8 @@ use crate::template::Engine;
 use crate::{delivery, server, sources, store, targets, telemetry};
 
 pub(crate) use entry::Admin;
-pub(crate) use mistake::{Mistake, Report};
+pub(crate) use mistake::Report;
+pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use schema::schema;
 pub(crate) use watch::{WatchError, watch};
 

@@ -47,6 +47,7 @@ use record::What;
 use room::Room;
 use writer::{Command, Guard, Told};
 
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) path: PathBuf,
     /// Events older than this are removed, unless a delivery of theirs is still pending.
