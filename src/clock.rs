@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 /// A source of time, cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Clock(Arc<Kind>);
+pub struct Clock(Arc<Kind>);
 
 enum Kind {
     System,
@@ -60,6 +60,11 @@ impl Clock {
             state: Mutex::new(state),
             busy: Arc::default(),
         })))
+    }
+
+    /// The moment it is. For tests, which see nothing else of a clock.
+    pub fn moment(&self) -> Timestamp {
+        self.now()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` tells how the rooms below fit together; a room uses only rooms that stand above it in this list.
 
 // 0
+mod budget;
 mod clock;
 mod name;
 mod secret;
@@ -10,7 +11,6 @@ mod tasks;
 mod telemetry;
 mod units;
 // 1
-mod budget;
 mod event;
 mod fate;
 mod lists;
@@ -31,8 +31,20 @@ mod delivery;
 mod server;
 // 5
 mod config;
+// 6
+mod app;
+mod explain;
+// 7
+mod cli;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    cli::main()
+}
+
+/// What the tests in `tests/` need to run a camhook within their process.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::app::{App, StartError};
+    pub use crate::clock::Clock;
 }

@@ -4,6 +4,7 @@
 //! line when it does not: there is one way to look into a store.
 
 mod api;
+mod listener;
 mod pages;
 mod question;
 
@@ -19,19 +20,6 @@ use crate::name::Name;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
-#[derive(Debug, Clone, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Settings {
-    /// Address of the API, `/metrics`, `/healthz` and `/readyz`. Whoever reaches it may see and steer everything.
-    pub(crate) listen: std::net::SocketAddr,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { listen: std::net::SocketAddr::from(([127, 0, 0, 1], 9001)) }
-    }
-}
-
 /// Looks into one store and steers it.
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -40,6 +28,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
 }
+
+pub(crate) use listener::{BindError, Listener};
 
 pub(crate) type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

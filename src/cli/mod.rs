@@ -132,6 +132,16 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Said(text) => f.write_str(text),
+            Self::Config(report) => f.write_str(report.plain().trim_end()),
+            Self::Told => Ok(()),
+        }
+    }
+}
+
 fn told(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Said(text) => {

@@ -17,6 +17,7 @@ mod expand;
 mod incoming;
 mod load;
 mod mistake;
+mod open;
 mod outgoing;
 mod parse;
 mod position;
@@ -44,7 +45,8 @@ use crate::template::Engine;
 use crate::{delivery, server, sources, store, targets, telemetry};
 
 pub(crate) use entry::Admin;
-pub(crate) use mistake::{Mistake, Report};
+pub(crate) use mistake::Report;
+pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use schema::schema;
 pub(crate) use watch::{WatchError, watch};
 
@@ -89,8 +91,12 @@ pub(crate) struct Target {
 
 impl Config {
     /// Reads the file, its lists and secrets. Relative paths count from the file's folder.
-    /// The clock is for targets that wait as long as an answer asks.
-    pub(crate) fn load(path: &Path, clock: &Clock) -> Result<Self, Report> {
+    pub(crate) fn load(path: &Path) -> Result<Self, Report> {
+        Self::load_by(path, &Clock::system())
+    }
+
+    /// Reads it for targets that go by this clock.
+    pub(crate) fn load_by(path: &Path, clock: &Clock) -> Result<Self, Report> {
         Self::load_with(path, clock, &expand::environment)
     }
 

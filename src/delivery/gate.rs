@@ -19,7 +19,7 @@ use crate::targets::Report;
 use super::breaker::{Breaker, Opening};
 use super::limit::Limit;
 use super::settings::Settings;
-use super::{after, backoff};
+use super::{after, backoff, record};
 
 /// The longest pause a target may ask for; one that says "in a year" has made a mistake.
 const PAUSE_MAX: Duration = Duration::from_secs(86_400);
@@ -160,7 +160,10 @@ impl Gate {
                 "given up: not delivered within {}",
                 self.settings.retry.give_up_after
             );
-            return Some(Course::unasked(Settled::Dead, Some(note(now, reason))));
+            return Some(Course::unasked(
+                Settled::Dead,
+                Some(record::note(now, reason)),
+            ));
         }
         None
     }
@@ -176,14 +179,14 @@ impl Gate {
     ) -> Course {
         let unasked = match outcome {
             Outcome::Sent { report, at, took } => {
-                let attempt = record(&report, at, took, blot);
+                let attempt = record::answer(&report, at, took, blot);
                 return self.answered(facts, probe, &report, attempt, now);
             }
             Outcome::Filtered { reason } => {
-                Course::unasked(Settled::Filtered, Some(note(now, reason)))
+                Course::unasked(Settled::Filtered, Some(record::note(now, reason)))
             }
             Outcome::Unfit { reason } => {
-                Course::unasked(Settled::Dead, Some(note(now, blot.out(&reason))))
+                Course::unasked(Settled::Dead, Some(record::note(now, blot.out(&reason))))
             }
             Outcome::Trouble { .. } => {
                 let due = after(now, TROUBLE);
@@ -318,10 +321,10 @@ impl Gate {
         let settled = if self.expiry(facts).is_some_and(|expiry| due >= expiry) {
             Settled::Expired
         } else if spent {
-            add(&mut attempt, &format!("given up after {made} attempts"));
+            record::add(&mut attempt, &format!("given up after {made} attempts"));
             Settled::Dead
         } else if self.deadline(facts).is_some_and(|deadline| due > deadline) {
-            add(
+            record::add(
                 &mut attempt,
                 &format!("given up: not delivered within {}", retry.give_up_after),
             );
@@ -368,38 +371,6 @@ impl Course {
             outcome: None,
         }
     }
-}
-
-/// Stands among the attempts where none was made, so that the reason is seen.
-fn note(now: Timestamp, reason: String) -> Attempt {
-    Attempt {
-        at: now,
-        status: None,
-        ms: 0,
-        error: Some(reason),
-        excerpt: None,
-    }
-}
-
-fn record(report: &Report, at: Timestamp, took: Duration, blot: &Blot) -> Attempt {
-    Attempt {
-        at,
-        status: report.status,
-        ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        error: report.error.as_deref().map(|error| blot.out(error)),
-        excerpt: report.excerpt.as_deref().map(|excerpt| {
-            let mut excerpt = blot.out(excerpt);
-            excerpt.truncate(excerpt.floor_char_boundary(EXCERPT_MAX));
-            excerpt
-        }),
-    }
-}
-
-fn add(attempt: &mut Attempt, reason: &str) {
-    attempt.error = Some(match attempt.error.take() {
-        Some(error) => format!("{error}; {reason}"),
-        None => reason.to_owned(),
-    });
 }
 
 #[cfg(test)]
@@ -674,33 +645,6 @@ mod tests {
         let course = gate.see(facts(1, 0), Outcome::Trouble { reason }, 0);
         assert_eq!(again(&course), Some((5, false)));
         assert_eq!(gate.opening(at(0)), Opening::Until(at(5)));
-    }
-
-    #[test]
-    fn records_no_secret_and_no_more_than_an_excerpt() {
-        let mut gate = gate(settings());
-        let report = Report {
-            verdict: Verdict::Dead,
-            status: Some(400),
-            error: Some("no such user hunter22".to_owned()),
-            excerpt: Some(format!("hunter22 {}", "ü".repeat(600))),
-        };
-        let outcome = Outcome::Sent {
-            report,
-            at: at(7),
-            took: Duration::from_millis(12),
-        };
-        let blot = Blot::new(["hunter22".to_owned()]);
-        let course = gate.after(&facts(1, 0), false, outcome, at(8), &blot);
-        assert!(matches!(course.settled, Settled::Dead));
-        let attempt = course.attempt.unwrap();
-        assert_eq!(
-            (attempt.at, attempt.status, attempt.ms),
-            (at(7), Some(400), 12)
-        );
-        assert_eq!(attempt.error.unwrap(), "no such user ***");
-        let excerpt = attempt.excerpt.unwrap();
-        assert!(excerpt.starts_with("*** ü") && excerpt.len() <= EXCERPT_MAX);
     }
 
     #[test]

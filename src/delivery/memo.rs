@@ -150,9 +150,8 @@ mod tests {
         for n in 0..100 {
             memo.get(key(n), || async { n }, |_| 1 << 20).await;
         }
-        let state = memo.lock();
-        assert_eq!((state.recent.len(), state.bytes), (16, KEPT_MAX));
-        drop(state);
+        assert_eq!(memo.lock().recent.len(), 16);
+        assert_eq!(memo.lock().bytes, KEPT_MAX);
         assert_eq!(
             memo.get(key(0), || async { 7 }, |_| usize::MAX).await.get(),
             Some(&7)

@@ -21,6 +21,7 @@ mod gate;
 mod limit;
 mod memo;
 mod prepare;
+mod record;
 mod settings;
 mod worker;
 

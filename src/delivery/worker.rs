@@ -89,9 +89,10 @@ impl Worker {
             // Listen first, look afterwards: what comes in between is either seen or heard. Unconstrained, because a
             // budget used up would keep it from listening.
             let mut news = pin!(unconstrained(shared.store.changed(&target)));
-            let heard = poll_now(news.as_mut()).await.is_some();
+            let heard = poll_now(news.as_mut()).await;
             let look_again = self.fill().await;
-            if heard {
+            if let Some(awake) = heard {
+                busy = Some(awake);
                 continue; // news has ended: listen anew before waiting
             }
             let mut alarm = pin!(alarm(&shared, look_again));
@@ -108,7 +109,7 @@ impl Worker {
                     busy = Some(shared.clock.busy());
                     self.reload();
                 }
-                () = &mut news => {}
+                awake = &mut news => busy = Some(awake),
                 awake = &mut alarm => busy = Some(awake),
             }
             if busy.is_none() {

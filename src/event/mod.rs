@@ -9,6 +9,7 @@ mod id;
 mod moment;
 mod original;
 mod picture;
+mod read;
 
 use std::collections::BTreeMap;
 use std::fmt;

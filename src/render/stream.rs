@@ -9,7 +9,7 @@ use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
 use super::python;
-use crate::event::{Area, Event, Item, Plate, Role, Score, Scored, Size, Unit, Vehicle};
+use crate::event::{Area, Event, Item, Plate, Role, Score, Scored, Size, Vehicle};
 
 pub(super) const CSV_HEADER: &str = "timestamp,plate,score,dscore,file,box,model_make,color,vehicle,region,orientation,candidates,source_url,position_sec,direction";
 
@@ -139,7 +139,7 @@ fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
             && let Some(plate) = event.plates.get(n)
             && let Some(area) = &plate.area
             && area.image != Role::FRAME
-            && let Some(pixels) = in_frame(area, plate.vehicle.as_ref(), frame)
+            && let Some(told) = in_frame(area, plate.vehicle.as_ref(), frame)
         {
             let own = if result["plate"].is_object() {
                 result["plate"].get_mut("box")
@@ -147,8 +147,8 @@ fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
                 result.get_mut("box")
             };
             if let Some(Value::Object(own)) = own {
-                for (key, value) in ["xmin", "ymin", "xmax", "ymax"].iter().zip(pixels) {
-                    own.insert((*key).to_owned(), value.into());
+                for (key, value) in sides(&told) {
+                    own.insert(key.to_owned(), value.into()); // keeps its place
                 }
             }
         }
@@ -258,45 +258,34 @@ fn number(value: f64) -> Value {
     }
 }
 
-fn corners(pixels: Option<[i64; 4]>) -> Value {
-    let [xmin, ymin, xmax, ymax] = pixels.unwrap_or_default();
-    json!({ "xmin": xmin, "ymin": ymin, "xmax": xmax, "ymax": ymax })
+/// In pixels of the full frame, as the sender told it (not cut to the frame).
+fn in_frame(area: &Area, vehicle: Option<&Vehicle>, frame: Option<Size>) -> Option<Area> {
+    area.told_in(
+        &Role::FRAME,
+        frame,
+        vehicle.and_then(|vehicle| vehicle.area.as_ref()),
+    )
 }
 
-/// The corners of `area` in pixels of the full frame, as the sender told them (not clamped). `None` when the vehicle
-/// whose crop they count in has no box, or the size of the picture they are fractions of is not known.
-fn in_frame(area: &Area, vehicle: Option<&Vehicle>, frame: Option<Size>) -> Option<[i64; 4]> {
-    let (corner, size) = if area.image == Role::FRAME {
-        (
-            [0, 0],
-            frame.map(|size| [i64::from(size.width), i64::from(size.height)]),
-        )
-    } else if area.image == Role::VEHICLE {
-        let around = vehicle?.area.as_ref()?;
-        if around.image != Role::FRAME {
-            return None;
-        }
-        let [xmin, ymin, xmax, ymax] = in_frame(around, None, frame)?;
-        ([xmin, ymin], Some([xmax - xmin, ymax - ymin]))
-    } else {
-        return None;
+fn corners(area: Option<Area>) -> Value {
+    let corners = match &area {
+        Some(area) => sides(area),
+        None => ["xmin", "ymin", "xmax", "ymax"].map(|side| (side, 0)),
     };
-    let told = [area.xmin, area.ymin, area.xmax, area.ymax].map(i64::from);
-    let pixels = match area.unit {
-        Unit::Pixels => told,
-        Unit::TenThousandths => {
-            let [width, height] = size?;
-            let scaled = |value: i64, length: i64| (value * length + 5_000).div_euclid(10_000);
-            [
-                scaled(told[0], width),
-                scaled(told[1], height),
-                scaled(told[2], width),
-                scaled(told[3], height),
-            ]
-        }
-    };
-    let [x, y] = corner;
-    Some([pixels[0] + x, pixels[1] + y, pixels[2] + x, pixels[3] + y])
+    corners
+        .into_iter()
+        .map(|(side, value)| (side.to_owned(), Value::from(value)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn sides(area: &Area) -> [(&'static str, i32); 4] {
+    [
+        ("xmin", area.xmin),
+        ("ymin", area.ymin),
+        ("xmax", area.xmax),
+        ("ymax", area.ymax),
+    ]
 }
 
 fn frame_size(event: &Event) -> Option<Size> {
@@ -325,7 +314,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::{Kind, Moment, Original, Raw};
+    use crate::event::{Kind, Moment, Original, Raw, Unit};
     use crate::name::Name;
 
     fn area(corners: [i32; 4], unit: Unit, image: Role) -> Area {
@@ -512,18 +501,15 @@ mod tests {
             Unit::TenThousandths,
             Role::FRAME,
         );
-        assert_eq!(in_frame(&told, None, frame), Some([192, 540, 384, 1080]));
-        assert_eq!(in_frame(&told, None, None), None);
-        let vehicle = Vehicle {
-            area: Some(area([100, 200, 300, 400], Unit::Pixels, Role::FRAME)),
-            ..Vehicle::default()
-        };
-        let told = area([5000, 0, 10_000, 5000], Unit::TenThousandths, Role::VEHICLE);
+        let box_of = |frame| corners(in_frame(&told, None, frame));
         assert_eq!(
-            in_frame(&told, Some(&vehicle), None),
-            Some([200, 200, 300, 300])
+            box_of(frame),
+            json!({ "xmin": 192, "ymin": 540, "xmax": 384, "ymax": 1080 })
         );
-        assert_eq!(in_frame(&told, None, frame), None);
+        assert_eq!(
+            box_of(None),
+            json!({ "xmin": 0, "ymin": 0, "xmax": 0, "ymax": 0 })
+        );
     }
 
     #[test]

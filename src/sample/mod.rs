@@ -9,9 +9,11 @@ mod platerecognizer;
 mod python;
 mod reading;
 mod scene;
+mod viewtron;
 
 use jiff::Timestamp;
 
+use platerecognizer::Pictures;
 use scene::Scene;
 
 /// One kind of request that a sender makes.
@@ -30,6 +32,9 @@ pub(crate) enum Sample {
     SnapshotTwoCars,
     SnapshotNoPlate,
     SnapshotData,
+    ViewtronCamera,
+    ViewtronRecorder,
+    ViewtronHeartbeat,
 }
 
 /// The photos, ready to be sent any number of times.
@@ -62,7 +67,7 @@ pub(crate) struct Request {
 }
 
 /// Every sample there is, the most ordinary first.
-pub(crate) const ALL: [Sample; 13] = [
+pub(crate) const ALL: [Sample; 16] = [
     Sample::StreamRecognition,
     Sample::StreamOriginal,
     Sample::StreamBoth,
@@ -76,6 +81,9 @@ pub(crate) const ALL: [Sample; 13] = [
     Sample::SnapshotTwoCars,
     Sample::SnapshotNoPlate,
     Sample::SnapshotData,
+    Sample::ViewtronCamera,
+    Sample::ViewtronRecorder,
+    Sample::ViewtronHeartbeat,
 ];
 
 impl Sample {
@@ -95,6 +103,9 @@ impl Sample {
             Self::SnapshotTwoCars => "snapshot two",
             Self::SnapshotNoPlate => "snapshot noplate",
             Self::SnapshotData => "snapshot data",
+            Self::ViewtronCamera => "viewtron camera",
+            Self::ViewtronRecorder => "viewtron recorder",
+            Self::ViewtronHeartbeat => "viewtron heartbeat",
         }
     }
 
@@ -118,6 +129,29 @@ impl Sample {
             Self::SnapshotTwoCars => "two cars in one picture",
             Self::SnapshotNoPlate => "a picture without any plate",
             Self::SnapshotData => "a plate as bare JSON (Data Only)",
+            Self::ViewtronCamera => "a plate as a Viewtron camera posts it",
+            Self::ViewtronRecorder => "a plate as a Viewtron recorder posts it for its camera",
+            Self::ViewtronHeartbeat => "a sign of life of a Viewtron recorder",
+        }
+    }
+
+    /// Who sends it.
+    pub(crate) fn vendor(self) -> &'static str {
+        match self {
+            Self::StreamRecognition
+            | Self::StreamOriginal
+            | Self::StreamBoth
+            | Self::StreamPlatePicture
+            | Self::StreamVehicleFormat
+            | Self::StreamNoPlate
+            | Self::StreamNoImage
+            | Self::StreamDwell
+            | Self::StreamVideo
+            | Self::SnapshotImage
+            | Self::SnapshotTwoCars
+            | Self::SnapshotNoPlate
+            | Self::SnapshotData => "platerecognizer",
+            Self::ViewtronCamera | Self::ViewtronRecorder | Self::ViewtronHeartbeat => "viewtron",
         }
     }
 
@@ -139,7 +173,26 @@ impl Drawn {
     }
 
     pub(crate) fn request(&self, sample: Sample, told: &Told<'_>) -> Request {
-        platerecognizer::request(self, sample, told)
+        match sample {
+            Sample::StreamRecognition => platerecognizer::stream(self, told, Pictures::Vehicle),
+            Sample::StreamOriginal => platerecognizer::stream(self, told, Pictures::Original),
+            Sample::StreamBoth => platerecognizer::stream(self, told, Pictures::Both),
+            Sample::StreamPlatePicture => {
+                platerecognizer::stream(self, told, Pictures::VehicleAndPlate)
+            }
+            Sample::StreamVehicleFormat => platerecognizer::stream_vehicle_format(self, told, true),
+            Sample::StreamNoPlate => platerecognizer::stream_vehicle_format(self, told, false),
+            Sample::StreamNoImage => platerecognizer::stream_without_image(self, told),
+            Sample::StreamDwell => platerecognizer::stream_dwell(self, told),
+            Sample::StreamVideo => platerecognizer::stream_video(self, told),
+            Sample::SnapshotImage => platerecognizer::snapshot(&self.one_car, told, true),
+            Sample::SnapshotTwoCars => platerecognizer::snapshot(&self.two_cars, told, true),
+            Sample::SnapshotNoPlate => platerecognizer::snapshot(&self.no_car, told, true),
+            Sample::SnapshotData => platerecognizer::snapshot(&self.one_car, told, false),
+            Sample::ViewtronCamera => viewtron::camera_plate(self, told),
+            Sample::ViewtronRecorder => viewtron::recorder_plate(self, told),
+            Sample::ViewtronHeartbeat => viewtron::heartbeat(told),
+        }
     }
 }
 

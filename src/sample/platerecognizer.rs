@@ -10,41 +10,37 @@ use serde_json::{Value, json};
 use super::python::{File, dumps, multipart, quote_plus};
 use super::reading::Read;
 use super::scene::{Car, PAINT, Scene};
-use super::{Chance, Drawn, Request, Sample, Told};
+use super::{Chance, Drawn, Request, Told};
 use crate::event::Pixels;
 
-pub(super) fn request(drawn: &Drawn, sample: Sample, told: &Told<'_>) -> Request {
-    let mut sender = Sender {
-        told,
-        chance: Chance(told.seed),
-        scene: &drawn.one_car,
-    };
-    match sample {
-        Sample::StreamRecognition => sender.stream(Pictures::Vehicle),
-        Sample::StreamOriginal => sender.stream(Pictures::Original),
-        Sample::StreamBoth => sender.stream(Pictures::Both),
-        Sample::StreamPlatePicture => sender.stream(Pictures::VehicleAndPlate),
-        Sample::StreamVehicleFormat => sender.stream_vehicle_format(true),
-        Sample::StreamNoPlate => sender.stream_vehicle_format(false),
-        Sample::StreamNoImage => sender.stream_without_image(),
-        Sample::StreamDwell => sender.stream_dwell(),
-        Sample::StreamVideo => sender.stream_video(),
-        Sample::SnapshotImage => sender.snapshot(true),
-        Sample::SnapshotData => sender.snapshot(false),
-        Sample::SnapshotTwoCars => {
-            sender.scene = &drawn.two_cars;
-            sender.snapshot(true)
-        }
-        Sample::SnapshotNoPlate => {
-            sender.scene = &drawn.no_car;
-            sender.snapshot(true)
-        }
-    }
+pub(super) fn stream(drawn: &Drawn, told: &Told<'_>, pictures: Pictures) -> Request {
+    Sender::new(&drawn.one_car, told).stream(pictures)
+}
+
+pub(super) fn stream_vehicle_format(drawn: &Drawn, told: &Told<'_>, with_plate: bool) -> Request {
+    Sender::new(&drawn.one_car, told).stream_vehicle_format(with_plate)
+}
+
+pub(super) fn stream_without_image(drawn: &Drawn, told: &Told<'_>) -> Request {
+    Sender::new(&drawn.one_car, told).stream_without_image()
+}
+
+pub(super) fn stream_dwell(drawn: &Drawn, told: &Told<'_>) -> Request {
+    Sender::new(&drawn.one_car, told).stream_dwell()
+}
+
+pub(super) fn stream_video(drawn: &Drawn, told: &Told<'_>) -> Request {
+    Sender::new(&drawn.one_car, told).stream_video()
+}
+
+/// One request for one picture, with a result for each car in it.
+pub(super) fn snapshot(scene: &Scene, told: &Told<'_>, with_image: bool) -> Request {
+    Sender::new(scene, told).snapshot(with_image)
 }
 
 /// What Stream calls `image_type`.
 #[derive(Clone, Copy)]
-enum Pictures {
+pub(super) enum Pictures {
     Vehicle,
     Original,
     Both,
@@ -57,7 +53,15 @@ struct Sender<'a> {
     scene: &'a Scene,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    fn new(scene: &'a Scene, told: &'a Told<'a>) -> Self {
+        Self {
+            told,
+            chance: Chance(told.seed),
+            scene,
+        }
+    }
+
     fn stream(&mut self, pictures: Pictures) -> Request {
         let car = self.car();
         let plate = match pictures {
@@ -203,10 +207,7 @@ impl Sender<'_> {
         self.multipart(&json, &[upload])
     }
 
-    fn car<'b>(&self) -> &'b Car
-    where
-        Self: 'b,
-    {
+    fn car(&self) -> &'a Car {
         &self.scene.cars[0]
     }
 
@@ -352,7 +353,7 @@ mod tests {
     use memchr::memmem;
 
     use super::*;
-    use crate::sample::ALL;
+    use crate::sample::{ALL, Sample};
 
     fn told<'a>() -> Told<'a> {
         Told {
@@ -392,7 +393,10 @@ mod tests {
     #[test]
     fn every_sample_tells_the_same_when_asked_again() {
         let drawn = Drawn::new("AB123CD", "XY987ZT");
-        for sample in ALL {
+        for sample in ALL
+            .into_iter()
+            .filter(|sample| sample.vendor() == "platerecognizer")
+        {
             let one = drawn.request(sample, &told());
             assert_eq!(one, drawn.request(sample, &told()), "{sample:?}");
             let data = &document(&one)["data"];
@@ -475,7 +479,10 @@ mod tests {
             plate: "京A12345",
             ..told()
         };
-        for sample in ALL {
+        for sample in ALL
+            .into_iter()
+            .filter(|sample| sample.vendor() == "platerecognizer")
+        {
             let document = document(&drawn.request(sample, &told));
             assert_eq!(document["data"]["camera_id"], told.camera, "{sample:?}");
         }

@@ -9,8 +9,13 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GenericImageView, Rgb, RgbImage};
 
 use super::font;
-use crate::event::Pixels;
+use crate::event::{Pixels, Size};
 
+/// Of the frame.
+pub(super) const SIZE: Size = Size {
+    width: WIDTH,
+    height: HEIGHT,
+};
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
 const HORIZON: u32 = 300;

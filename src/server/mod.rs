@@ -29,7 +29,6 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use auth::{AuthSettings, Basic, Network};
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
-pub(crate) use settings::{Durability, OnUndecodable, Settings, SourceSettings};
+pub(crate) use settings::{Settings, SourceSettings};

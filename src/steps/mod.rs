@@ -60,7 +60,7 @@ pub(crate) struct StepError {
 /// A step: its name alone (`- crop`), or a map with one key, its name (`- crop: { pad: 10% }`).
 #[derive(Debug, Clone, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(transform = or_the_bare_name)]
+#[schemars(rename = "Step", transform = or_the_bare_name)]
 pub(crate) enum Settings {
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),

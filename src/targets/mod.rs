@@ -1,5 +1,9 @@
 //! Targets: each sends payloads to one system and judges the answer.
 
+pub(crate) mod files;
+pub(crate) mod http;
+pub(crate) mod log;
+
 use std::pin::Pin;
 
 use crate::event::DeliveryId;
@@ -25,4 +29,39 @@ pub(crate) struct Report {
     pub(crate) error: Option<String>,
     /// The beginning of the answer.
     pub(crate) excerpt: Option<String>,
+}
+
+/// Mistakes in the settings of one target, each with the way to it inside the settings: keys from the outside in.
+pub(crate) type Mistakes = Vec<(Vec<String>, String)>;
+
+impl Report {
+    fn delivered() -> Self {
+        Self {
+            verdict: Verdict::Delivered,
+            status: None,
+            error: None,
+            excerpt: None,
+        }
+    }
+
+    fn failed(verdict: Verdict, error: String) -> Self {
+        Self {
+            verdict,
+            status: None,
+            error: Some(error),
+            excerpt: None,
+        }
+    }
+
+    fn try_again(error: String) -> Self {
+        Self::failed(Verdict::TryAgain { pause: None }, error)
+    }
+
+    /// A payload of another kind of target: our own mistake, told and not tried again.
+    fn misrouted(target: &str) -> Self {
+        Self::failed(
+            Verdict::Dead,
+            format!("this payload is not for a {target} target"),
+        )
+    }
 }

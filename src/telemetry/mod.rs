@@ -5,5 +5,5 @@ mod metrics;
 
 pub(crate) use logs::{LogFormat, Settings, start};
 pub(crate) use metrics::{
-    Metrics, SourceKind, SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
+    Metrics, Reloaded, SourceKind, SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
 };

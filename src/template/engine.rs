@@ -15,6 +15,7 @@ use super::check::Check;
 use super::output::{self, Output};
 use super::scope::Scope;
 use super::{Mistake, Names, RenderError, filters, nullsafe, operators, source};
+use crate::payload::safe_segment;
 
 /// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
 pub(super) const FUEL: u64 = 1_000_000;
@@ -27,6 +28,8 @@ pub(crate) struct Engine(Arc<Inner>);
 
 struct Inner {
     env: Environment<'static>,
+    /// The same, but what is written of each value is one safe segment of a path.
+    paths: Environment<'static>,
     lists: Vec<String>,
 }
 
@@ -34,7 +37,7 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct Template {
     engine: Engine,
-    source: &'static str,
+    source: Arc<str>,
     form: Form,
 }
 
@@ -44,6 +47,7 @@ enum Form {
     /// Exactly one `{{ expression }}`.
     Single(Arc<Code>),
     Mixed(Arc<Code>),
+    Path(Arc<Code>),
 }
 
 type Code = Instructions<'static>;
@@ -71,32 +75,42 @@ enum Node {
 impl Engine {
     /// `lists` are the names of the config's lists, so that a template that names another is refused.
     pub(crate) fn new(lists: &[String]) -> Self {
-        let mut env = Environment::new();
-        env.set_undefined_behavior(UndefinedBehavior::Chainable);
-        env.set_recursion_limit(RECURSION_MAX);
-        env.set_fuel(Some(FUEL));
-        env.set_debug(false);
-        env.set_formatter(|out, _, value| Ok(out.write_str(&output::text(value)?)?));
-        env.remove_global("debug");
-        filters::register(&mut env);
-        operators::register(&mut env);
+        let mut paths = environment();
+        paths.set_formatter(|out, _, value| {
+            Ok(out.write_str(&safe_segment(&output::text(value)?))?)
+        });
         Self(Arc::new(Inner {
-            env,
+            env: environment(),
+            paths,
             lists: lists.to_vec(),
         }))
     }
 
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        let source = source::keep(source);
         let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
-            true => self.form(source, names)?,
+            true => self.form(source::keep(source), names)?,
             false => Form::Literal,
         };
         Ok(Template {
             engine: self.clone(),
-            source,
+            source: source.into(),
             form,
         })
+    }
+
+    /// The path of a file: what each `{{ … }}` comes to is made one safe segment, the text around it stays as it is
+    /// written. In the path that comes of it a value's `%` is doubled, for strftime is yet to go over it.
+    pub(crate) fn path(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        let mut template = self.template(source, names)?;
+        if !matches!(template.form, Form::Literal) {
+            let source = source::keep(source);
+            let tree = parse(source, "template", syntax())
+                .map_err(|error| syntax_mistake(&error, source))?;
+            let mut generator = CodeGenerator::new("template", source);
+            generator.compile_stmt(&nullsafe::statement(&tree));
+            template.form = Form::Path(Arc::new(generator.finish().0));
+        }
+        Ok(template)
     }
 
     fn form(&self, source: &'static str, names: Names) -> Result<Form, Mistake> {
@@ -188,17 +202,7 @@ impl Engine {
     }
 
     fn run(&self, code: &Code, scope: &Scope, text: &mut String) -> Result<Option<Value>, Error> {
-        let mut out = make_string_output(text);
-        let blocks = BTreeMap::new();
-        eval(
-            &self.0.env,
-            code,
-            scope.value(),
-            &blocks,
-            &mut out,
-            AutoEscape::None,
-        )
-        .map(|(value, _)| value)
+        run(&self.0.env, code, scope, text)
     }
 
     fn value(&self, code: &Code, scope: &Scope) -> Result<Value, Error> {
@@ -208,15 +212,47 @@ impl Engine {
     }
 }
 
+fn environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Chainable);
+    env.set_recursion_limit(RECURSION_MAX);
+    env.set_fuel(Some(FUEL));
+    env.set_debug(false);
+    env.set_formatter(|out, _, value| Ok(out.write_str(&output::text(value)?)?));
+    env.remove_global("debug");
+    filters::register(&mut env);
+    operators::register(&mut env);
+    env
+}
+
+fn run(
+    env: &Environment<'static>,
+    code: &Code,
+    scope: &Scope,
+    text: &mut String,
+) -> Result<Option<Value>, Error> {
+    let mut out = make_string_output(text);
+    let blocks = BTreeMap::new();
+    eval(
+        env,
+        code,
+        scope.value(),
+        &blocks,
+        &mut out,
+        AutoEscape::None,
+    )
+    .map(|(value, _)| value)
+}
+
 impl Template {
     pub(crate) fn source(&self) -> &str {
-        self.source
+        &self.source
     }
 
     /// As text; null is the empty text, a number or list is its JSON, a picture is an error.
     pub(crate) fn text(&self, scope: &Scope) -> Result<String, RenderError> {
         match &self.form {
-            Form::Literal => Ok(self.source.to_owned()),
+            Form::Literal => Ok(self.source.as_ref().to_owned()),
             Form::Single(code) => {
                 let value = self.engine.value(code, scope)?;
                 Ok(output::text(&value)?.into_owned())
@@ -226,6 +262,11 @@ impl Template {
                 self.engine.run(code, scope, &mut text)?;
                 Ok(text)
             }
+            Form::Path(code) => {
+                let mut text = String::with_capacity(self.source.len() * 2);
+                run(&self.engine.0.paths, code, scope, &mut text)?;
+                Ok(text)
+            }
         }
     }
 
@@ -233,7 +274,7 @@ impl Template {
     pub(crate) fn output(&self, scope: &Scope) -> Result<Output, RenderError> {
         match &self.form {
             Form::Single(code) => Output::of(&self.engine.value(code, scope)?),
-            Form::Literal | Form::Mixed(_) => {
+            Form::Literal | Form::Mixed(_) | Form::Path(_) => {
                 self.text(scope).map(|text| Output::Json(text.into()))
             }
         }
@@ -319,14 +360,23 @@ fn syntax() -> SyntaxConfig {
 }
 
 fn syntax_mistake(error: &Error, source: &str) -> Mistake {
+    let range = error.range().unwrap_or(0..source.len());
+    // The engine counts an unexpected character as one byte.
+    let whole = |at: &usize| source.is_char_boundary(*at);
     let end = source.len();
-    let range = error.range().unwrap_or(0..end);
+    let start = (0..=range.start.min(end)).rev().find(whole).unwrap_or(0);
+    let end = (range.end.clamp(start, end)..=end)
+        .find(whole)
+        .unwrap_or(end);
+    let message = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned)
+        .replace("start of variable block", "`{{`")
+        .replace("end of variable block", "`}}`");
     Mistake {
-        message: error
-            .detail()
-            .map_or_else(|| error.kind().to_string(), str::to_owned),
+        message,
         help: None,
-        range: range.start.min(end)..range.end.min(end),
+        range: start..end,
         path: Vec::new(),
     }
 }

@@ -250,31 +250,31 @@ fn chain<'s>(c: &Spanned<ast::Compare<'s>>) -> Expr<'s> {
     call(operators::CHAIN, &c.expr, operands, c.span())
 }
 
-/// The engine's own filters know no null, so they are called through one that hands it on.
+/// The engine's own filters know no null, so they are called through one that hands it on; also by `map('upper')`.
 fn filter<'s>(f: &Spanned<ast::Filter<'s>>) -> Expr<'s> {
-    let args = arguments(&f.args);
-    match &f.expr {
-        Some(value) if !filters::takes_null(f.name) => {
-            let name = CallArg::Pos(constant(Value::from(f.name), f.span()));
-            let args = std::iter::once(name).chain(args).collect();
-            Expr::Filter(Spanned::new(
-                ast::Filter {
-                    name: operators::UNLESS_NULL,
-                    expr: Some(expression(value)),
-                    args,
-                },
-                f.span(),
-            ))
-        }
-        value => Expr::Filter(Spanned::new(
-            ast::Filter {
-                name: f.name,
-                expr: value.as_ref().map(expression),
-                args,
-            },
-            f.span(),
-        )),
+    let mut args = arguments(&f.args);
+    if let ("map", Some(CallArg::Pos(Expr::Const(mapped)))) = (f.name, f.args.first())
+        && mapped
+            .value
+            .as_str()
+            .is_some_and(|name| !filters::takes_null(name))
+    {
+        let name = constant(Value::from(operators::UNLESS_NULL), f.span());
+        args.insert(0, CallArg::Pos(name));
     }
+    let mut name = f.name;
+    if f.expr.is_some() && !filters::takes_null(name) {
+        args.insert(0, CallArg::Pos(constant(Value::from(name), f.span())));
+        name = operators::UNLESS_NULL;
+    }
+    Expr::Filter(Spanned::new(
+        ast::Filter {
+            name,
+            expr: f.expr.as_ref().map(expression),
+            args,
+        },
+        f.span(),
+    ))
 }
 
 fn invocation<'s>(c: &Spanned<ast::Call<'s>>) -> Spanned<ast::Call<'s>> {

@@ -152,7 +152,7 @@ impl Images {
             .or_else(|| sent().find(current).filter(|_| self.item.is_some()))
             .or_else(first_made)
             .or_else(|| sent().find(|picture| picture.item.is_none()))
-            .or_else(|| sent().chain(made()).next())
+            .or_else(|| sent().chain(made()).next().filter(|_| self.item.is_none()))
     }
 }
 

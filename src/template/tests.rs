@@ -468,6 +468,14 @@ fn texts_render_as_people_expect() {
         ),
         ("{{ [1, plate.owner, 'x'] | join(',') }}.", "1,,x."),
         ("{{ plate.owner | upper }}.", "."),
+        (
+            "{{ event.plates | map(attribute='text') | map('upper') | join('/') }}.",
+            "AB-12 3C/.",
+        ),
+        (
+            "{{ ['a', none] | map('replace', 'a', 'b') | list }}.",
+            "[\"b\",null].",
+        ),
         ("{{ plate.text | upper }}.", "AB-12 3C."),
         ("{{ plate.owner | default('-') }}.", "-."),
         (
@@ -811,6 +819,8 @@ fn mistakes_are_told_with_place_and_advice() {
             "unknown filter `uper`",
             "did you mean `| upper`?",
         ),
+        ("[1] | map('uper')", "'uper'", "unknown filter `uper`", ""),
+        ("[1] | select('od')", "'od'", "unknown test `od`", ""),
         (
             "plate.text is defind",
             "defind",
@@ -851,17 +861,28 @@ fn mistakes_are_told_with_place_and_advice() {
 #[test]
 fn syntax_errors_tell_what_was_expected() {
     for (source, at, message) in [
-        ("plate.score >", 13..13, "expected"),
-        ("plate.score > > 1", 14..15, "unexpected"),
-        ("{{ plate.text ", 14..14, "expected"),
-        ("{% if plate %}x", 15..15, "expected"),
-        ("{{ plate. }}", 10..12, "expected identifier"),
-        ("{{ plate.text }", 14..15, "`}`"),
+        (
+            "plate.score >",
+            12..13,
+            "unexpected end of input, expected expression",
+        ),
+        ("plate.score > > 1", 14..15, "unexpected `>`"),
+        (
+            "{{ plate.text ",
+            9..13,
+            "unexpected end of input, expected `}}`",
+        ),
+        ("{% if plate %}x", 14..15, "unexpected end of input"),
+        (
+            "{{ plate. }}",
+            10..12,
+            "unexpected `}}`, expected identifier",
+        ),
+        ("{{ plate.text }", 14..15, "unexpected `}`, expected `}}`"),
     ] {
         let mistake = mistake(source, Names::Rendering);
-        println!("{source}: {mistake:?}");
         assert!(mistake.message.contains(message), "{source}: {mistake:?}");
-        let _ = at;
+        assert_eq!(mistake.range, at, "{source}: {mistake:?}");
     }
     let mistake = engine()
         .condition(" {{ plate.score > 1 }}", Names::Choosing)
@@ -934,4 +955,111 @@ fn work_and_depth_are_bounded() {
 fn moments_of_now_are_the_scopes() {
     let at: Timestamp = "2024-06-07T16:00:00Z".parse().unwrap();
     assert_eq!(value("{{ now | epoch }}"), json!(at.as_second()));
+}
+
+/// Words that templates are made of, to be strung together at random.
+const WORDS: &[&str] = &[
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    "{#",
+    "#}",
+    "if",
+    "else",
+    "endif",
+    "for",
+    "in",
+    "endfor",
+    "set",
+    "endset",
+    "macro",
+    "endmacro",
+    "call",
+    "endcall",
+    "filter",
+    "endfilter",
+    "with",
+    "endwith",
+    "do",
+    "block",
+    "raw",
+    "not",
+    "and",
+    "or",
+    "is",
+    "none",
+    "event",
+    "plate",
+    "images",
+    "frame",
+    "lists",
+    "residents",
+    "raw",
+    ".",
+    ",",
+    "|",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "=",
+    "==",
+    "<",
+    ">=",
+    "~",
+    "+",
+    "-",
+    "*",
+    "**",
+    "//",
+    "%",
+    "1",
+    "0",
+    "9999999999999999999999",
+    "1.5",
+    "'x'",
+    "'é'",
+    "loop",
+    "self",
+    "super",
+    "upper",
+    "map",
+    "first",
+    "join",
+    "strftime",
+    "default",
+    "text",
+    "score",
+    "plates",
+    "x",
+    "range",
+    "namespace",
+    "defined",
+    "-%}",
+    "{%-",
+    "\n",
+    "é",
+];
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(
+        words in proptest::collection::vec(proptest::sample::select(WORDS), 0..24),
+        expression in proptest::bool::ANY,
+    ) {
+        let soup = words.join(" ");
+        let (engine, scope) = (engine(), scope());
+        if let Ok(condition) = engine.condition(&soup, Names::Rendering) {
+            condition.holds(&scope);
+        }
+        let source = if expression { format!("{{{{ {soup} }}}}") } else { soup };
+        match engine.template(&source, Names::Rendering) {
+            Ok(template) => drop(template.output(&scope)),
+            Err(mistake) => proptest::prop_assert!(source.get(mistake.range).is_some(), "{}", source),
+        }
+    }
 }

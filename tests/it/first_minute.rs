@@ -40,7 +40,7 @@ async fn the_shipped_config_crops_a_sample_event_onto_disk() {
 #[test]
 fn the_demo_shows_an_event_going_through() {
     let folder = tempfile::tempdir().unwrap();
-    let output = camhook_command(folder.path()).args(["demo", "--once"]).output().unwrap();
+    let output = camhook_command(folder.path()).args(["demo"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("acknowledged") && text.contains("cropped_image"), "{text}");

@@ -131,8 +131,16 @@ pub(super) fn check_argument(filter: &str, at: usize, text: &str) -> Result<(), 
     match (filter, at) {
         ("strftime", 0) => time::check_format(text),
         ("in_zone", 0) | ("strftime", 1) => time::zone(text).map(drop),
+        ("map", 0) if !known(text) => Err(format!("unknown filter `{text}`")),
+        ("select" | "reject", 0) | ("selectattr" | "rejectattr", 1) if !is_test(text) => {
+            Err(format!("unknown test `{text}`"))
+        }
         _ => Ok(()),
     }
+}
+
+fn is_test(name: &str) -> bool {
+    TESTS.contains(&name) || matches!(name, "==" | "!=" | "<" | "<=" | ">" | ">=")
 }
 
 pub(super) fn register(env: &mut Environment<'static>) {

@@ -1,0 +1,198 @@
+//! The app: starts the rooms, lets a changed config take over, and stops them in order.
+
+mod planner;
+mod reload;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::admin::{self, Admin};
+use crate::budget::Budget;
+use crate::clock::Clock;
+use crate::config::{Config, Report};
+use crate::delivery::Deliveries;
+use crate::server::{self, Door, Server};
+use crate::store::{Store, StoreError};
+use crate::tasks::Tasks;
+use crate::telemetry::{self, Metrics};
+
+use planner::Plans;
+
+/// How often what is too old or too much is removed.
+const RETAIN_EVERY: Duration = Duration::from_secs(60);
+/// How long a stopping camhook waits for what is under way, above the listener's own grace.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running camhook.
+pub struct App {
+    config: PathBuf,
+    addresses: Addresses,
+    /// Listeners and requests: stopped first.
+    accepting: Tasks,
+    /// Workers and housekeeping: stopped when nothing comes in any more.
+    delivering: Tasks,
+    store: Store,
+    metrics: Metrics,
+    door: Arc<ArcSwap<Door>>,
+    plans: Arc<Plans>,
+    deliveries: Arc<Deliveries>,
+}
+
+/// Where a camhook listens.
+#[derive(Debug, Clone)]
+struct Addresses {
+    server: SocketAddr,
+    admin: SocketAddr,
+    /// Paths of the sources and their kinds.
+    sources: Vec<(String, &'static str)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{}", .0.plain().trim_end())]
+    Config(Box<Report>),
+    #[error(transparent)]
+    Server(#[from] server::BindError),
+    #[error(transparent)]
+    Admin(#[from] admin::BindError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Returns when both listeners are bound and open.
+    ///
+    /// # Errors
+    /// When the config has mistakes, an address is taken, or the store cannot be opened.
+    pub async fn start(path: &Path, clock: Clock) -> Result<Self, StartError> {
+        let config = Config::load(path).map_err(|report| StartError::Config(Box::new(report)))?;
+        telemetry::start(&config.log);
+        let server = Server::bind(&config.server).await?;
+        let listener = admin::Listener::bind(config.admin.listen).await?;
+        let metrics = Metrics::new();
+        let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
+        let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
+
+        let follower = reload::Fixed::of(&config);
+        let files = config.files.clone();
+        let addresses = Addresses {
+            server: server.address(),
+            admin: listener.address(),
+            sources: config.sources.iter().map(|source| (source.path.clone(), source.source.kind())).collect(),
+        };
+        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (door, pipelines) = config.open();
+        let door = Arc::new(ArcSwap::from_pointee(door));
+        let (accepting, delivering) = (Tasks::default(), Tasks::default());
+        let deliveries =
+            Deliveries::start(pipelines, store.clone(), clock.clone(), metrics.clone(), &delivering);
+        let deliveries = Arc::new(deliveries);
+        delivering.spawn(housekeeping(store.clone(), clock.clone(), delivering.clone()));
+
+        let admin = Admin { store: store.clone(), clock: clock.clone(), metrics: metrics.clone(), planner: plans.clone() };
+        accepting.spawn(listener.run(admin, accepting.clone()));
+        accepting.spawn(server.run(
+            door.clone(),
+            store.clone(),
+            clock,
+            metrics.clone(),
+            budget,
+            accepting.clone(),
+        ));
+        let app = Self { config: path.to_owned(), addresses, accepting, delivering, store, metrics, door, plans, deliveries };
+        app.follow(files, follower);
+        Ok(app)
+    }
+
+    /// Where to post to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/", reachable(self.addresses.server))
+    }
+
+    /// Where to look.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", reachable(self.addresses.admin))
+    }
+
+    /// The lines that tell a user where to post and where to look.
+    pub(crate) fn greeting(&self) -> String {
+        let Addresses { server, sources, .. } = &self.addresses;
+        let base = self.url();
+        let mut lines = vec![format!("camhook {}", env!("CARGO_PKG_VERSION"))];
+        for (n, (path, kind)) in sources.iter().enumerate() {
+            let word = if n == 0 { "post to" } else { "" };
+            let kind = if *kind == "auto" { "any vendor" } else { kind };
+            let url = format!("{}{path}", base.trim_end_matches('/'));
+            lines.push(format!("  {word:<8} {url:<40} {kind}"));
+        }
+        if server.ip().is_unspecified() {
+            lines.push(format!("           from other machines: this machine's address, port {}", server.port()));
+        }
+        lines.push(format!("  look at  {}", self.admin_url()));
+        lines.push(format!("  config   {}", self.config.display()));
+        lines.join("\n")
+    }
+
+    /// Waits until the index has caught up with the log.
+    pub async fn caught_up(&self) {
+        self.store.caught_up().await;
+    }
+
+    /// Takes in what is on its way, lets sends under way end, and closes the store.
+    pub async fn stop(self) {
+        self.accepting.stop();
+        if !self.accepting.wait(PATIENCE).await {
+            tracing::warn!("some requests did not end in time");
+        }
+        self.delivering.stop();
+        if !self.delivering.wait(PATIENCE).await {
+            tracing::warn!("some sends did not end in time; they will be repeated");
+        }
+        self.store.close().await;
+    }
+}
+
+/// Opens the store of a camhook that does not run, to look into it and steer it.
+pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
+    let clock = Clock::system();
+    let metrics = Metrics::new();
+    let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
+    let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    Ok(Admin { store, clock, metrics, planner })
+}
+
+/// The address to reach a listener at from this machine.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
+    loop {
+        let _busy = tokio::select! {
+            () = tasks.stopping() => return,
+            busy = clock.sleep(RETAIN_EVERY) => busy,
+        };
+        if let Err(error) = store.retain().await {
+            tracing::warn!(%error, "could not remove old events");
+        }
+    }
+}
+
+/// A client for the admin API and for `send`: no proxies, no redirects.
+pub(crate) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // a second time changes nothing
+    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    builder.connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(60)).build()
+}

@@ -1,0 +1,148 @@
+//! A changed config takes over without dropping a request; a bad one is refused and the running one stays.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::App;
+use super::planner::Plans;
+use crate::config::{self, Config};
+use crate::delivery::Deliveries;
+use crate::server::Door;
+use crate::tasks::Tasks;
+use crate::telemetry::{Metrics, Reloaded};
+
+/// What a new config is put into.
+struct Running {
+    config: PathBuf,
+    door: Arc<arc_swap::ArcSwap<Door>>,
+    plans: Arc<Plans>,
+    deliveries: Arc<Deliveries>,
+    metrics: Metrics,
+    settings: Fixed,
+}
+
+/// What only a restart can change.
+#[derive(PartialEq)]
+pub(super) struct Fixed {
+    server: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
+    store: PathBuf,
+}
+
+impl Fixed {
+    pub(super) fn of(config: &Config) -> Self {
+        Self { server: config.server.listen, admin: config.admin.listen, store: config.store.path.clone() }
+    }
+}
+
+impl App {
+    /// Loads the config anew whenever one of its files changes, and on SIGHUP.
+    pub(super) fn follow(&self, files: Vec<PathBuf>, settings: Fixed) {
+        let running = Running {
+            config: self.config.clone(),
+            door: self.door.clone(),
+            plans: self.plans.clone(),
+            deliveries: self.deliveries.clone(),
+            metrics: self.metrics.clone(),
+            settings,
+        };
+        let tasks = self.accepting.clone();
+        self.accepting.spawn(running.follow(files, tasks));
+    }
+}
+
+impl Running {
+    async fn follow(self, mut files: Vec<PathBuf>, tasks: Tasks) {
+        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut watch = Watch::of(&files, &tasks);
+        loop {
+            let hangup = async {
+                match &mut hangups {
+                    Some(hangups) => hangups.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = tasks.stopping() => return,
+                _ = hangup => tracing::info!("asked to load the config again"),
+                () = watch.changed() => tracing::info!("the config has changed"),
+            }
+            if let Some(now) = self.load().await
+                && now != files
+            {
+                watch = Watch::of(&now, &tasks);
+                files = now;
+            }
+        }
+    }
+
+    /// Returns the files that the new config reads.
+    async fn load(&self) -> Option<Vec<PathBuf>> {
+        let path = self.config.clone();
+        let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+        let outcome = |outcome| self.metrics.reloads.get_or_create(&Reloaded { outcome }).inc();
+        match loaded {
+            Ok(Ok(config)) => {
+                if Fixed::of(&config) != self.settings {
+                    tracing::warn!("`server.listen`, `admin.listen` and `store.path` change with a restart only");
+                }
+                let files = config.files.clone();
+                self.plans.replace(&config.planned());
+                let (door, pipelines) = config.open();
+                // The way out first: an event that comes in by a new route must find its target.
+                self.deliveries.replace(pipelines);
+                self.door.store(Arc::new(door));
+                outcome("taken");
+                tracing::info!("the new config is in use");
+                Some(files)
+            }
+            Ok(Err(report)) => {
+                outcome("refused");
+                tracing::error!("the new config is refused, the running one stays:\n{}", report.plain());
+                None
+            }
+            Err(error) => {
+                outcome("refused");
+                tracing::error!(%error, "the new config could not be loaded, the running one stays");
+                None
+            }
+        }
+    }
+}
+
+/// Watches files until it is dropped.
+struct Watch {
+    changes: Option<mpsc::Receiver<()>>,
+    tasks: Tasks,
+}
+
+impl Watch {
+    fn of(files: &[PathBuf], tasks: &Tasks) -> Self {
+        let tasks = tasks.child();
+        let changes = config::watch(files.to_owned(), &tasks);
+        let changes = changes.inspect_err(|error| {
+            tracing::warn!(%error, "the config is not watched; send SIGHUP after a change");
+        });
+        Self { changes: changes.ok(), tasks }
+    }
+
+    async fn changed(&mut self) {
+        match &mut self.changes {
+            Some(changes) => {
+                if changes.recv().await.is_none() {
+                    std::future::pending().await
+                }
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}

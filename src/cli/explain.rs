@@ -1,0 +1,141 @@
+//! `camhook explain`: what each route would do with an event.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::Args;
+use serde_json::Value;
+
+use super::ask::Camhook;
+use super::show::{cell, line};
+use super::{Common, Failure};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::event::{Event, EventId, PictureData};
+use crate::explain;
+use crate::name::Name;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A stored event's id, or a file: a neutral event as JSON, or a raw request (request line, headers, empty line, body).
+    #[arg(long, value_name = "ID|FILE")]
+    event: String,
+    /// Only this route.
+    #[arg(long)]
+    route: Option<String>,
+}
+
+pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(), Failure> {
+    let now = Clock::system().now();
+    let only = arguments.route.as_deref().map(Name::new).transpose()?;
+    let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
+    if let Some(only) = &only
+        && !config.routes.iter().any(|route| route.name == *only)
+    {
+        let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
+        return Err(Failure::Said(format!("no route `{only}`; there are: {}", names.join(", "))));
+    }
+    let planned = config.planned();
+    let (_, pipelines) = config.open();
+    let events = match EventId::from_str(&arguments.event) {
+        Ok(id) if !Path::new(&arguments.event).exists() => vec![stored(common, id).await?],
+        _ => {
+            let file = std::fs::read(&arguments.event).map_err(|error| {
+                Failure::Said(format!("`{}` is neither an event's id nor a file: {error}", arguments.event))
+            })?;
+            explain::decode(&planned, Bytes::from(file), now)?
+        }
+    };
+    for event in &events {
+        let story = explain::explain(&planned, &pipelines, event, only.as_ref(), now);
+        if common.json {
+            story.iter().for_each(|route| line(&route.to_string()));
+        } else {
+            tell(event, &story);
+        }
+    }
+    Ok(())
+}
+
+/// The event as the camhook has it, pictures included.
+async fn stored(common: &Common, id: EventId) -> Result<Arc<Event>, Failure> {
+    let camhook = Camhook::find(common).await?;
+    let event = async {
+        let json: Value = serde_json::from_slice(&camhook.get(&format!("/api/v1/events/{id}")).await?.body)?;
+        let mut event = Event::from_json(json, Clock::system().now()).map_err(Failure::Said)?;
+        let mut original = crate::event::Original::clone(&event.original);
+        original.body = camhook.get(&format!("/api/v1/events/{id}/original")).await?.body;
+        event.original = Arc::new(original);
+        for (n, picture) in event.images.iter_mut().enumerate() {
+            if let PictureData::Bytes(bytes) = &mut picture.data {
+                *bytes = camhook.get(&format!("/api/v1/events/{id}/images/{n}")).await?.body;
+            }
+        }
+        Ok(Arc::new(event))
+    }
+    .await;
+    camhook.done().await;
+    event
+}
+
+fn tell(event: &Event, story: &[Value]) {
+    let plates: Vec<&str> = event.plates.iter().filter_map(|plate| plate.text.as_deref()).collect();
+    line(&format!(
+        "event {}: {} by {} ({}), camera {}, plates {}",
+        event.id,
+        event.kind.as_str(),
+        event.source,
+        event.vendor,
+        event.camera.id.as_deref().unwrap_or("unknown"),
+        if plates.is_empty() { "none".to_owned() } else { plates.join(" ") },
+    ));
+    if story.is_empty() {
+        line("no route takes events of this source");
+    }
+    for route in story {
+        line("");
+        let outcome = match &route["condition"] {
+            Value::Null => String::new(),
+            condition => format!(" by: {}", cell(condition)),
+        };
+        line(&format!("route `{}`: {}{outcome}", cell(&route["route"]), cell(&route["outcome"])));
+        for delivery in route["deliveries"].as_array().into_iter().flatten() {
+            let item = match &delivery["item"] {
+                Value::Null => "the event".to_owned(),
+                item => cell(item),
+            };
+            let reason = match &delivery["reason"] {
+                Value::Null => String::new(),
+                reason => format!(": {}", cell(reason)),
+            };
+            line(&format!("  {item} to `{}`: {}{reason}", cell(&delivery["target"]), cell(&delivery["outcome"])));
+            for step in delivery["steps"].as_array().into_iter().flatten() {
+                line(&format!("    step  {}", cell(step)));
+            }
+            request(&delivery["request"]);
+        }
+    }
+}
+
+fn request(request: &Value) {
+    if request["method"].is_null() {
+        for (name, value) in request.as_object().into_iter().flatten() {
+            line(&format!("    {}  {}", name.replace('_', " "), cell(value)));
+        }
+        return;
+    }
+    line(&format!("    {} {}", cell(&request["method"]), cell(&request["url"])));
+    for (name, value) in request["headers"].as_object().into_iter().flatten() {
+        line(&format!("    {name}: {}", cell(value)));
+    }
+    line("");
+    let pieces = match &request["body"] {
+        Value::Array(pieces) => pieces.iter().map(cell).collect::<String>(),
+        body => cell(body),
+    };
+    for text in pieces.lines() {
+        line(&format!("    {text}"));
+    }
+}

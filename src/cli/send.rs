@@ -1,0 +1,159 @@
+//! `camhook send`: posts sample events, with a drawn photo, to any URL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::StatusCode;
+
+use super::show::{error, line};
+use super::{Common, Failure};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::sample::{self, Drawn, Sample, Told};
+use crate::tasks::Tasks;
+
+#[derive(Debug, Args)]
+#[command(after_help = samples())]
+pub(super) struct Arguments {
+    /// What to send, such as `stream` or `snapshot two`; all of a sender's kinds with `stream all`.
+    #[arg(value_name = "SAMPLE")]
+    sample: Vec<String>,
+    /// Where to post; the camhook of the config unless given.
+    #[arg(long)]
+    url: Option<String>,
+    /// The plate; another one for each event unless given.
+    #[arg(long)]
+    plate: Option<String>,
+    #[arg(long, default_value = "camera-1")]
+    camera: String,
+    /// How many events.
+    #[arg(long, default_value_t = 1)]
+    count: u64,
+    /// At most so many per second.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Sent as `Authorization: Token …`.
+    #[arg(long)]
+    token: Option<String>,
+    /// How many at once.
+    #[arg(long, default_value_t = 4)]
+    concurrency: usize,
+}
+
+fn samples() -> String {
+    let rows = sample::ALL.iter().map(|sample| format!("  {:<20} {}", sample.name(), sample.about()));
+    format!("Samples:\n{}", rows.collect::<Vec<_>>().join("\n"))
+}
+
+fn chosen(words: &[String]) -> Result<Vec<Sample>, Failure> {
+    let name = words.join(" ");
+    let of_sender = |sender: &str| sample::ALL.into_iter().filter(|sample| sample.name().starts_with(sender)).collect();
+    Ok(match name.as_str() {
+        "" | "stream" => vec![Sample::StreamRecognition],
+        "snapshot" => vec![Sample::SnapshotImage],
+        "all" => sample::ALL.to_vec(),
+        "stream all" => of_sender("stream"),
+        "snapshot all" => of_sender("snapshot"),
+        name => match Sample::named(name) {
+            Some(sample) => vec![sample],
+            None => return Err(Failure::Said(format!("no sample is called `{name}`\n{}", samples()))),
+        },
+    })
+}
+
+pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Failure> {
+    let samples = chosen(&arguments.sample)?;
+    let url = match arguments.url {
+        Some(url) => url,
+        None => {
+            let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
+            format!("http://{}/", app::reachable(config.server.listen))
+        }
+    };
+    let client = app::http_client()?;
+    let clock = Clock::system();
+    let seed = clock.now().as_microsecond().unsigned_abs();
+    let total = arguments.count * samples.len() as u64;
+    let painted = arguments.plate.clone().unwrap_or_else(|| sample::plate_text(seed));
+    let drawn = Drawn::new(&painted, &sample::plate_text(seed + 1));
+    let bar = progress(total);
+
+    let outcome = Arc::new(std::sync::Mutex::new((0_u64, None::<String>)));
+    let slots = Arc::new(tokio::sync::Semaphore::new(arguments.concurrency.max(1)));
+    let tasks = Tasks::default();
+    let mut ticks = arguments.rate.filter(|rate| *rate > 0.0).map(|rate| {
+        let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / rate));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        ticks
+    });
+    for n in 0..arguments.count {
+        let plate = arguments.plate.clone().unwrap_or_else(|| match n {
+            0 => painted.clone(),
+            n => sample::plate_text(seed + 2 * n),
+        });
+        for sample in &samples {
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
+            }
+            let told = Told {
+                plate: &plate,
+                second_plate: &sample::plate_text(seed + 2 * n + 1),
+                camera: &arguments.camera,
+                at: clock.now(),
+                url: &url,
+                seed: seed + n,
+            };
+            let request = drawn.request(*sample, &told);
+            let mut post = client.post(&url).header("content-type", request.content_type).body(request.body);
+            if let Some(token) = &arguments.token {
+                post = post.header("authorization", format!("Token {token}"));
+            }
+            let slot = slots.clone().acquire_owned().await?;
+            let (bar, outcome) = (bar.clone(), outcome.clone());
+            tasks.spawn(async move {
+                let failed = match post.send().await {
+                    Ok(answer) if answer.status().is_success() => None,
+                    Ok(answer) => Some(refused(answer.status(), &answer.text().await.unwrap_or_default())),
+                    Err(error) => Some(Failure::from(error).to_string()),
+                };
+                let mut outcome = outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                match failed {
+                    None => outcome.0 += 1,
+                    Some(reason) => outcome.1 = Some(reason),
+                }
+                bar.inc(1);
+                drop(slot);
+            });
+        }
+    }
+    while !tasks.wait(Duration::from_secs(60)).await {}
+    bar.finish_and_clear();
+    let outcome = outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (acknowledged, failed) = &*outcome;
+    line(&format!("{acknowledged} of {total} acknowledged by {url} (plate {painted}, camera {})", arguments.camera));
+    match failed {
+        None => Ok(()),
+        Some(reason) => {
+            error(&format!("camhook: the last failure: {reason}"));
+            Err(Failure::Told)
+        }
+    }
+}
+
+fn refused(status: StatusCode, body: &str) -> String {
+    format!("answered {status}: {}", body.trim())
+}
+
+fn progress(total: u64) -> ProgressBar {
+    if total < 2 {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,72 @@
+//! Hands a checked config to the rooms that run it.
+
+use std::sync::Arc;
+
+use super::Config;
+use crate::delivery::{Outlet, Pipelines};
+use crate::lists::Lists;
+use crate::name::Name;
+use crate::routes::Route;
+use crate::server::{Door, Entry};
+use crate::sources::{DecodeSettings, Source};
+
+/// The way from a request to a plan, for replays and `explain`. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Planned {
+    pub(crate) routes: Arc<[Route]>,
+    pub(crate) lists: Lists,
+    pub(crate) sources: Arc<[SourceEntry]>,
+    /// Names, in the file's order.
+    pub(crate) targets: Vec<Name>,
+}
+
+/// A source without its door: what decodes.
+#[derive(Clone)]
+pub(crate) struct SourceEntry {
+    pub(crate) name: Name,
+    /// With a `/` in front and none behind.
+    pub(crate) path: String,
+    pub(crate) source: &'static dyn Source,
+    pub(crate) decode: DecodeSettings,
+}
+
+impl Config {
+    pub(crate) fn planned(&self) -> Planned {
+        let source = |source: &super::Source| SourceEntry {
+            name: source.name.clone(),
+            path: source.path.clone(),
+            source: source.source,
+            decode: source.decode.clone(),
+        };
+        Planned {
+            routes: self.routes.clone().into(),
+            lists: self.lists.clone(),
+            sources: self.sources.iter().map(source).collect(),
+            targets: self.targets.iter().map(|target| target.name.clone()).collect(),
+        }
+    }
+
+    /// The accepting half's door and the delivering half's pipelines.
+    pub(crate) fn open(self) -> (Door, Pipelines) {
+        let entries = self.sources.into_iter();
+        let entries = entries.map(|source| Entry::new(source.name, source.settings, source.source, source.decode));
+        let routes = self.routes.into();
+        let door = Door::new(entries.collect(), routes, self.lists.clone(), self.server.catch_all);
+        let targets = self.targets.into_iter().map(|target| {
+            let outlet = Outlet {
+                renderer: Arc::new(target.renderer),
+                target: target.sender,
+                with: None,
+                settings: target.delivery,
+            };
+            (target.name, outlet)
+        });
+        let pipelines = Pipelines {
+            routes: self.steps.into_iter().map(|(route, steps)| (route, steps.into())).collect(),
+            targets: targets.collect(),
+            lists: self.lists,
+            blot: self.blot,
+        };
+        (door, pipelines)
+    }
+}

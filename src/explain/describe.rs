@@ -1,0 +1,68 @@
+//! A payload in words: texts as they are, pictures by their size, secrets masked.
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use crate::payload::{Payload, Request};
+use crate::secret::{Blot, MASK};
+
+/// Text beyond this is cut. Bytes.
+const TEXT_MAX: usize = 16 << 10;
+
+pub(super) fn payload(payload: &Payload, blot: &Blot) -> Value {
+    match payload {
+        Payload::Http(request) => http(request, blot),
+        Payload::Line { path, line, .. } => json!({ "append_to": path, "line": blot.out(line.trim_end()) }),
+        Payload::Files(files) => {
+            let file = |file: &crate::payload::File| json!({ "path": file.path, "content": binary(&file.bytes) });
+            json!({ "write": files.iter().map(file).collect::<Value>() })
+        }
+        Payload::Log { text, .. } => json!({ "log": blot.out(text) }),
+    }
+}
+
+fn http(request: &Request, blot: &Blot) -> Value {
+    let mut headers = serde_json::Map::new();
+    for (name, value) in &request.headers {
+        let shown = match *name {
+            AUTHORIZATION => MASK.to_owned(),
+            _ => blot.out(&String::from_utf8_lossy(value.as_bytes())),
+        };
+        headers.insert(name.to_string(), shown.into());
+    }
+    let kind = request.headers.iter().find(|(name, _)| name == CONTENT_TYPE);
+    let kind = kind.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+    let pieces = request.body.0.iter();
+    let body: Value = match () {
+        () if request.body.is_empty() => Value::Null,
+        // A multipart body is in pieces: heads and texts between the pictures.
+        () if kind.starts_with("multipart/") => pieces.map(|piece| piece_of(piece, blot)).collect(),
+        () => piece_of(&request.body.to_vec(), blot),
+    };
+    json!({
+        "method": request.method.as_str(),
+        "url": blot.out(&request.url),
+        "headers": headers,
+        "body": body,
+        "bytes": request.body.len(),
+    })
+}
+
+fn piece_of(bytes: &[u8], blot: &Blot) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() <= TEXT_MAX => blot.out(text).into(),
+        Ok(text) => {
+            let cut = &text[..text.floor_char_boundary(TEXT_MAX)];
+            format!("{}… ({} bytes in all)", blot.out(cut), text.len()).into()
+        }
+        Err(_) => binary(bytes).into(),
+    }
+}
+
+fn binary(bytes: &[u8]) -> String {
+    let kind = crate::event::sniff(bytes).unwrap_or("binary");
+    match imagesize::blob_size(bytes) {
+        Ok(size) => format!("<{kind}, {} x {} px, {} bytes>", size.width, size.height, bytes.len()),
+        Err(_) => format!("<{kind}, {} bytes>", bytes.len()),
+    }
+}

@@ -1,0 +1,311 @@
+//! The index thread: applies what was written, wakes who waits for it, checkpoints, removes what is old.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::books::SegmentBook;
+use super::cache::Cache;
+use super::desk::Desks;
+use super::index::{Index, moment};
+use super::record::{Carry, What};
+use super::room::Room;
+use super::writer::{Change, Command, Guard, Item, Told};
+use crate::clock::Clock;
+use crate::telemetry::{Metrics, TargetFate};
+
+/// Records applied in one transaction.
+const APPLIED_AT_ONCE: usize = 2_000;
+/// An active segment is ended when it holds something older than this part of `keep`, so that it can age out.
+const ROLLS_PER_KEEP: i32 = 8;
+
+pub(super) struct Indexer {
+    pub(super) index: Index,
+    pub(super) room: Arc<Room>,
+    pub(super) desks: Arc<Desks>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) keep: Duration,
+    pub(super) told: Receiver<Told>,
+    pub(super) writer: Sender<Command>,
+    /// Segments below are complete.
+    pub(super) active: u64,
+    /// Set while the index cannot be written.
+    pub(super) failing: Arc<AtomicBool>,
+    pub(super) closing: Arc<AtomicBool>,
+    /// Checkpoint beyond so many pages.
+    pub(super) wal_pages: i64,
+    pub(super) retaining: Vec<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Indexer {
+    pub(super) fn run(mut self) {
+        while let Ok(mut told) = self.told.recv() {
+            if let Told::Changes(mut batch) = told {
+                let mut after = None;
+                while batch.len() < APPLIED_AT_ONCE && after.is_none() {
+                    match self.told.try_recv() {
+                        Ok(Told::Changes(more)) => batch.extend(more),
+                        Ok(other) => after = Some(other),
+                        Err(_) => break,
+                    }
+                }
+                self.apply(batch);
+                match after {
+                    Some(next) => told = next,
+                    None => continue,
+                }
+            }
+            match told {
+                Told::Changes(_) => {}
+                Told::Rolled(number) => {
+                    self.active = number;
+                    self.make_room();
+                    for reply in std::mem::take(&mut self.retaining) {
+                        let _ = reply.send(self.retain());
+                    }
+                }
+                Told::MakeRoom => self.make_room(),
+                Told::Barrier(reply) => {
+                    let _ = reply.send(());
+                }
+                Told::Retain(reply) => self.begin_retaining(reply),
+                Told::Order(target, reply) => {
+                    if !self.index.ordered.contains(&target) {
+                        let done = self
+                            .index
+                            .begin()
+                            .and_then(|()| self.index.keep_order(&target))
+                            .and_then(|()| self.index.commit());
+                        if let Err(error) = done {
+                            tracing::error!(%error, "cannot note that a target keeps order");
+                            let _ = self.index.rollback();
+                            continue; // the one who waits sees that nobody answers
+                        }
+                    }
+                    let _ = reply.send(());
+                }
+                Told::Close => break,
+            }
+        }
+        let _ = self
+            .index
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// Applies a batch in one transaction, however long that takes: the log has it, so it cannot be lost, only late.
+    fn apply(&mut self, batch: Vec<Change>) {
+        let counts = loop {
+            match self.try_apply(&batch) {
+                Ok(counts) => break counts,
+                Err(error) => {
+                    if !self.failing.swap(true, Ordering::SeqCst) {
+                        tracing::error!(%error, "cannot write the index; nothing is accepted meanwhile");
+                    }
+                    let undone = self.index.rollback();
+                    self.room.drop_ballast();
+                    if self.closing.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    if let Err(error) = undone {
+                        tracing::error!(%error, "cannot read the index");
+                    }
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            }
+        };
+        if self.failing.swap(false, Ordering::SeqCst) {
+            tracing::info!("the index can be written again");
+        }
+        self.tell_news();
+        for (change, count) in batch.into_iter().zip(counts) {
+            if let Some(applied) = change.applied {
+                let _ = applied.send(count);
+            }
+        }
+        self.checkpoint();
+    }
+
+    fn try_apply(&mut self, batch: &[Change]) -> rusqlite::Result<Vec<u64>> {
+        self.index.begin()?;
+        let mut counts = Vec::with_capacity(batch.len());
+        for change in batch {
+            counts.push(self.index.apply(change)?);
+        }
+        self.index.commit()?;
+        Ok(counts)
+    }
+
+    fn tell_news(&mut self) {
+        let news = std::mem::take(&mut self.index.news);
+        if news.removed {
+            self.cache.clear();
+        }
+        for (target, delivery) in news.settled {
+            self.desks.of(&target).applied(delivery);
+        }
+        for (target, fate) in news.fates {
+            let label = TargetFate {
+                target: target.to_string(),
+                fate: fate.as_str(),
+            };
+            self.metrics.deliveries_total.get_or_create(&label).inc();
+        }
+        for (target, state) in news.states {
+            self.desks.of(&target).set_state(state);
+        }
+        for (target, fate, count) in self.index.books.tallies() {
+            let label = TargetFate {
+                target: target.to_string(),
+                fate,
+            };
+            self.metrics.deliveries.get_or_create(&label).set(count);
+        }
+        for target in news.wake {
+            self.desks.of(&target).wake();
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        let ask = |mode: &str| {
+            self.index
+                .db
+                .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+                    Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)
+                })
+        };
+        match ask("NOOP") {
+            Ok(waiting) if waiting > self.wal_pages => {
+                if let Err(error) = ask("PASSIVE") {
+                    tracing::warn!(%error, "cannot checkpoint the index");
+                }
+                self.room.measure();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot look at the index's log"),
+        }
+    }
+
+    fn kept_since(&self) -> Timestamp {
+        let keep = SignedDuration::try_from(self.keep).unwrap_or(SignedDuration::MAX);
+        self.clock
+            .now()
+            .saturating_sub(keep)
+            .unwrap_or(Timestamp::MIN)
+    }
+
+    fn begin_retaining(&mut self, reply: oneshot::Sender<Result<(), StoreError>>) {
+        let now = self.clock.now();
+        let part =
+            SignedDuration::try_from(self.keep).unwrap_or(SignedDuration::MAX) / ROLLS_PER_KEEP;
+        let books = self.index.books.segments();
+        let aging = books.last().is_some_and(|book| {
+            book.segment == self.active && now.duration_since(moment(book.oldest)) > part
+        });
+        if aging && self.writer.send(Command::Roll).is_ok() {
+            self.retaining.push(reply); // goes on once the writer has begun another segment
+        } else {
+            let _ = reply.send(self.retain());
+        }
+    }
+
+    fn retain(&mut self) -> Result<(), StoreError> {
+        while let Some(book) = self.index.removable(self.active, self.kept_since(), false) {
+            self.remove(&book)?;
+        }
+        self.make_room();
+        self.room.restore_ballast();
+        self.room.measure();
+        let _ = self.writer.send(Command::Probe);
+        Ok(())
+    }
+
+    /// Removes the oldest settled segments until the next one fits under `max_size`.
+    fn make_room(&mut self) {
+        self.room.measure();
+        let next = self.room.catalog.segment_bytes;
+        loop {
+            let recycled = self.room.catalog.has_spare();
+            if self.room.allows(if recycled { 0 } else { next }) {
+                break;
+            }
+            let Some(book) = self.index.removable(self.active, Timestamp::MIN, true) else {
+                if !self.room.allows(0) {
+                    self.room.catalog.drop_spares();
+                }
+                break;
+            };
+            if let Err(error) = self.remove(&book) {
+                tracing::error!(%error, "cannot remove an old segment");
+                break;
+            }
+        }
+        self.room.measure();
+    }
+
+    /// Removes one settled segment and its events' rows.
+    fn remove(&mut self, book: &SegmentBook) -> Result<(), StoreError> {
+        let failed = |error: rusqlite::Error| StoreError::Failed(format!("the index: {error}"));
+        let carries = self
+            .index
+            .carried_from(book, self.clock.now())
+            .map_err(failed)?;
+        for carry in carries {
+            self.say_again(carry)?;
+        }
+        // The file goes first: rows without a file are removed when the store is opened, the reverse would come back.
+        self.room
+            .catalog
+            .retire(book.segment)
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.remove_rows(book).map_err(failed)
+    }
+
+    pub(super) fn remove_rows(&mut self, book: &SegmentBook) -> rusqlite::Result<()> {
+        loop {
+            match self.index.remove_some(book) {
+                Ok(done) => {
+                    self.tell_news();
+                    if done {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    self.index.rollback()?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn say_again(&self, carry: Carry) -> Result<(), StoreError> {
+        let what = What::Carry(Box::new(carry));
+        let draft = what
+            .draft()
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let (safe, told) = oneshot::channel();
+        let item = Item {
+            draft,
+            what,
+            urgent: true,
+            safe: Some(safe),
+            applied: None,
+            guard: Guard {
+                _busy: self.clock.busy(),
+                _permit: None,
+            },
+        };
+        let gone = || StoreError::Failed("the writer has stopped".to_owned());
+        self.writer
+            .send(Command::Append(Box::new(item)))
+            .map_err(|_| gone())?;
+        told.blocking_recv().map_err(|_| gone())?
+    }
+}

@@ -1,0 +1,249 @@
+//! Opening a store: take the lock, look at the files, bring the index up to date, start the threads.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::cache::Cache;
+use super::desk::Desks;
+use super::disk::{Disk, SystemDisk};
+use super::index::Index;
+use super::indexer::Indexer;
+use super::log::{Catalog, End, Log, Position, Record, Segment};
+use super::record::What;
+use super::room::Room;
+use super::schema;
+use super::segment::HEADER_BYTES;
+use super::writer::{Change, Writer};
+use super::{Inner, Settings, Store, StoreError};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+
+const SEGMENT_BYTES: u64 = 64 << 20;
+/// A small `max_size` gets smaller segments: whole segments are removed, so there must be several.
+const SEGMENTS_MIN: u64 = 8;
+const SEGMENT_BYTES_MIN: u64 = 256 << 10;
+/// Requests on their way to the disk and into the index; past that, senders wait.
+const UNAPPLIED_MAX: usize = 8_192;
+const CACHE_BYTES: usize = 32 << 20;
+/// Records applied in one transaction while catching up.
+const REPLAYED_AT_ONCE: usize = 2_000;
+
+impl Store {
+    pub(crate) fn open(
+        settings: Settings,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, StoreError> {
+        Self::open_on(Arc::new(SystemDisk), settings, clock, metrics)
+    }
+
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, StoreError> {
+        let folder = settings.path.clone();
+        let failed =
+            |error: std::io::Error| StoreError::Failed(format!("{}: {error}", folder.display()));
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let lock = lock(&folder)?;
+        let segment_bytes =
+            (settings.max_size / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES) / 4096
+                * 4096;
+        let catalog =
+            Catalog::open(folder.join("log"), disk, segment_bytes).map_err(StoreError::Failed)?;
+        let catalog = Arc::new(catalog);
+        let index_path = folder.join("index.sqlite");
+        let db = schema::open_writer(&index_path).map_err(StoreError::Failed)?;
+        // A small store must not be filled by the index's own log.
+        let wal_pages = i64::try_from(settings.max_size / 16 / 4096)
+            .unwrap_or(4_000)
+            .clamp(64, 4_000);
+        let told = |error: rusqlite::Error| StoreError::Failed(format!("the index: {error}"));
+        db.pragma_update(None, "journal_size_limit", wal_pages * 4096)
+            .map_err(told)?;
+        let mut index = Index::load(db).map_err(told)?;
+        let (last, next_lsn) = replay(&catalog, &mut index).map_err(StoreError::Failed)?;
+        let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
+
+        let room = Room::new(folder, settings.max_size, catalog.clone(), metrics.clone());
+        let room = Arc::new(room);
+        room.measure();
+        let desks = Arc::new(Desks::new(clock.clone()));
+        for (target, state) in index.states().map_err(told)? {
+            desks.of(&target).set_state(state);
+        }
+        let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let (writer_sender, writer_receiver) = mpsc::channel();
+        let (index_sender, index_receiver) = mpsc::channel();
+        let failing = Arc::new(AtomicBool::new(false));
+        let closing = Arc::new(AtomicBool::new(false));
+        let active = log.active_number().unwrap_or(u64::MAX);
+        let mut indexer = Indexer {
+            index,
+            room: room.clone(),
+            desks: desks.clone(),
+            cache: cache.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            keep: settings.keep,
+            told: index_receiver,
+            writer: writer_sender.clone(),
+            active,
+            failing: failing.clone(),
+            closing: closing.clone(),
+            wal_pages,
+            retaining: Vec::new(),
+        };
+        indexer.forget_lost_segments().map_err(told)?;
+        let writer = Writer {
+            log,
+            room: room.clone(),
+            commands: writer_receiver,
+            index: index_sender.clone(),
+            sync_time: Duration::ZERO,
+            last_group: 0,
+            reserve: (segment_bytes / 8).min(1 << 20),
+        };
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(work)
+                .map_err(|error| StoreError::Failed(error.to_string()))
+        };
+        let writer = spawn("store-writer", Box::new(|| writer.run()))?;
+        let indexer = spawn(
+            "store-index",
+            Box::new(move || {
+                indexer.run();
+                drop(lock); // nothing is written any more
+            }),
+        )?;
+        Ok(Self(Arc::new(Inner {
+            clock,
+            metrics,
+            catalog,
+            room,
+            desks,
+            cache,
+            index_path,
+            writer: writer_sender,
+            index: index_sender,
+            permits: Arc::new(Semaphore::new(UNAPPLIED_MAX)),
+            failing,
+            closing,
+            readers: Mutex::default(),
+            threads: Mutex::new(vec![writer, indexer]),
+        })))
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join("lock");
+    let failed =
+        |error: &dyn std::fmt::Display| StoreError::Failed(format!("{}: {error}", path.display()));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Locked {
+            path: folder.to_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(&error)),
+    }
+}
+
+/// Applies what the log has and the index has not. Returns where the log ends and the next LSN.
+fn replay(catalog: &Catalog, index: &mut Index) -> Result<(Option<(Segment, End)>, u64), String> {
+    let segments = catalog.segments();
+    let mut last = None;
+    let told = |error: rusqlite::Error| format!("the index: {error}");
+    let mut waiting = 0;
+    for (n, segment) in segments.iter().enumerate() {
+        let next = segments.get(n + 1);
+        let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
+        if limit <= index.progress.synced + 1 {
+            continue; // all of it was applied
+        }
+        let number = segment.header.number;
+        let (offset, expected) = if index.progress.next.segment == number {
+            (index.progress.next.offset, index.progress.synced + 1)
+        } else {
+            (HEADER_BYTES, segment.header.first_lsn)
+        };
+        let mut each = |position: Position, record: Record| {
+            if waiting == 0 {
+                index.begin().map_err(told)?;
+            }
+            let what = What::of(&record).map_err(|error| {
+                let path = catalog.path(position.segment);
+                format!("{} at byte {}: {error}", path.display(), position.offset)
+            })?;
+            let change = Change {
+                lsn: record.head.lsn,
+                position,
+                bytes: record.head.record_bytes(),
+                // Before anything is written behind it, the whole segment is synced.
+                synced: true,
+                what,
+                applied: None,
+                _guard: None,
+            };
+            index.apply(&change).map_err(told)?;
+            waiting += 1;
+            if waiting == REPLAYED_AT_ONCE {
+                waiting = 0;
+                index.commit().map_err(told)?;
+            }
+            Ok(())
+        };
+        let end = catalog.scan(*segment, offset, expected, limit, &mut each)?;
+        if let Some(next) = next
+            && next.header.number == number + 1
+            && end.next_lsn < next.header.synced
+        {
+            return Err(format!(
+                "{} ends at byte {} where more should be: it is damaged or was cut. Nothing was changed. Put the file back \
+                 from a backup, or move it away to go on without what it held",
+                catalog.path(number).display(),
+                end.offset
+            ));
+        }
+        last = Some((*segment, end));
+    }
+    if waiting > 0 {
+        index.commit().map_err(told)?;
+    }
+    let next = last.map_or(1, |(_, end): (Segment, End)| end.next_lsn);
+    Ok((last, next.max(index.progress.lsn + 1)))
+}
+
+impl Indexer {
+    /// Rows of segments that are no longer there: a removal that a crash cut short, or files moved away by hand.
+    fn forget_lost_segments(&mut self) -> rusqlite::Result<()> {
+        for book in self.index.books.segments() {
+            if !self.room.catalog.contains(book.segment) {
+                let pending = self.index.books.pending_in(book.segment);
+                if pending > 0 {
+                    tracing::error!(
+                        segment = book.segment,
+                        pending,
+                        "a segment is gone, and with it what was to be delivered"
+                    );
+                }
+                self.remove_rows(&book)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,508 @@
+//! What is asked of the index, on connections that only read.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::books::{fate_from, name_from};
+use super::index::{NUMBERS_PER_RECORD, micros, moment};
+use super::log::Position;
+use super::record::normal_plate;
+use super::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetState, TargetSummary};
+use crate::event::{DeliveryId, EventId, Item};
+use crate::fate::{Attempt, Delivery, Fate, Plan};
+use crate::name::Name;
+
+type Result<T> = rusqlite::Result<T>;
+
+/// A due delivery, before it is leased.
+pub(super) struct Candidate {
+    pub(super) number: i64,
+    pub(super) id: DeliveryId,
+    pub(super) event: EventId,
+    pub(super) route: Name,
+    pub(super) item: Option<Item>,
+    pub(super) received_at: Timestamp,
+    pub(super) planned_at: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) camera: Option<String>,
+}
+
+/// Where an event's record is.
+pub(super) struct Located {
+    pub(super) number: i64,
+    pub(super) lsn: u64,
+    pub(super) position: Position,
+}
+
+/// Due deliveries nobody works on, and when the next one falls due.
+pub(super) type Due = (Vec<Candidate>, Option<Timestamp>);
+
+const CANDIDATE: &str = "d.number, d.id, e.id, d.route, d.item, e.received_at, d.planned_at, d.counted, d.camera, d.due";
+
+fn candidate(row: &rusqlite::Row<'_>) -> Result<Candidate> {
+    Ok(Candidate {
+        number: row.get(0)?,
+        id: DeliveryId::from_bytes(row.get(1)?),
+        event: EventId::from_bytes(row.get(2)?),
+        route: name_from(row.get(3)?)?,
+        item: row
+            .get::<_, Option<String>>(4)?
+            .and_then(|item| Item::try_from(item).ok()),
+        received_at: moment(row.get(5)?),
+        planned_at: moment(row.get(6)?),
+        attempts: row.get(7)?,
+        camera: row.get(8)?,
+    })
+}
+
+/// The target's deliveries that are due first.
+pub(super) fn due_first(
+    db: &Connection,
+    target: &Name,
+    now: Timestamp,
+    taken: &HashSet<i64>,
+    max: usize,
+) -> Result<Due> {
+    let sql = format!(
+        "SELECT {CANDIDATE} FROM deliveries d INDEXED BY deliveries_due CROSS JOIN events e ON e.number = d.event
+         WHERE d.target = ?1 AND d.fate = 'pending' AND d.due <= ?2 ORDER BY d.due, d.number LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let limit = max.saturating_add(taken.len());
+    let mut rows = statement.query(params![target.as_str(), micros(now), limit as i64])?;
+    let mut due = Vec::new();
+    while due.len() < max
+        && let Some(row) = rows.next()?
+    {
+        if !taken.contains(&row.get(0)?) {
+            due.push(candidate(row)?);
+        }
+    }
+    let next = if due.is_empty() {
+        db.prepare_cached(
+            "SELECT due FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due > ?2 ORDER BY due LIMIT 1",
+        )?
+        .query_row(params![target.as_str(), micros(now)], |row| row.get(0))
+        .optional()?
+        .map(moment)
+    } else {
+        None
+    };
+    Ok((due, next))
+}
+
+/// Of each camera the target's oldest delivery, if that is due. A skip scan: one look for each camera, however much waits.
+pub(super) fn oldest_of_each_camera(
+    db: &Connection,
+    target: &Name,
+    now: Timestamp,
+    taken: &HashSet<i64>,
+    max: usize,
+) -> Result<Due> {
+    let sql = format!(
+        "WITH RECURSIVE cameras (camera) AS (
+             SELECT min(camera) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND camera IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(camera) FROM deliveries
+                     WHERE target = ?1 AND fate = 'pending' AND camera > cameras.camera AND camera IS NOT NULL)
+             FROM cameras WHERE cameras.camera IS NOT NULL
+         )
+         SELECT {CANDIDATE} FROM cameras CROSS JOIN deliveries d CROSS JOIN events e
+         WHERE d.number = (SELECT min(number) FROM deliveries INDEXED BY deliveries_in_order
+                           WHERE target = ?1 AND fate = 'pending' AND camera = cameras.camera AND camera IS NOT NULL)
+           AND e.number = d.event"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![target.as_str()])?;
+    let mut due = Vec::new();
+    let mut next: Option<i64> = None;
+    while let Some(row) = rows.next()? {
+        let (number, at): (i64, i64) = (row.get(0)?, row.get(9)?);
+        if taken.contains(&number) {
+            continue;
+        }
+        if at > micros(now) {
+            next = Some(next.map_or(at, |next| next.min(at)));
+        } else {
+            due.push((at, candidate(row)?));
+        }
+    }
+    due.sort_by_key(|(at, candidate)| (*at, candidate.number));
+    due.truncate(max);
+    let due: Vec<_> = due.into_iter().map(|(_, candidate)| candidate).collect();
+    let next = if due.is_empty() {
+        next.map(moment)
+    } else {
+        None
+    };
+    Ok((due, next))
+}
+
+pub(super) fn locate(db: &Connection, id: EventId) -> Result<Option<Located>> {
+    locate_in(
+        db,
+        "SELECT number, segment, offset FROM events WHERE id = ?1",
+        id,
+    )
+}
+
+pub(super) fn locate_quarantined(db: &Connection, id: EventId) -> Result<Option<Located>> {
+    locate_in(
+        db,
+        "SELECT number, segment, offset FROM quarantine WHERE id = ?1",
+        id,
+    )
+}
+
+fn locate_in(db: &Connection, sql: &str, id: EventId) -> Result<Option<Located>> {
+    db.prepare_cached(sql)?
+        .query_row([id.as_bytes()], |row| {
+            let number: i64 = row.get(0)?;
+            Ok(Located {
+                number,
+                lsn: (number / NUMBERS_PER_RECORD) as u64,
+                position: Position {
+                    segment: row.get::<_, i64>(1)? as u64,
+                    offset: row.get::<_, i64>(2)? as u64,
+                },
+            })
+        })
+        .optional()
+}
+
+/// Plans that were added to an event, in the order they were.
+pub(super) fn plans_again(db: &Connection, event: i64) -> Result<Vec<Plan>> {
+    db.prepare_cached("SELECT plan FROM plans_again WHERE event = ?1 ORDER BY lsn")?
+        .query_map([event], |row| {
+            Ok(serde_json::from_str(&row.get::<_, String>(0)?).unwrap_or_default())
+        })?
+        .collect()
+}
+
+/// Conditions joined by AND, with their values.
+#[derive(Default)]
+struct Filter {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    /// `?` in the condition stands for the values, in order.
+    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+        self.conditions.push(condition.to_owned());
+        self.values.extend(values);
+    }
+
+    fn sql(&self) -> String {
+        if self.conditions.is_empty() {
+            String::new()
+        } else {
+            format!("WHERE {}", self.conditions.join(" AND "))
+        }
+    }
+}
+
+fn limit(limit: usize) -> i64 {
+    if limit == 0 {
+        -1
+    } else {
+        i64::try_from(limit).unwrap_or(-1)
+    }
+}
+
+pub(super) fn events(db: &Connection, query: &EventQuery) -> Result<Vec<EventId>> {
+    let mut filter = Filter::default();
+    if let Some(source) = &query.source {
+        filter.add("source = ?", [source.clone().into()]);
+    }
+    if let Some(camera) = &query.camera {
+        filter.add("camera = ?", [camera.clone().into()]);
+    }
+    if let Some(kind) = query.kind {
+        filter.add("kind = ?", [kind.as_str().to_owned().into()]);
+    }
+    if let Some(plate) = &query.plate {
+        let normal = normal_plate(plate);
+        if plate.ends_with('*') {
+            let end = format!("{normal}{}", char::MAX);
+            filter.add(
+                "number IN (SELECT event FROM plates WHERE plate >= ? AND plate < ?)",
+                [normal.into(), end.into()],
+            );
+        } else {
+            filter.add(
+                "number IN (SELECT event FROM plates WHERE plate = ?)",
+                [normal.into()],
+            );
+        }
+    }
+    // Segments bound the numbers to look at; received_at alone would mean to look at every row.
+    if let Some(since) = query.since {
+        let since = micros(since);
+        filter.add("received_at >= ?", [since.into()]);
+        filter.add(
+            "number >= coalesce((SELECT min(first_lsn) FROM segments WHERE newest >= ?), 0) * 1048576",
+            [since.into()],
+        );
+    }
+    if let Some(until) = query.until {
+        let until = micros(until);
+        filter.add("received_at < ?", [until.into()]);
+        filter.add(
+            "number < (coalesce((SELECT max(last_lsn) FROM segments WHERE oldest < ?), 0) + 1) * 1048576",
+            [until.into()],
+        );
+    }
+    if let Some(before) = query.before {
+        match locate(db, before)? {
+            Some(located) => filter.add("number < ?", [located.number.into()]),
+            None => filter.add("id < ?", [before.as_bytes().to_vec().into()]),
+        }
+    }
+    let sql = format!(
+        "SELECT id FROM events {} ORDER BY number DESC LIMIT {}",
+        filter.sql(),
+        limit(query.limit)
+    );
+    db.prepare_cached(&sql)?
+        .query_map(params_from_iter(filter.values), |row| {
+            Ok(EventId::from_bytes(row.get(0)?))
+        })?
+        .collect()
+}
+
+pub(super) fn attempts(db: &Connection, delivery: i64) -> Result<Vec<Attempt>> {
+    db.prepare_cached(
+        "SELECT at, status, ms, error, excerpt FROM attempts WHERE delivery = ?1 ORDER BY attempt",
+    )?
+    .query_map([delivery], |row| {
+        Ok(Attempt {
+            at: moment(row.get(0)?),
+            status: row.get(1)?,
+            ms: row.get::<_, i64>(2)? as u64,
+            error: row.get(3)?,
+            excerpt: row.get(4)?,
+        })
+    })?
+    .collect()
+}
+
+pub(super) fn deliveries(
+    db: &Connection,
+    query: &DeliveryQuery,
+    held: &HashSet<Name>,
+    now: Timestamp,
+) -> Result<Vec<Delivery>> {
+    let mut filter = Filter::default();
+    if let Some(event) = query.event {
+        let Some(located) = locate(db, event)? else {
+            return Ok(Vec::new());
+        };
+        let first = located.lsn as i64 * NUMBERS_PER_RECORD;
+        filter.add(
+            "d.number IN (SELECT number FROM deliveries WHERE number BETWEEN ? AND ? AND event = ?
+                          UNION SELECT number FROM deliveries WHERE replanned > 0 AND event = ?)",
+            [
+                first,
+                first + NUMBERS_PER_RECORD - 1,
+                located.number,
+                located.number,
+            ]
+            .map(Value::from),
+        );
+    }
+    if let Some(target) = &query.target {
+        filter.add("d.target = ?", [target.clone().into()]);
+    }
+    if let Some(fate) = query.fate {
+        let marks = vec!["?"; held.len()].join(", ");
+        let is_held = format!("(d.due <= ? AND d.target IN ({marks}))");
+        let held = || {
+            let names = held
+                .iter()
+                .map(|name| Value::from(name.as_str().to_owned()));
+            std::iter::once(Value::from(micros(now))).chain(names)
+        };
+        match fate {
+            Fate::Held => filter.add(&format!("d.fate = 'pending' AND {is_held}"), held()),
+            Fate::Pending => filter.add(&format!("d.fate = 'pending' AND NOT {is_held}"), held()),
+            Fate::Dead => filter.add("d.fate = 'dead'", []),
+            Fate::Delivered | Fate::Expired | Fate::Filtered => {
+                filter.add("d.fate = ?", [fate.as_str().to_owned().into()]);
+            }
+        }
+    }
+    if let Some(before) = query.before {
+        let number: Option<i64> = db
+            .prepare_cached("SELECT number FROM deliveries WHERE id = ?1")?
+            .query_row([before.as_bytes()], |row| row.get(0))
+            .optional()?;
+        match number {
+            Some(number) => filter.add("d.number < ?", [number.into()]),
+            None => filter.add("d.id < ?", [before.as_bytes().to_vec().into()]),
+        }
+    }
+    let sql = format!(
+        "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due
+         FROM deliveries d CROSS JOIN events e ON e.number = d.event {} ORDER BY d.number DESC LIMIT {}",
+        filter.sql(),
+        limit(query.limit)
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(filter.values))?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let target = name_from(row.get(4)?)?;
+        let due = row.get::<_, Option<i64>>(7)?.map(moment);
+        let mut fate = fate_from(&row.get::<_, String>(6)?);
+        if fate == Fate::Pending && due.is_some_and(|due| due <= now) && held.contains(&target) {
+            fate = Fate::Held;
+        }
+        deliveries.push(Delivery {
+            id: DeliveryId::from_bytes(row.get(1)?),
+            event: EventId::from_bytes(row.get(2)?),
+            route: name_from(row.get(3)?)?,
+            target,
+            item: row
+                .get::<_, Option<String>>(5)?
+                .and_then(|item| Item::try_from(item).ok()),
+            fate,
+            due,
+            attempts: attempts(db, row.get(0)?)?,
+        });
+    }
+    Ok(deliveries)
+}
+
+pub(super) fn targets(
+    db: &Connection,
+    states: &[(Name, TargetState)],
+    now: Timestamp,
+) -> Result<Vec<TargetSummary>> {
+    let mut summaries: Vec<TargetSummary> = Vec::new();
+    let mut rows = db.prepare_cached(
+        "SELECT target, fate, deliveries FROM tallies UNION ALL SELECT target, NULL, 0 FROM targets ORDER BY 1",
+    )?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let target = name_from(row.get(0)?)?;
+        if summaries.last().is_none_or(|last| last.target != target) {
+            let state = states.iter().find(|(name, _)| *name == target);
+            summaries.push(TargetSummary {
+                state: state.map_or(TargetState::Running, |(_, state)| state.clone()),
+                oldest_undelivered: oldest_undelivered(db, &target)?,
+                target,
+                fates: Vec::new(),
+            });
+        }
+        let count = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+        if let (Some(fate), Some(last)) = (row.get::<_, Option<String>>(1)?, summaries.last_mut())
+            && count > 0
+        {
+            last.fates.push((fate_from(&fate), count));
+        }
+    }
+    for summary in &mut summaries {
+        if matches!(summary.state, TargetState::Held { .. }) {
+            let held: i64 = db
+                .prepare_cached("SELECT count(*) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due <= ?2")?
+                .query_row(params![summary.target.as_str(), micros(now)], |row| row.get(0))?;
+            let held = held as u64;
+            for (fate, count) in &mut summary.fates {
+                if *fate == Fate::Pending {
+                    *count -= held.min(*count);
+                }
+            }
+            summary.fates.push((Fate::Held, held));
+            summary.fates.retain(|(_, count)| *count > 0);
+        }
+        summary.fates.sort_unstable();
+    }
+    Ok(summaries)
+}
+
+/// Looks only into the first segment that has something of this target.
+fn oldest_undelivered(db: &Connection, target: &Name) -> Result<Option<Timestamp>> {
+    let bounds = db
+        .prepare_cached(
+            "SELECT s.first_lsn, s.last_lsn FROM backlog b JOIN segments s ON s.segment = b.segment
+             WHERE b.target = ?1 AND b.pending > 0 ORDER BY b.segment LIMIT 1",
+        )?
+        .query_row([target.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })
+        .optional()?;
+    let Some((first, last)) = bounds else {
+        return Ok(None);
+    };
+    let (first, last) = (
+        first * NUMBERS_PER_RECORD,
+        (last + 1) * NUMBERS_PER_RECORD - 1,
+    );
+    // The plus signs keep SQLite from going through all of the target's pending deliveries instead.
+    let planned: Option<i64> = db
+        .prepare_cached(
+            "SELECT e.received_at FROM deliveries d CROSS JOIN events e ON e.number = d.event
+             WHERE d.number BETWEEN ?2 AND ?3 AND +d.target = ?1 AND +d.fate = 'pending' ORDER BY d.number LIMIT 1",
+        )?
+        .query_row(params![target.as_str(), first, last], |row| row.get(0))
+        .optional()?;
+    let replanned: Option<i64> = db
+        .prepare_cached(
+            "SELECT e.received_at FROM deliveries d CROSS JOIN events e ON e.number = d.event
+             WHERE d.replanned > 0 AND d.event BETWEEN ?2 AND ?3 AND +d.target = ?1 AND +d.fate = 'pending'
+             ORDER BY d.event LIMIT 1",
+        )?
+        .query_row(params![target.as_str(), first, last], |row| row.get(0))
+        .optional()?;
+    Ok(planned.into_iter().chain(replanned).min().map(moment))
+}
+
+pub(super) fn sources(db: &Connection) -> Result<Vec<SourceSummary>> {
+    db.prepare_cached(
+        "SELECT source, events, quarantined, last_received FROM sources ORDER BY source",
+    )?
+    .query_map([], |row| {
+        Ok(SourceSummary {
+            source: name_from(row.get(0)?)?,
+            events: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+            quarantined: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+            last_received: row.get::<_, Option<i64>>(3)?.map(moment),
+        })
+    })?
+    .collect()
+}
+
+pub(super) fn quarantined(db: &Connection, max: usize) -> Result<Vec<QuarantineRow>> {
+    db.prepare_cached(
+        "SELECT id, source, received_at, remote, content_type, size, reason FROM quarantine ORDER BY number DESC LIMIT ?1",
+    )?
+    .query_map([limit(max)], |row| {
+        Ok(QuarantineRow {
+            id: EventId::from_bytes(row.get(0)?),
+            source: name_from(row.get(1)?)?,
+            received_at: moment(row.get(2)?),
+            remote: row.get(3)?,
+            content_type: row.get(4)?,
+            size: row.get::<_, i64>(5)? as u64,
+            reason: row.get(6)?,
+        })
+    })?
+    .collect()
+}
+
+/// The first of these that names no delivery.
+pub(super) fn unknown_delivery(db: &Connection, ids: &[DeliveryId]) -> Result<Option<DeliveryId>> {
+    for id in ids {
+        let known = db
+            .prepare_cached("SELECT 1 FROM deliveries WHERE id = ?1")?
+            .exists([id.as_bytes()])?;
+        if !known {
+            return Ok(Some(*id));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,342 @@
+//! Removing what is old: rows in small transactions, and what of a removed segment must be said again.
+//!
+//! A segment also tells of events that lie in others: how they were delivered, that they were planned anew. Before it goes,
+//! whatever it said of events that stay is written again ([`Carry`]), so that the segments alone always tell everything.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::books::{SegmentBook, fate_from, name_from};
+use super::index::{Index, NUMBERS_PER_RECORD, micros, moment};
+use super::record::{Carried, Carry};
+use super::{TargetState, query};
+use crate::event::{DeliveryId, Item};
+use crate::fate::{Fate, Plan};
+use jiff::Timestamp;
+
+type Result<T> = rusqlite::Result<T>;
+
+/// Events removed in one transaction, so that deliveries are not held up for long.
+const REMOVED_AT_ONCE: usize = 500;
+/// Deliveries told in one record.
+const CARRIED_AT_ONCE: usize = 2_000;
+
+const CARRIED_COLUMNS: &str =
+    "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned";
+
+impl Index {
+    /// Whether any delivery of that event waits.
+    pub(super) fn is_pending(&self, event: i64) -> Result<bool> {
+        let (first, last) = siblings(event);
+        self.db
+            .prepare_cached(
+                "SELECT 1 FROM deliveries WHERE number BETWEEN ?2 AND ?3 AND event = ?1 AND fate = 'pending'
+                 UNION ALL
+                 SELECT 1 FROM deliveries WHERE replanned > 0 AND event = ?1 AND fate = 'pending'",
+            )?
+            .exists(params![event, first, last])
+    }
+
+    /// An event and all that belongs to it.
+    pub(super) fn remove_event(&mut self, number: i64) -> Result<()> {
+        let found = self
+            .db
+            .prepare_cached("DELETE FROM events WHERE number = ?1 RETURNING source, plates")?
+            .query_row([number], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        let Some((source, plates)) = found else {
+            return Ok(());
+        };
+        self.news.removed = true;
+        self.books
+            .source(&name_from(source)?, |book| book.events -= 1);
+        for plate in plates.split(' ').filter(|plate| !plate.is_empty()) {
+            self.db
+                .prepare_cached("DELETE FROM plates WHERE plate = ?1 AND event = ?2")?
+                .execute(params![plate, number])?;
+        }
+        self.db
+            .prepare_cached("DELETE FROM plans_again WHERE event = ?1")?
+            .execute([number])?;
+        let (first, last) = siblings(number);
+        for (delivery, target, fate) in self.deliveries_of(number, first, last)? {
+            let segment = self.books.segment_of(number);
+            self.books
+                .count(&name_from(target)?, fate_from(&fate), segment, -1);
+            self.remove_delivery(delivery)?;
+        }
+        Ok(())
+    }
+
+    fn deliveries_of(
+        &self,
+        event: i64,
+        first: i64,
+        last: i64,
+    ) -> Result<Vec<(i64, String, String)>> {
+        self.db
+            .prepare_cached(
+                "SELECT number, target, fate FROM deliveries WHERE number BETWEEN ?2 AND ?3 AND event = ?1
+                 UNION
+                 SELECT number, target, fate FROM deliveries WHERE replanned > 0 AND event = ?1",
+            )?
+            .query_map(params![event, first, last], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect()
+    }
+
+    fn remove_delivery(&mut self, number: i64) -> Result<()> {
+        self.db
+            .prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?
+            .execute([number])?;
+        self.db
+            .prepare_cached("DELETE FROM deliveries WHERE number = ?1")?
+            .execute([number])?;
+        Ok(())
+    }
+
+    pub(super) fn remove_quarantined(&mut self, number: i64) -> Result<()> {
+        let source = self
+            .db
+            .prepare_cached("DELETE FROM quarantine WHERE number = ?1 RETURNING source")?
+            .query_row([number], |row| row.get::<_, String>(0))
+            .optional()?;
+        if let Some(source) = source {
+            self.books
+                .source(&name_from(source)?, |book| book.quarantined -= 1);
+        }
+        Ok(())
+    }
+
+    /// Removes some of a segment's rows, in a transaction of its own; true when nothing is left.
+    pub(super) fn remove_some(&mut self, book: &SegmentBook) -> Result<bool> {
+        let (first, last) = book.numbers();
+        self.begin()?;
+        let numbers: Vec<i64> = self
+            .db
+            .prepare_cached("SELECT number FROM events WHERE number BETWEEN ?1 AND ?2 LIMIT ?3")?
+            .query_map(params![first, last, REMOVED_AT_ONCE as i64], |row| {
+                row.get(0)
+            })?
+            .collect::<Result<_>>()?;
+        for number in &numbers {
+            self.remove_event(*number)?;
+        }
+        let done = numbers.len() < REMOVED_AT_ONCE;
+        if done {
+            let quarantined: Vec<i64> = self
+                .db
+                .prepare_cached("SELECT number FROM quarantine WHERE number BETWEEN ?1 AND ?2")?
+                .query_map(params![first, last], |row| row.get(0))?
+                .collect::<Result<_>>()?;
+            for number in quarantined {
+                self.remove_quarantined(number)?;
+            }
+            self.db.execute(
+                "DELETE FROM gone WHERE number BETWEEN ?1 AND ?2",
+                params![first, last],
+            )?;
+            let segment = book.segment as i64;
+            self.db
+                .execute("DELETE FROM segments WHERE segment = ?1", [segment])?;
+            self.db
+                .execute("DELETE FROM backlog WHERE segment = ?1", [segment])?;
+        }
+        self.commit()?;
+        if done {
+            self.books.forget(book);
+        }
+        Ok(done)
+    }
+
+    /// What a segment says of events that are not its own, as records.
+    pub(super) fn carried_from(&self, book: &SegmentBook, now: Timestamp) -> Result<Vec<Carry>> {
+        let (first, last) = book.numbers();
+        let (from, to) = (book.first_lsn as i64, book.last_lsn as i64);
+        let mut deliveries = Vec::new();
+        for other in self.books.segments() {
+            if other.segment < book.segment {
+                let (lower, upper) = other.numbers();
+                let sql = format!(
+                    "SELECT {CARRIED_COLUMNS} FROM deliveries
+                     WHERE number BETWEEN ?1 AND ?2 AND touched BETWEEN ?3 AND ?4 AND replanned = 0"
+                );
+                self.read_carried(&mut deliveries, &sql, params![lower, upper, from, to])?;
+            }
+        }
+        let sql = format!(
+            "SELECT {CARRIED_COLUMNS} FROM deliveries WHERE replanned > 0 AND event NOT BETWEEN ?1 AND ?2
+             AND (touched BETWEEN ?3 AND ?4 OR replanned BETWEEN ?3 AND ?4)"
+        );
+        self.read_carried(&mut deliveries, &sql, params![first, last, from, to])?;
+        let mut carry = Carry {
+            at: now,
+            as_of: self.progress.lsn,
+            ..Carry::default()
+        };
+        carry.gone = self
+            .db
+            .prepare_cached("SELECT number FROM gone WHERE touched BETWEEN ?3 AND ?4 AND number NOT BETWEEN ?1 AND ?2")?
+            .query_map(params![first, last, from, to], |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        let mut rows = self
+            .db
+            .prepare_cached("SELECT target, state FROM targets WHERE touched BETWEEN ?1 AND ?2")?;
+        let mut rows = rows.query(params![from, to])?;
+        while let Some(row) = rows.next()? {
+            let state: String = row.get(1)?;
+            let state = serde_json::from_str(&state).unwrap_or(TargetState::Running);
+            carry.targets.push((name_from(row.get(0)?)?, state));
+        }
+        let mut rows = self.db.prepare_cached(
+            "SELECT event, lsn, plan FROM plans_again WHERE touched BETWEEN ?3 AND ?4 AND event NOT BETWEEN ?1 AND ?2",
+        )?;
+        let mut rows = rows.query(params![first, last, from, to])?;
+        while let Some(row) = rows.next()? {
+            let plan: Plan = serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default();
+            carry
+                .plans
+                .push((row.get(0)?, row.get::<_, i64>(1)? as u64, plan));
+        }
+        let as_of = carry.as_of;
+        let nothing = carry.gone.is_empty() && carry.targets.is_empty() && carry.plans.is_empty();
+        let mut carries = if nothing { vec![] } else { vec![carry] };
+        while !deliveries.is_empty() {
+            let rest = deliveries.split_off(deliveries.len().min(CARRIED_AT_ONCE));
+            carries.push(Carry {
+                at: now,
+                as_of,
+                deliveries: std::mem::replace(&mut deliveries, rest),
+                ..Carry::default()
+            });
+        }
+        Ok(carries)
+    }
+
+    fn read_carried(
+        &self,
+        carried: &mut Vec<Carried>,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<()> {
+        let mut rows = self.db.prepare_cached(sql)?;
+        let mut rows = rows.query(params)?;
+        while let Some(row) = rows.next()? {
+            let number = row.get(0)?;
+            let item: Option<String> = row.get(5)?;
+            carried.push(Carried {
+                number,
+                id: DeliveryId::from_bytes(row.get(1)?),
+                event: row.get(2)?,
+                route: name_from(row.get(3)?)?,
+                target: name_from(row.get(4)?)?,
+                item: item.and_then(|item| Item::try_from(item).ok()),
+                fate: fate_from(&row.get::<_, String>(6)?),
+                due: row.get(7)?,
+                planned_at: row.get(8)?,
+                counted: row.get(9)?,
+                tried: row.get(10)?,
+                replanned: row.get::<_, i64>(11)? > 0,
+                attempts: query::attempts(&self.db, number)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// One delivery as a removed segment left it, unless later records said more.
+    pub(super) fn carried(&mut self, lsn: u64, as_of: u64, carried: &Carried) -> Result<()> {
+        let known = self
+            .db
+            .prepare_cached("SELECT touched, fate FROM deliveries WHERE number = ?1")?
+            .query_row([carried.number], |row| {
+                Ok((row.get::<_, i64>(0)? as u64, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        let event = self
+            .db
+            .prepare_cached("SELECT camera FROM events WHERE number = ?1")?
+            .query_row([carried.event], |row| row.get::<_, Option<String>>(0))
+            .optional()?;
+        let Some(camera) = event else {
+            return Ok(());
+        };
+        let segment = self.books.segment_of(carried.event);
+        if let Some((touched, fate)) = known {
+            if touched > as_of {
+                self.db
+                    .prepare_cached(
+                        "UPDATE deliveries SET replanned = ?2 WHERE number = ?1 AND replanned > 0",
+                    )?
+                    .execute(params![carried.number, lsn as i64])?;
+                return Ok(());
+            }
+            self.books
+                .count(&carried.target, fate_from(&fate), segment, -1);
+            self.remove_delivery(carried.number)?;
+        }
+        let camera = self
+            .ordered
+            .contains(&carried.target)
+            .then(|| camera.unwrap_or_default());
+        self.db
+            .prepare_cached(
+                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            )?
+            .execute(params![
+                carried.number,
+                carried.id.as_bytes(),
+                carried.event,
+                carried.route.as_str(),
+                carried.target.as_str(),
+                carried.item.map(|item| item.to_string()),
+                carried.fate.as_str(),
+                carried.due,
+                carried.planned_at,
+                carried.counted,
+                carried.tried,
+                lsn as i64,
+                if carried.replanned { lsn as i64 } else { 0 },
+                camera
+            ])?;
+        for (n, attempt) in carried.attempts.iter().enumerate() {
+            self.db
+                .prepare_cached("INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .execute(params![
+                    carried.number,
+                    n as i64 + 1,
+                    micros(attempt.at),
+                    attempt.status,
+                    attempt.ms as i64,
+                    attempt.error,
+                    attempt.excerpt
+                ])?;
+        }
+        self.books.count(&carried.target, carried.fate, segment, 1);
+        if carried.fate == Fate::Pending {
+            self.news.wake.insert(carried.target.clone());
+        }
+        Ok(())
+    }
+
+    /// The oldest segment without anything pending that may go because of its age, or (`any_age`) to make room.
+    pub(super) fn removable(
+        &self,
+        active: u64,
+        before: Timestamp,
+        any_age: bool,
+    ) -> Option<SegmentBook> {
+        self.books.segments().into_iter().find(|book| {
+            book.segment < active
+                && self.books.pending_in(book.segment) == 0
+                && (any_age || moment(book.newest) < before)
+        })
+    }
+}
+
+/// The numbers that one request's events and deliveries have.
+fn siblings(number: i64) -> (i64, i64) {
+    let first = number / NUMBERS_PER_RECORD * NUMBERS_PER_RECORD;
+    (first, first + NUMBERS_PER_RECORD - 1)
+}

@@ -1,0 +1,209 @@
+//! The index's tables, and opening them. Operators may look at them with `sqlite3` while camhook runs.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Written into the file; an index of another version is rebuilt from the log.
+const VERSION: i64 = 1;
+
+/// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
+/// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
+const TABLES: &str = "
+CREATE TABLE progress (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    lsn INTEGER NOT NULL,      -- the last record applied
+    synced INTEGER NOT NULL,   -- the last one known to be safe in the log
+    segment INTEGER NOT NULL,  -- and where the one after that lies
+    offset INTEGER NOT NULL
+);
+INSERT INTO progress VALUES (1, 0, 0, 0, 0);
+CREATE TABLE segments (
+    segment INTEGER PRIMARY KEY,
+    first_lsn INTEGER NOT NULL,
+    last_lsn INTEGER NOT NULL,
+    oldest INTEGER NOT NULL,
+    newest INTEGER NOT NULL
+);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    source TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    camera TEXT,
+    plates TEXT NOT NULL,      -- normalised, with spaces between
+    received_at INTEGER NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX events_by_id ON events (id);
+CREATE INDEX events_by_camera ON events (camera) WHERE camera IS NOT NULL;
+CREATE TABLE plates (
+    plate TEXT NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (plate, event)
+) WITHOUT ROWID;
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    event INTEGER NOT NULL,
+    route TEXT NOT NULL,
+    target TEXT NOT NULL,
+    item TEXT,
+    fate TEXT NOT NULL,
+    due INTEGER,
+    planned_at INTEGER NOT NULL,
+    counted INTEGER NOT NULL,  -- attempts that count against the limit
+    tried INTEGER NOT NULL,    -- all attempts
+    touched INTEGER NOT NULL,  -- the record that last changed it
+    replanned INTEGER NOT NULL, -- 0, or the record that tells of a delivery planned later than its event
+    camera TEXT                -- only where the target keeps order
+);
+CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id);
+CREATE INDEX deliveries_due ON deliveries (target, due) WHERE fate = 'pending';
+CREATE INDEX deliveries_in_order ON deliveries (target, camera, number) WHERE fate = 'pending' AND camera IS NOT NULL;
+CREATE INDEX deliveries_dead ON deliveries (target) WHERE fate = 'dead';
+CREATE INDEX deliveries_replanned ON deliveries (event) WHERE replanned > 0;
+CREATE TABLE attempts (
+    delivery INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    status INTEGER,
+    ms INTEGER NOT NULL,
+    error TEXT,
+    excerpt TEXT,
+    PRIMARY KEY (delivery, attempt)
+) WITHOUT ROWID;
+CREATE TABLE plans_again (
+    event INTEGER NOT NULL,
+    lsn INTEGER NOT NULL,
+    plan TEXT NOT NULL,
+    touched INTEGER NOT NULL,
+    PRIMARY KEY (event, lsn)
+) WITHOUT ROWID;
+CREATE TABLE quarantine (
+    number INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    source TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    remote TEXT,
+    content_type TEXT,
+    size INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL
+);
+CREATE TABLE gone (            -- removed though the segment is still there
+    number INTEGER PRIMARY KEY,
+    touched INTEGER NOT NULL
+);
+CREATE TABLE targets (
+    target TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    ordered INTEGER NOT NULL,
+    touched INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tallies (
+    target TEXT NOT NULL,
+    fate TEXT NOT NULL,
+    deliveries INTEGER NOT NULL,
+    PRIMARY KEY (target, fate)
+) WITHOUT ROWID;
+CREATE TABLE backlog (
+    target TEXT NOT NULL,
+    segment INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    PRIMARY KEY (target, segment)
+) WITHOUT ROWID;
+CREATE TABLE sources (
+    source TEXT PRIMARY KEY,
+    events INTEGER NOT NULL,
+    quarantined INTEGER NOT NULL,
+    last_received INTEGER
+) WITHOUT ROWID;
+CREATE VIEW readable_events AS SELECT
+    lower(substr(hex(id),1,8)||'-'||substr(hex(id),9,4)||'-'||substr(hex(id),13,4)||'-'||substr(hex(id),17,4)||'-'||substr(hex(id),21)) AS id,
+    datetime(received_at / 1000000, 'unixepoch') AS received_at, datetime(occurred_at / 1000000, 'unixepoch') AS occurred_at,
+    source, kind, camera, plates, segment, offset
+    FROM events;
+CREATE VIEW readable_deliveries AS SELECT
+    lower(substr(hex(d.id),1,8)||'-'||substr(hex(d.id),9,4)||'-'||substr(hex(d.id),13,4)||'-'||substr(hex(d.id),17,4)||'-'||substr(hex(d.id),21)) AS id,
+    lower(substr(hex(e.id),1,8)||'-'||substr(hex(e.id),9,4)||'-'||substr(hex(e.id),13,4)||'-'||substr(hex(e.id),17,4)||'-'||substr(hex(e.id),21)) AS event,
+    route, target, item, fate, datetime(due / 1000000, 'unixepoch') AS due, tried AS attempts
+    FROM deliveries d JOIN events e ON e.number = d.event;
+";
+
+/// Before 3.51.3 a checkpoint that races a reset of the write-ahead log could lose committed pages.
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// The one connection that writes. A file that is no index of this version is set aside and begun anew.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, String> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(format!(
+            "SQLite {} may lose data, at least 3.51.3 is needed: build camhook with the bundled one",
+            rusqlite::version()
+        ));
+    }
+    match try_open(path) {
+        Ok(db) => Ok(db),
+        Err(error) if is_busy(&error) => Err(format!("{}: {error}", path.display())),
+        Err(error) => {
+            tracing::warn!(index = %path.display(), %error, "rebuilding the index from the log");
+            for suffix in ["", "-wal", "-shm"] {
+                let old = format!("{}{suffix}", path.display());
+                if Path::new(&old).exists() {
+                    let aside = format!("{}.unreadable{suffix}", path.display());
+                    std::fs::rename(&old, &aside).map_err(|error| format!("{old}: {error}"))?;
+                }
+            }
+            try_open(path).map_err(|error| format!("{}: {error}", path.display()))
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            rusqlite::ErrorCode::DatabaseBusy
+                | rusqlite::ErrorCode::DatabaseLocked
+                | rusqlite::ErrorCode::PermissionDenied
+                | rusqlite::ErrorCode::CannotOpen
+                | rusqlite::ErrorCode::DiskFull
+                | rusqlite::ErrorCode::ReadOnly
+        )
+    )
+}
+
+fn try_open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let mut db = Connection::open(path)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    // The index thread checkpoints between transactions, so that no transaction pays for it.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "cache_size", -32_768)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.set_prepared_statement_cache_capacity(64);
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        let begun = db.transaction()?;
+        begun.execute_batch(TABLES)?;
+        begun.pragma_update(None, "user_version", VERSION)?;
+        begun.commit()?;
+    } else if version != VERSION {
+        return Err(rusqlite::Error::InvalidQuery);
+    }
+    db.query_row("SELECT lsn FROM progress", [], |_| Ok(()))?;
+    Ok(db)
+}
+
+/// A connection for looking.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.pragma_update(None, "cache_size", -8_192)?;
+    db.set_prepared_statement_cache_capacity(32);
+    Ok(db)
+}

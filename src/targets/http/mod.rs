@@ -1,0 +1,287 @@
+//! Systems that are spoken to over HTTP.
+//!
+//! What must hold whatever the other side does: a send ends within its timeout, costs at most 64 KiB of answer, and is
+//! judged by its status as soon as there is one. A 2xx whose body then breaks off or drips is a 2xx: the system has the
+//! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
+//! credentials to another host.
+
+mod failure;
+mod judge;
+mod pieces;
+#[cfg(test)]
+mod receiver;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, Response, Url};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Mistakes, Report, Target};
+use crate::clock::Clock;
+use crate::event::DeliveryId;
+use crate::fate::{EXCERPT_MAX, Verdict};
+use crate::payload::{Payload, Request};
+use crate::secret::Blot;
+use crate::units::Span;
+
+pub(crate) use judge::Judge;
+pub(crate) use tls::Settings as Tls;
+
+/// How an HTTP target is reached and its answers are judged.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// How long one attempt may take, from connecting to the end of the answer; `30s` if not given, at most `1h`.
+    #[serde(default)]
+    pub(crate) timeout: Option<Span>,
+    /// How long connecting (with TLS) may take; `5s` if not given.
+    #[serde(default)]
+    pub(crate) connect_timeout: Option<Span>,
+    /// Whom to trust: `{ ca }`, `{ pin }`; and who camhook is: `{ cert, key }`.
+    #[serde(default)]
+    pub(crate) tls: Option<Tls>,
+    /// What statuses mean to this system: `{ delivered, try_again, hold, dead }`, each a list such as `[409, "5xx"]`.
+    #[serde(default)]
+    pub(crate) judge: Judge,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// No setting makes an attempt longer.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+/// Enough for every answer worth reading; what is longer costs its connection.
+const ANSWER_MAX: usize = 64 * 1024;
+const LOCATION_MAX: usize = 200;
+const USER_AGENT: &str = concat!("camhook/", env!("CARGO_PKG_VERSION"));
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What all HTTP targets share: connections, and the system's certificate authorities. Cheap to clone; made anew with
+/// each load of the config, so that a changed authority is seen.
+#[derive(Clone)]
+pub(crate) struct Clients(Arc<Shared>);
+
+struct Shared {
+    system: Arc<tls::System>,
+    /// For every target without TLS settings and with the usual connect timeout.
+    plain: OnceLock<Client>,
+}
+
+/// One system.
+pub(crate) struct HttpTarget {
+    client: Client,
+    timeout: Duration,
+    judge: Judge,
+    blot: Blot,
+    clock: Clock,
+}
+
+impl Clients {
+    pub(crate) fn new() -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        Self(Arc::new(Shared {
+            system: Arc::new(tls::System::new(provider)),
+            plain: OnceLock::new(),
+        }))
+    }
+
+    fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
+        let ordinary = settings.tls.is_none() && settings.connect_timeout.is_none();
+        if ordinary && let Some(plain) = self.0.plain.get() {
+            return Ok(plain.clone());
+        }
+        let tls = tls::client_config(settings.tls.as_ref(), folder, &self.0.system)?;
+        let connect_timeout = settings
+            .connect_timeout
+            .map_or(CONNECT_TIMEOUT, |span| span.0.min(TIMEOUT_MAX));
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| vec![(Vec::new(), failure::chain(&error))])?;
+        if ordinary {
+            return Ok(self.0.plain.get_or_init(|| client).clone());
+        }
+        Ok(client)
+    }
+}
+
+impl HttpTarget {
+    /// `folder` is the config's, which the files of `tls` count from. `blot` knows every secret of the config.
+    pub(crate) fn new(
+        settings: &Settings,
+        folder: &Path,
+        clients: &Clients,
+        blot: Blot,
+        clock: Clock,
+    ) -> Result<Self, Mistakes> {
+        let mut mistakes = settings.judge.mistakes();
+        for (name, span) in [
+            ("timeout", settings.timeout),
+            ("connect_timeout", settings.connect_timeout),
+        ] {
+            if span.is_some_and(|span| span.0.is_zero()) {
+                let message = "must be longer than nothing".to_owned();
+                mistakes.push((vec![name.to_owned()], message));
+            }
+        }
+        let client = clients
+            .client(settings, folder)
+            .map_err(|mut more| mistakes.append(&mut more));
+        match client {
+            Ok(client) if mistakes.is_empty() => Ok(Self {
+                client,
+                timeout: settings
+                    .timeout
+                    .map_or(TIMEOUT, |span| span.0.min(TIMEOUT_MAX)),
+                judge: settings.judge.clone(),
+                blot,
+                clock,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+
+    async fn attempt(&self, delivery: DeliveryId, request: Request) -> Report {
+        let url = match Url::parse(&request.url) {
+            Ok(url) => url,
+            Err(error) => {
+                return Report::failed(Verdict::Dead, format!("the url is wrong: {error}"));
+            }
+        };
+        let host = host(&url);
+        let deadline = Instant::now() + self.timeout;
+        let mut building = self
+            .client
+            .request(request.method, url)
+            .headers(headers(delivery, request.headers));
+        if !request.body.is_empty() {
+            building = building.body(reqwest::Body::wrap(pieces::Pieces::new(request.body)));
+        }
+        match timeout_at(deadline, building.send()).await {
+            Ok(Ok(response)) => self.judged(response, deadline).await,
+            Ok(Err(error)) => Report::try_again(self.blot.out(&failure::told(&error, &host))),
+            Err(_) => Report::try_again(format!(
+                "{host} did not answer within {}",
+                Span(self.timeout)
+            )),
+        }
+    }
+
+    async fn judged(&self, response: Response, deadline: Instant) -> Report {
+        let status = response.status();
+        let pause = judge::pause(response.headers(), self.clock.now());
+        let verdict = self.judge.verdict(status, pause);
+        let error = (verdict != Verdict::Delivered).then(|| {
+            let location = response.headers().get(header::LOCATION);
+            self.blot.out(&complaint(status, &verdict, location))
+        });
+        let answer = read(response, deadline).await;
+        Report {
+            verdict,
+            status: Some(status.as_u16()),
+            error,
+            excerpt: self.excerpt(&answer),
+        }
+    }
+
+    /// The beginning of the answer. Secrets go first, for half of one would no longer be recognised.
+    fn excerpt(&self, answer: &[u8]) -> Option<String> {
+        let text = self.blot.out(&String::from_utf8_lossy(answer));
+        let shown = text.chars().map(|c| match c {
+            '\n' | '\t' => c,
+            control if control.is_control() => ' ', // a terminal would obey it
+            other => other,
+        });
+        let mut excerpt = String::new();
+        for character in shown {
+            if excerpt.len() + character.len_utf8() > EXCERPT_MAX {
+                break;
+            }
+            excerpt.push(character);
+        }
+        Some(excerpt.trim().to_owned()).filter(|excerpt| !excerpt.is_empty())
+    }
+}
+
+impl Target for HttpTarget {
+    fn send(
+        &self,
+        delivery: DeliveryId,
+        payload: Payload,
+    ) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
+        Box::pin(async move {
+            match payload {
+                Payload::Http(request) => self.attempt(delivery, request).await,
+                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => {
+                    Report::misrouted("http")
+                }
+            }
+        })
+    }
+}
+
+/// The delivery's id goes along unless the user wrote a key of their own.
+fn headers(delivery: DeliveryId, written: Vec<(HeaderName, HeaderValue)>) -> HeaderMap {
+    let mut headers: HeaderMap = HeaderMap::with_capacity(written.len() + 1);
+    for (name, value) in written {
+        headers.append(name, value);
+    }
+    if let Ok(id) = HeaderValue::try_from(delivery.to_string()) {
+        headers.entry(IDEMPOTENCY_KEY).or_insert(id);
+    }
+    headers
+}
+
+/// Host and port, for messages: never the whole address, which may hold a token.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+fn complaint(status: StatusCode, verdict: &Verdict, location: Option<&HeaderValue>) -> String {
+    let mut complaint = format!("answered {status}");
+    if complaint.ends_with(" <unknown status code>") {
+        complaint = format!("answered {}", status.as_u16());
+    }
+    if let Some(location) = location.filter(|_| status.is_redirection()) {
+        let location = String::from_utf8_lossy(location.as_bytes());
+        let location: String = location.chars().take(LOCATION_MAX).collect();
+        complaint.push_str(&format!(
+            " and points to {}: redirects are not followed, write the right address into `url`",
+            location.escape_debug()
+        ));
+    } else if *verdict == Verdict::Hold {
+        complaint
+            .push_str(": nothing more is sent until this is mended (are the credentials right?)");
+    }
+    complaint
+}
+
+/// What comes of the answer until it ends, breaks off, is too long or too late.
+async fn read(mut response: Response, deadline: Instant) -> Vec<u8> {
+    let mut answer = Vec::new();
+    while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
+        let room = ANSWER_MAX - answer.len();
+        answer.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if answer.len() == ANSWER_MAX {
+            break;
+        }
+    }
+    answer
+}

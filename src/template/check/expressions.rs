@@ -1,0 +1,251 @@
+//! What names and fields an expression reads, and what is known of the value it gives.
+
+use std::ops::Range;
+
+use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned};
+
+use super::calls::FUNCTIONS;
+use super::{Check, named, range, told};
+use crate::template::shape::{self, Shape, nearest};
+use crate::template::{Names, filters};
+
+impl<'a> Check<'a> {
+    pub(in crate::template) fn expression(&mut self, expr: &Expr<'a>) -> Shape {
+        match expr {
+            Expr::Var(v) => self.variable(v),
+            Expr::Const(_) => Shape::Open,
+            Expr::Slice(s) => {
+                for bound in [&s.start, &s.stop, &s.step].into_iter().flatten() {
+                    self.expression(bound);
+                }
+                self.expression(&s.expr)
+            }
+            Expr::UnaryOp(u) => {
+                self.expression(&u.expr);
+                Shape::Open
+            }
+            Expr::BinOp(b) => {
+                let (left, right) = (self.expression(&b.left), self.expression(&b.right));
+                match b.op {
+                    BinOpKind::ScAnd => right,
+                    BinOpKind::ScOr => common(left, right),
+                    _ => Shape::Open,
+                }
+            }
+            Expr::Compare(c) => {
+                self.expression(&c.expr);
+                for op in &c.ops {
+                    self.expression(&op.expr);
+                }
+                Shape::Open
+            }
+            Expr::IfExpr(i) => {
+                self.expression(&i.test_expr);
+                let yes = self.expression(&i.true_expr);
+                match &i.false_expr {
+                    Some(no) => common(yes, self.expression(no)),
+                    None => yes,
+                }
+            }
+            Expr::Filter(f) => self.filter(f),
+            Expr::Test(t) => {
+                self.expression(&t.expr);
+                self.arguments(&t.args);
+                if !filters::TESTS.contains(&t.name) {
+                    let help = nearest(t.name, filters::TESTS.iter().copied())
+                        .map(|name| format!("did you mean `is {name}`?"));
+                    self.mistake(
+                        named(t.span(), t.name),
+                        format!("unknown test `{}`", t.name),
+                        help,
+                    );
+                }
+                Shape::Open
+            }
+            Expr::GetAttr(g) => {
+                let base = self.expression(&g.expr);
+                let end = g.span().end_offset as usize;
+                let at = end.saturating_sub(g.name.len())..end;
+                self.field(base, g.name, &g.expr, at)
+            }
+            Expr::GetItem(g) => {
+                let base = self.expression(&g.expr);
+                let key = self.expression_of_key(&g.subscript_expr);
+                match (base, key) {
+                    (base @ (Shape::Map(_) | Shape::Lists), Some(key)) => {
+                        self.field(base, &key, &g.expr, range(g.subscript_expr.span()))
+                    }
+                    (Shape::List(item), _) => *item,
+                    (Shape::Images, Some(key)) if key == "list" => Shape::List(&shape::PICTURE),
+                    (Shape::Images, _) => shape::PICTURE,
+                    _ => Shape::Open,
+                }
+            }
+            Expr::Call(c) => self.call(c),
+            Expr::List(l) => {
+                self.expressions(&l.items);
+                Shape::Open
+            }
+            Expr::Tuple(t) => {
+                self.expressions(&t.items);
+                Shape::Open
+            }
+            Expr::Map(m) => {
+                self.expressions(&m.keys);
+                self.expressions(&m.values);
+                Shape::Open
+            }
+        }
+    }
+
+    fn expressions(&mut self, all: &[Expr<'a>]) {
+        for expr in all {
+            self.expression(expr);
+        }
+    }
+
+    /// The key, if it is a constant text.
+    fn expression_of_key(&mut self, key: &Expr<'a>) -> Option<String> {
+        self.expression(key);
+        match key {
+            Expr::Const(c) => c.value.as_str().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    pub(super) fn arguments(&mut self, all: &[CallArg<'a>]) {
+        for arg in all {
+            match arg {
+                CallArg::Pos(e)
+                | CallArg::Kwarg(_, e)
+                | CallArg::PosSplat(e)
+                | CallArg::KwargSplat(e) => self.expression(e),
+            };
+        }
+    }
+
+    fn variable(&mut self, v: &Spanned<ast::Var<'a>>) -> Shape {
+        let own = self.own.iter().rev().flat_map(|names| names.iter().rev());
+        if let Some((_, shape)) = own.into_iter().find(|(name, _)| *name == v.id) {
+            return *shape;
+        }
+        let known = top_level();
+        let allowed = |name: &str| {
+            self.names == Names::Rendering || !matches!(name, "images" | "with" | "delivery")
+        };
+        let (message, help) = match known.iter().find(|(name, _)| *name == v.id) {
+            Some((name, shape)) if allowed(name) => return *shape,
+            Some((name, _)) => (
+                format!("`{name}` is not known yet when routes choose"),
+                Some("here are `event`, `plate`, `face`, `object`, `lists` and `now`".to_owned()),
+            ),
+            None if FUNCTIONS.contains(&v.id) => return Shape::Open,
+            None => (
+                format!("unknown name `{}`", v.id),
+                Some(self.suggest_name(v.id, &known)),
+            ),
+        };
+        self.mistake(range(v.span()), message, help);
+        Shape::Open
+    }
+
+    fn suggest_name(&self, name: &str, known: &[(&'static str, Shape)]) -> String {
+        if let Shape::Map(fields) = shape::EVENT
+            && fields.iter().any(|(field, _)| *field == name)
+        {
+            return format!("did you mean `event.{name}`?");
+        }
+        let own = self.own.iter().flatten().map(|(name, _)| *name);
+        let all = known.iter().map(|(name, _)| *name).chain(own);
+        match nearest(name, all) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.names == Names::Choosing => {
+                "here are `event`, `plate`, `face`, `object`, `lists` and `now`; a text stands in quotes"
+                    .to_owned()
+            }
+            None => "here are `event`, `plate`, `face`, `object`, `images`, `lists`, `with`, `delivery` and `now`; \
+                     a text stands in quotes"
+                .to_owned(),
+        }
+    }
+
+    fn field(&mut self, base: Shape, name: &str, of: &Expr<'a>, at: Range<usize>) -> Shape {
+        let what = told(of);
+        match base {
+            Shape::Open => Shape::Open,
+            Shape::Images if name == "list" => Shape::List(&shape::PICTURE),
+            Shape::Images => shape::PICTURE,
+            Shape::Lists => {
+                if !self.lists.iter().any(|list| list == name) {
+                    let help = nearest(name, self.lists.iter().map(String::as_str))
+                        .map(|near| format!("did you mean `{what}.{near}`?"))
+                        .or_else(|| {
+                            self.lists
+                                .is_empty()
+                                .then(|| "there are none under `lists`".to_owned())
+                        });
+                    self.mistake(at, format!("unknown list `{name}`"), help);
+                }
+                Shape::Open
+            }
+            Shape::Map(fields) => match fields.iter().find(|(field, _)| *field == name) {
+                Some((_, shape)) => *shape,
+                None => {
+                    let help = match base.suggest(name) {
+                        Some(near) => format!("did you mean `{what}.{near}`?"),
+                        None => {
+                            let all: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+                            format!("it has {}", all.join(", "))
+                        }
+                    };
+                    self.mistake(at, format!("`{what}` has no field `{name}`"), Some(help));
+                    Shape::Open
+                }
+            },
+            Shape::List(item) => {
+                let help = match item {
+                    Shape::Map(fields) if fields.iter().any(|(field, _)| *field == name) => {
+                        format!("did you mean `{what}[0].{name}`?")
+                    }
+                    _ => format!("`{what}[0]` is its first item"),
+                };
+                self.mistake(
+                    at,
+                    format!("`{what}` is a list and has no field `{name}`"),
+                    Some(help),
+                );
+                Shape::Open
+            }
+            Shape::Leaf(kind) => {
+                self.mistake(
+                    at,
+                    format!("`{what}` is {kind} and has no field `{name}`"),
+                    None,
+                );
+                Shape::Open
+            }
+        }
+    }
+}
+
+fn top_level() -> [(&'static str, Shape); 9] {
+    [
+        ("event", shape::EVENT),
+        ("plate", shape::PLATE),
+        ("face", shape::FACE),
+        ("object", shape::OBJECT),
+        ("images", Shape::Images),
+        ("lists", Shape::Lists),
+        ("with", Shape::Open),
+        ("delivery", shape::DELIVERY),
+        ("now", shape::NOW),
+    ]
+}
+
+/// What is known of a value that is one or the other.
+fn common(a: Shape, b: Shape) -> Shape {
+    match (a, b) {
+        (Shape::Map(x), Shape::Map(y)) if std::ptr::eq(x, y) => a,
+        _ => Shape::Open,
+    }
+}
