@@ -59,7 +59,7 @@ impl Report {
     }
 
     /// `file:line:column` of a mistake; columns count characters, from 1.
-    pub(crate) fn place(&self, mistake: &Mistake) -> String {
+    fn place(&self, mistake: &Mistake) -> String {
         let (line, column) = self.line_and_column(mistake.span.start);
         format!("{}:{line}:{column}", self.file)
     }
@@ -69,6 +69,15 @@ impl Report {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default();
         (line, column.chars().count() + 1)
+    }
+
+    /// All mistakes, for a terminal or for everything else.
+    pub(crate) fn render(&self, terminal: bool) -> String {
+        if terminal {
+            self.graphical()
+        } else {
+            self.plain()
+        }
     }
 
     /// For pipes, logs and tests.
@@ -103,7 +112,7 @@ impl Report {
     }
 
     /// For a terminal, with colours and boxes.
-    pub(crate) fn graphical(&self) -> String {
+    fn graphical(&self) -> String {
         let handler =
             GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_context_lines(1);
         let mut page = String::new();

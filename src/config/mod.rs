@@ -44,6 +44,8 @@ use crate::steps::Step;
 use crate::template::Engine;
 use crate::{delivery, server, sources, store, targets, telemetry};
 
+use mistake::Mistake;
+
 pub(crate) use entry::Admin;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};

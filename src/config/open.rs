@@ -42,16 +42,26 @@ impl Config {
             routes: self.routes.clone().into(),
             lists: self.lists.clone(),
             sources: self.sources.iter().map(source).collect(),
-            targets: self.targets.iter().map(|target| target.name.clone()).collect(),
+            targets: self
+                .targets
+                .iter()
+                .map(|target| target.name.clone())
+                .collect(),
         }
     }
 
     /// The accepting half's door and the delivering half's pipelines.
     pub(crate) fn open(self) -> (Door, Pipelines) {
         let entries = self.sources.into_iter();
-        let entries = entries.map(|source| Entry::new(source.name, source.settings, source.source, source.decode));
+        let entries = entries
+            .map(|source| Entry::new(source.name, source.settings, source.source, source.decode));
         let routes = self.routes.into();
-        let door = Door::new(entries.collect(), routes, self.lists.clone(), self.server.catch_all);
+        let door = Door::new(
+            entries.collect(),
+            routes,
+            self.lists.clone(),
+            self.server.catch_all,
+        );
         let targets = self.targets.into_iter().map(|target| {
             let outlet = Outlet {
                 renderer: Arc::new(target.renderer),
@@ -62,7 +72,11 @@ impl Config {
             (target.name, outlet)
         });
         let pipelines = Pipelines {
-            routes: self.steps.into_iter().map(|(route, steps)| (route, steps.into())).collect(),
+            routes: self
+                .steps
+                .into_iter()
+                .map(|(route, steps)| (route, steps.into()))
+                .collect(),
             targets: targets.collect(),
             lists: self.lists,
             blot: self.blot,

@@ -25,7 +25,7 @@ fn told(folder: &Path) -> String {
     let prefix = format!("{}/", folder.display());
     match loaded {
         Ok(_) => "fine\n".to_owned(),
-        Err(report) => report.plain().replace(&prefix, ""),
+        Err(report) => report.render(false).replace(&prefix, ""),
     }
 }
 
@@ -69,7 +69,7 @@ fn reads_a_file_into_what_the_rooms_are_built_from() {
     let config = Config::load_with(&folder.join("routes.yaml"), &Clock::system(), &|name| {
         Ok(variables.get(name).cloned())
     })
-    .unwrap_or_else(|report| panic!("{}", report.plain()));
+    .unwrap_or_else(|report| panic!("{}", report.render(false)));
     let named: Vec<(&str, &str)> = config
         .sources
         .iter()
@@ -104,7 +104,7 @@ fn reads_a_file_into_what_the_rooms_are_built_from() {
 
 #[test]
 fn a_file_that_says_nothing_has_the_defaults() {
-    let config = shipped("").unwrap_or_else(|report| panic!("{}", report.plain()));
+    let config = shipped("").unwrap_or_else(|report| panic!("{}", report.render(false)));
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:8001");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9001");
     assert_eq!(config.store.path, Path::new("./data"));
@@ -115,7 +115,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
 #[test]
 fn what_is_shown_holds_no_secret() {
     let text = "sources:\n  a: { path: /a, auth: { token: \"s\u{e9}same-open\" } }\n";
-    let config = shipped(text).unwrap_or_else(|report| panic!("{}", report.plain()));
+    let config = shipped(text).unwrap_or_else(|report| panic!("{}", report.render(false)));
     assert_eq!(config.shown.len(), text.len());
     assert!(!config.shown.contains("same-open"), "{}", config.shown);
     assert!(config.shown.contains("path: /a"));
@@ -132,13 +132,13 @@ fn a_missing_file_is_a_mistake_like_others() {
             .plain()
             .starts_with("nowhere/routes.yaml:1:1: cannot read the file"),
         "{}",
-        report.plain()
+        report.render(false)
     );
 }
 
 #[test]
 fn the_shipped_file_works() {
-    let config = shipped(SHIPPED).unwrap_or_else(|report| panic!("{}", report.plain()));
+    let config = shipped(SHIPPED).unwrap_or_else(|report| panic!("{}", report.render(false)));
     assert!(!config.routes.is_empty() && !config.targets.is_empty());
 }
 
@@ -170,7 +170,7 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
         "{}",
         loaded
             .err()
-            .map(|report| report.plain())
+            .map(|report| report.render(false))
             .unwrap_or_default()
     );
 }
@@ -180,10 +180,13 @@ fn a_terminal_sees_the_same_mistakes() {
     let Err(report) = shipped("routes:\n  - { name: a, form: [b], to: [c] }\n") else {
         panic!("`form` is no key")
     };
-    let page = report.graphical();
+    let page = report.render(true);
     assert_eq!(report.mistakes.len(), 2);
     for mistake in &report.mistakes {
-        assert!(page.contains(&report.place(mistake)), "{page}");
+        assert!(page.contains(&mistake.message), "{page}");
+    }
+    for place in ["routes.yaml:2:16: ", "routes.yaml:2:31: "] {
+        assert!(page.contains(place), "{page}");
     }
 }
 
@@ -200,8 +203,8 @@ proptest! {
         let text = format!("{}{put}{}", &SHIPPED[..start], &SHIPPED[end..]);
         if let Err(report) = shipped(&text) {
             prop_assert!(!report.mistakes.is_empty());
-            prop_assert!(!report.plain().is_empty());
-            let _ = report.graphical();
+            prop_assert!(!report.render(false).is_empty());
+            let _ = report.render(true);
         }
     }
 }
