@@ -7,6 +7,8 @@ mod multipart;
 mod path;
 mod python;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use crate::event::{Event, Item};
 use crate::payload::Payload;

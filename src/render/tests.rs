@@ -1,0 +1,205 @@
+//! Whole renderers, from settings to payload, with real templates.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::Renderer;
+use crate::event::{DeliveryId, Event, Kind, Original, Picture, PictureData, Plate, Role};
+use crate::lists::Lists;
+use crate::name::Name;
+use crate::payload::{Payload, Request};
+use crate::template::{Engine, Given, Names, RenderError, Scope};
+
+fn event() -> Event {
+    let source = Name::new("gate").unwrap();
+    let mut event = Event::new(
+        source,
+        "generic",
+        Kind::Plate,
+        Arc::new(Original::default()),
+    );
+    event.occurred_at = serde_json::from_value("2025-03-04T10:11:12.5+01:00".into()).unwrap();
+    event.camera.id = Some("../../etc/%Y".into());
+    event.plates = vec![Plate {
+        text: Some("ab\r\nX: 1".into()),
+        ..Plate::default()
+    }];
+    event.images = vec![Picture {
+        role: Role::FRAME,
+        item: None,
+        content_type: "image/jpeg".into(),
+        data: PictureData::Bytes(Bytes::from_static(b"\xff\xd8\xff")),
+    }];
+    event
+}
+
+fn written(renderer: &Renderer, event: Event) -> Result<Payload, RenderError> {
+    let event = Arc::new(event);
+    let scope = Scope::new(&Given {
+        event: &event,
+        item: None,
+        pictures: &event.images,
+        lists: &Lists::default(),
+        with: None,
+        delivery: Some((DeliveryId::from_bytes([1; 16]), 1)),
+        now: event.received_at,
+    });
+    renderer.render(&event, None, &scope)
+}
+
+fn http(settings: &str) -> Renderer {
+    let settings = serde_saphyr::from_str(settings).unwrap();
+    Renderer::http(&settings, &Engine::new(&[]), Names::Rendering)
+        .unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+fn request(settings: &str) -> Result<Request, RenderError> {
+    match written(&http(settings), event())? {
+        Payload::Http(request) => Ok(request),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn files(settings: &str) -> Result<String, RenderError> {
+    let settings = serde_saphyr::from_str(settings).unwrap();
+    let renderer = Renderer::files(&settings, &Engine::new(&[]), Names::Rendering)
+        .unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    match written(&renderer, event())? {
+        Payload::Files(files) => Ok(files[0].path.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_multipart_has_texts_pictures_and_no_part_for_what_is_missing() {
+    let request = request(
+        r#"
+url: "http://h/{{ event.kind }}"
+query: { n: "{{ event.plates | length }}", gone: "{{ event.vendor_id }}" }
+auth: { token: "t{{ event.plates | length }}" }
+multipart:
+  json: "{{ event.camera | tojson }}"
+  original_image: "{{ images.frame }}"
+  cropped_image: "{{ images.plate }}"
+  name: { value: "{{ event.vendor_id }}" }
+"#,
+    )
+    .unwrap();
+    assert_eq!(request.url, "http://h/plate?n=1");
+    let headers: Vec<_> = request
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    assert_eq!(headers[0], "authorization: Token t1");
+    assert!(headers[1].starts_with("content-type: multipart/form-data; boundary="));
+    let body = String::from_utf8_lossy(&request.body.to_vec()).into_owned();
+    assert!(body.contains("name=\"json\"\r\n\r\n{\"id\":"), "{body}");
+    assert!(body.contains(
+        "name=\"original_image\"; filename=\"original_image.jpg\"\r\nContent-Type: image/jpeg"
+    ));
+    assert!(!body.contains("cropped_image") && !body.contains("name=\"name\""));
+}
+
+#[test]
+fn a_json_body_keeps_the_types_of_its_values() {
+    let request = request(
+        "url: http://h/\nmethod: put\njson: { n: '{{ event.plates | length }}', t: 'x{{ event.kind }}', b: true }",
+    )
+    .unwrap();
+    let body: Value = serde_json::from_slice(&request.body.to_vec()).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({ "n": 1, "t": "xplate", "b": true })
+    );
+    assert_eq!(request.method, http::Method::PUT);
+}
+
+#[test]
+fn a_value_from_an_event_cannot_inject_a_header_or_an_address() {
+    let plate = "{{ event.plates[0].text }}";
+    assert!(
+        request(&format!(
+            "url: http://h/\nheaders: {{ X-Plate: '{plate}' }}"
+        ))
+        .is_err()
+    );
+    assert!(request(&format!("url: 'http://h/{plate}'")).is_err());
+    assert!(request("url: '{{ event.kind }}'").is_err());
+    let url = request("url: 'http://h/{{ event.plates[0].text | url }}'")
+        .unwrap()
+        .url;
+    assert_eq!(url, "http://h/ab%0D%0AX%3A%201");
+}
+
+#[test]
+fn mistakes_are_told_with_the_way_to_them() {
+    let settings = serde_saphyr::from_str(
+        "{ url: '{{ evnt.id }}', headers: { X-A: '{{ evnt }}', 'b c': x }, json: { a: ['{{ evnt }}'] }, text: x, multipart: {} }",
+    )
+    .unwrap();
+    let mistakes = Renderer::http(&settings, &Engine::new(&[]), Names::Rendering)
+        .err()
+        .unwrap();
+    let paths: Vec<_> = mistakes.iter().map(|(path, _)| path.join(".")).collect();
+    assert_eq!(
+        paths,
+        [
+            "url",
+            "headers.b c",
+            "headers.X-A",
+            "multipart",
+            "text",
+            "json.a.0"
+        ]
+    );
+}
+
+#[test]
+fn a_value_in_a_path_is_one_segment_and_holds_no_codes() {
+    assert_eq!(
+        files("path: 'data/%Y/{{ event.camera.id }}/{{ event.camera.id }}{{ event.plates[0].text }}-%H.%f.jpg'").unwrap(),
+        "data/2025/______etc_%Y/______etc_%Yab__X_ 1-10.500000.jpg"
+    );
+    assert_eq!(
+        files("path: '{{ event.camera.id }}'").unwrap(),
+        "______etc_%Y"
+    );
+    assert_eq!(
+        files("path: '{% if event.camera.id %}{{ event.vendor_id }}{% endif %}.jpg'").unwrap(),
+        "_.jpg"
+    );
+}
+
+#[test]
+fn a_picture_that_is_not_there_is_an_error_that_names_it() {
+    let error = files("{ path: x.jpg, image: plate }").unwrap_err();
+    assert_eq!(error.0, "this event has no picture `plate`");
+    assert!(files("{ path: x.mp4, image: video }").is_err());
+}
+
+#[test]
+fn a_line_is_the_event_or_streams_own() {
+    for (settings, key) in [
+        ("x.jsonl", "received_at"),
+        ("{ path: x.jsonl, format: stream }", "camera_id"),
+    ] {
+        let settings = serde_saphyr::from_str(settings).unwrap();
+        let renderer = Renderer::lines(&settings, &Engine::new(&[]), Names::Rendering)
+            .unwrap_or_else(|_| panic!());
+        let Payload::Line {
+            path,
+            header: None,
+            line,
+        } = written(&renderer, event()).unwrap()
+        else {
+            panic!("expected a line without header");
+        };
+        assert_eq!(path, "x.jsonl");
+        assert!(!line.contains('\n'));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert!(line.get(key).is_some());
+    }
+}
