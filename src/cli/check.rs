@@ -1,7 +1,12 @@
 //! `camhook check` and `camhook schema`.
 
+use std::time::Duration;
+
 use super::{Common, Failure, show};
 use crate::config::{self, Config};
+
+/// How long `--connect` waits for each target.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure> {
     let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
@@ -15,13 +20,21 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
     }
     let mut unreachable = 0;
     for target in &config.targets {
-        match target.sender.reach().await {
-            Ok(how) => show::line(&format!("  {}: {how}", target.name)),
-            Err(reason) => {
-                unreachable += 1;
-                show::error(&format!("  {}: {}", target.name, config.blot.out(&reason)));
+        let Some((host, port)) = target.renderer.address() else {
+            show::line(&format!("  {}: nothing to connect to", target.name));
+            continue;
+        };
+        let connect = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
+        let failed = match tokio::time::timeout(PATIENCE, connect).await {
+            Ok(Ok(_)) => {
+                show::line(&format!("  {}: {host}:{port} takes connections", target.name));
+                continue;
             }
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        unreachable += 1;
+        show::error(&format!("  {}: cannot connect to {host}:{port}: {failed}", target.name));
     }
     if unreachable > 0 { Err(Failure::Told) } else { Ok(()) }
 }

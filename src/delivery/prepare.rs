@@ -141,7 +141,7 @@ pub(super) fn write(
     });
     outlet
         .renderer
-        .render(&work.event, &scope)
+        .render(&work.event, work.item, &scope)
         .map_err(|error| error.to_string())
 }
 

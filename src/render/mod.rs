@@ -63,6 +63,14 @@ impl Renderer {
         Self::Log(files::LogWriter::new(settings))
     }
 
+    /// Host and port of the system, if it is reached over the network and does not depend on the event.
+    pub(crate) fn address(&self) -> Option<(String, u16)> {
+        match self {
+            Self::Http(writer) => writer.address(),
+            Self::Lines(_) | Self::Csv(_) | Self::Files(_) | Self::Log(_) => None,
+        }
+    }
+
     /// Writes what is sent for `event`, or for one `item` of it. The same input always makes the same bytes.
     pub(crate) fn render(
         &self,

@@ -134,8 +134,8 @@ struct Images {
 }
 
 impl Images {
-    /// The current item's picture of that role, else the first that shows all of the event, else the first. What a
-    /// step made, the last one above all, stands before what it was made from.
+    /// The current item's picture of that role, else one that shows all of the event; without an item, the first. Never
+    /// the picture of another item. What a step made, the last one above all, stands before what it was made from.
     fn of_role(&self, role: &str) -> Option<&Picture> {
         let (sent, made) = self
             .pictures

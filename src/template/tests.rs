@@ -583,7 +583,7 @@ fn pictures_are_found_by_role_and_item() {
         (None, vec![], "plate", Some("plate 0")),
         (Some(Item::Plate(1)), vec![], "plate", Some("plate 1")),
         (Some(Item::Plate(1)), vec![], "frame", Some("frame")),
-        (Some(Item::Plate(9)), vec![], "plate", Some("plate 0")),
+        (Some(Item::Plate(9)), vec![], "plate", None), // never the picture of another plate
         (
             Some(Item::Plate(1)),
             vec![crop(0, "crop 0"), crop(1, "crop 1")],

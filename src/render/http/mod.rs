@@ -47,6 +47,16 @@ const RESERVED: [HeaderName; 6] = [
 ];
 
 impl Writer {
+    /// Host and port, when they do not depend on the event.
+    pub(super) fn address(&self) -> Option<(String, u16)> {
+        let source = self.url.source();
+        let fixed = source.split("{{").next()?;
+        let (_, rest) = fixed.split_once("://")?;
+        let whole = fixed.len() == source.len() || rest.contains(['/', '?']);
+        let url = ::url::Url::parse(fixed).ok().filter(|_| whole)?;
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+    }
+
     pub(super) fn new(
         settings: &Settings,
         engine: &Engine,
