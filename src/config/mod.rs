@@ -50,7 +50,7 @@ pub(crate) use entry::Admin;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use schema::schema;
-pub(crate) use watch::{WatchError, watch};
+pub(crate) use watch::watch;
 
 /// Everything that one `routes.yaml` says, ready to run.
 pub(crate) struct Config {

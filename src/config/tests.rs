@@ -155,9 +155,8 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
         })
         .collect();
     let folder = tempfile::tempdir().unwrap();
-    for (name, content) in [("residents.csv", "license_plate,name\nAB123,Jo\n")] {
-        fs::write(folder.path().join(name), content).unwrap();
-    }
+    let residents = "license_plate,name\nAB123,Jo\n";
+    fs::write(folder.path().join("residents.csv"), residents).unwrap();
     let loaded = Config::read(
         "routes.yaml",
         &text,
