@@ -24,7 +24,7 @@ pub(super) fn is_terminal() -> bool {
 /// A table without borders, so that it can be read and copied; columns get what room there is.
 pub(super) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(columns);
     for row in rows {
         table.add_row(row.iter().map(|cell| clean(cell)));

@@ -125,9 +125,16 @@ impl Books {
                 ])?;
         }
         for key in self.changed_tallies.drain() {
-            let count = self.tallies.get(&key).copied().unwrap_or(0);
-            db.prepare_cached("INSERT OR REPLACE INTO tallies VALUES (?1, ?2, ?3)")?
-                .execute(params![key.0.as_str(), key.1, count])?;
+            // Nothing is told of a target without deliveries; in memory the zero stays, for the metrics.
+            let (count, target, fate) = (self.tallies.get(&key).copied(), key.0.as_str(), key.1);
+            match count.unwrap_or(0) {
+                0 => db
+                    .prepare_cached("DELETE FROM tallies WHERE target = ?1 AND fate = ?2")?
+                    .execute(params![target, fate])?,
+                count => db
+                    .prepare_cached("INSERT OR REPLACE INTO tallies VALUES (?1, ?2, ?3)")?
+                    .execute(params![target, fate, count])?,
+            };
         }
         for key in self.changed_backlog.drain() {
             let pending = self.backlog.get(&key).copied().unwrap_or(0);

@@ -690,3 +690,6 @@ pub(crate) struct Leased {
     pub(crate) leases: Vec<Lease>,
     pub(crate) next_due: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -384,7 +384,7 @@ pub(super) fn targets(
 ) -> Result<Vec<TargetSummary>> {
     let mut summaries: Vec<TargetSummary> = Vec::new();
     let mut rows = db.prepare_cached(
-        "SELECT target, fate, deliveries FROM tallies UNION ALL SELECT target, NULL, 0 FROM targets ORDER BY 1",
+        "SELECT target, fate, deliveries FROM tallies UNION ALL SELECT target, NULL, 0 FROM targets WHERE touched > 0 ORDER BY 1",
     )?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
