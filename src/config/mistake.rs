@@ -49,7 +49,8 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(file: String, source: String, mut mistakes: Vec<Mistake>) -> Self {
-        mistakes.sort_by(|a, b| a.span.start.cmp(&b.span.start));
+        // What stands in an anchor is found again in each of its aliases.
+        mistakes.sort_by_key(|mistake| (mistake.span.start, mistake.message.clone()));
         mistakes.dedup();
         Self {
             file,
@@ -65,7 +66,7 @@ impl Report {
     }
 
     fn line_and_column(&self, byte: usize) -> (usize, usize) {
-        let before = &self.source[..self.source.floor_char_boundary(byte)];
+        let before = &self.source[..boundary(&self.source, byte)];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default();
         (line, column.chars().count() + 1)
@@ -139,6 +140,15 @@ impl Report {
         }
         page
     }
+}
+
+/// The byte itself, or the last one before it where a character begins.
+pub(super) fn boundary(text: &str, byte: usize) -> usize {
+    let mut at = byte.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 /// The nearest of the known words, should one be near enough to be meant.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
 
-use super::mistake::Mistake;
+use super::mistake::{Mistake, boundary};
 use super::position::positions;
 use super::tree::{Key, Node, Scalar, Shape};
 
@@ -64,7 +64,7 @@ pub(super) fn parse(source: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
 }
 
 fn syntax(source: &str, start: usize, info: String) -> Mistake {
-    let line = source[..source.floor_char_boundary(start)]
+    let line = source[..boundary(source, start)]
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
     let rest = source[line..].lines().next().unwrap_or_default();
