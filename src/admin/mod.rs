@@ -139,6 +139,10 @@ impl Admin {
             let age = summary.oldest_undelivered.map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
             let label = crate::telemetry::TargetOnly { target: summary.target.to_string() };
             self.metrics.oldest_undelivered_seconds.get_or_create(&label).set(age);
+            for (fate, count) in summary.fates {
+                let label = crate::telemetry::TargetFate { target: label.target.clone(), fate: fate.as_str() };
+                self.metrics.deliveries.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
         }
         self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
         let kind = "text/plain; version=0.0.4; charset=utf-8";

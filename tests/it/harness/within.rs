@@ -74,15 +74,16 @@ impl Within {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        reqwest::get(format!("{}{path}", self.app.admin_url())).await.unwrap().json().await.unwrap()
+        let answer = reqwest::get(format!("{}{path}", self.app.admin_url())).await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
     pub(crate) async fn steer(&self, path: &str, body: &Value) -> Value {
         let client = reqwest::Client::new();
         let request = client.post(format!("{}{path}", self.app.admin_url())).header("content-type", "application/json");
-        let answer = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
+        let answer = request.body(body.to_string()).send().await.unwrap().text().await.unwrap();
         self.settled().await;
-        answer
+        serde_json::from_str(&answer).unwrap()
     }
 
     /// Fates of all deliveries, newest first.
