@@ -28,7 +28,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (`admin.listen`): {source}; is another camhook running?")]
-pub(crate) struct BindError {
+pub struct BindError {
     address: SocketAddr,
     source: io::Error,
 }

@@ -141,7 +141,7 @@ impl Admin {
             self.metrics.oldest_undelivered_seconds.get_or_create(&label).set(age);
         }
         self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
         Ok(pages::text(StatusCode::OK, kind, self.metrics.page()))
     }
 }

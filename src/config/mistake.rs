@@ -9,7 +9,7 @@ use miette::{
 
 /// Something in the file that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub struct Mistake {
     /// Bytes of the file.
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
@@ -39,7 +39,7 @@ impl Mistake {
 
 /// All mistakes of one file, in the order they stand in it. Secrets are masked.
 #[derive(Debug, Clone)]
-pub(crate) struct Report {
+pub struct Report {
     /// As the user named the file.
     pub(crate) file: String,
     /// The file's text, secrets masked byte for byte, so that positions hold.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::event::DeliveryId;
-use crate::fate::{Attempt, EXCERPT_MAX, Verdict};
+use crate::fate::{Attempt, Verdict};
 use crate::secret::Blot;
 use crate::store::{Lease, Settled};
 use crate::targets::Report;

@@ -34,8 +34,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::unconstrained;
 
 pub(crate) use deliveries::Deliveries;
-pub(crate) use prepare::{Outlet, Pipelines, Prepared, Unready, prepare};
-pub(crate) use settings::{BreakerSettings, Factor, Fraction, Order, RateLimit, Retry, Settings};
+pub(crate) use prepare::{Outlet, Pipelines, Unready, prepare};
+pub(crate) use settings::Settings;
 
 /// That long after; the end of time when it is longer than time lasts.
 fn after(moment: Timestamp, duration: Duration) -> Timestamp {

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::name::Name;
 use crate::routes;
 
-pub(crate) use request::{ReadError, decode};
+pub(crate) use request::decode;
 
 /// The story of one event, one entry a route: `{route, outcome, condition, deliveries: [{target, item, outcome, steps,
 /// reason, request}]}`, secrets masked.

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -113,10 +112,7 @@ impl Intake {
         _reserved: Reserved,
     ) -> Result<(), StoreError> {
         let kinds: Vec<_> = intake.events.iter().map(|(event, _)| event.kind).collect();
-        let began = Instant::now();
         let _proof: Accepted = self.store.accept(intake).await?;
-        let seconds = began.elapsed().as_secs_f64();
-        self.metrics.commit_seconds.observe(seconds);
         for kind in kinds {
             let labels = SourceKind {
                 source: source.to_owned(),
@@ -139,10 +135,7 @@ impl Intake {
             original,
             reason,
         };
-        let began = Instant::now();
         let _proof: Accepted = self.store.quarantine(unread).await?;
-        let seconds = began.elapsed().as_secs_f64();
-        self.metrics.commit_seconds.observe(seconds);
         let labels = SourceOnly {
             source: entry.name.to_string(),
         };

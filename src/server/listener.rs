@@ -32,7 +32,7 @@ pub(crate) struct Server {
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (`server.listen`){}", advice(source))]
-pub(crate) struct BindError {
+pub struct BindError {
     address: SocketAddr,
     source: io::Error,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
@@ -21,6 +21,10 @@ use crate::telemetry::{Metrics, TargetFate};
 
 /// Records applied in one transaction.
 const APPLIED_AT_ONCE: usize = 2_000;
+/// After so many at once, the next batch is waited for a little: every transaction writes the same few pages again, so
+/// under load fewer and larger ones cost much less. A single event is applied at once.
+const BUSY_BATCH: usize = 16;
+const BUSY_WINDOW: Duration = Duration::from_millis(10);
 /// An active segment is ended when it holds something older than this part of `keep`, so that it can age out.
 const ROLLS_PER_KEEP: i32 = 8;
 
@@ -41,6 +45,8 @@ pub(super) struct Indexer {
     pub(super) closing: Arc<AtomicBool>,
     /// Checkpoint beyond so many pages.
     pub(super) wal_pages: i64,
+    /// The last batch was a large one.
+    pub(super) busy: bool,
     pub(super) retaining: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
@@ -48,14 +54,8 @@ impl Indexer {
     pub(super) fn run(mut self) {
         while let Ok(mut told) = self.told.recv() {
             if let Told::Changes(mut batch) = told {
-                let mut after = None;
-                while batch.len() < APPLIED_AT_ONCE && after.is_none() {
-                    match self.told.try_recv() {
-                        Ok(Told::Changes(more)) => batch.extend(more),
-                        Ok(other) => after = Some(other),
-                        Err(_) => break,
-                    }
-                }
+                let after = self.gather(&mut batch);
+                self.busy = batch.len() > BUSY_BATCH;
                 self.apply(batch);
                 match after {
                     Some(next) => told = next,
@@ -98,6 +98,29 @@ impl Indexer {
             .index
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// What else waits, up to a transaction's limit; and the first thing that is no change.
+    fn gather(&self, batch: &mut Vec<Change>) -> Option<Told> {
+        let until = Instant::now()
+            + if self.busy {
+                BUSY_WINDOW
+            } else {
+                Duration::ZERO
+            };
+        while batch.len() < APPLIED_AT_ONCE {
+            let left = until.saturating_duration_since(Instant::now());
+            let next = match self.told.try_recv() {
+                Ok(next) => next,
+                Err(_) if left.is_zero() => return None,
+                Err(_) => self.told.recv_timeout(left).ok()?,
+            };
+            match next {
+                Told::Changes(more) => batch.extend(more),
+                other => return Some(other),
+            }
+        }
+        None
     }
 
     /// Applies a batch in one transaction, however long that takes: the log has it, so it cannot be lost, only late.
@@ -143,7 +166,7 @@ impl Indexer {
         Ok(counts)
     }
 
-    fn tell_news(&mut self) {
+    pub(super) fn tell_news(&mut self) {
         let news = std::mem::take(&mut self.index.news);
         if news.removed {
             self.cache.clear();

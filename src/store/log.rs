@@ -449,16 +449,6 @@ impl Log {
         self.next_lsn
     }
 
-    /// Where the next record goes.
-    pub(super) fn position(&self) -> Position {
-        self.active
-            .as_ref()
-            .map_or(Position::default(), |active| Position {
-                segment: active.header.number,
-                offset: active.offset,
-            })
-    }
-
     pub(super) fn active_number(&self) -> Option<u64> {
         self.active.as_ref().map(|active| active.header.number)
     }

@@ -155,7 +155,7 @@ pub(crate) enum TargetState {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// The disk is full, or the store has reached `max_size` with nothing it may remove. Answered with 503.
     #[error("the store is full: {0}")]
     Full(String),

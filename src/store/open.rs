@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::cache::Cache;
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
-use super::index::Index;
+use super::index::{Index, News};
 use super::indexer::Indexer;
 use super::log::{Catalog, End, Log, Position, Record, Segment};
 use super::record::What;
@@ -99,6 +99,7 @@ impl Store {
             failing: failing.clone(),
             closing: closing.clone(),
             wal_pages,
+            busy: false,
             retaining: Vec::new(),
         };
         indexer.forget_lost_segments().map_err(told)?;
@@ -244,6 +245,8 @@ impl Indexer {
                 self.remove_rows(&book)?;
             }
         }
+        self.index.news = News::default();
+        self.tell_news(); // the metrics begin with what is there
         Ok(())
     }
 }

@@ -225,7 +225,7 @@ pub(super) fn look_behind(
         let read = file.read_at(&mut buffer, start)?;
         for found in finder.find_iter(&buffer[..read]) {
             let at = start + found as u64;
-            if found >= CHUNK || at % ALIGN != 0 {
+            if found >= CHUNK || !at.is_multiple_of(ALIGN) {
                 continue;
             }
             let Some(bytes) = buffer.get(found..found + HEAD_BYTES) else {

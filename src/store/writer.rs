@@ -106,7 +106,7 @@ impl Writer {
             let mut after = None;
             match first {
                 Ok(Command::Append(item)) => {
-                    let (group, other) = self.gather(item);
+                    let (group, other) = self.gather(*item);
                     after = other;
                     self.commit(group);
                 }
@@ -144,9 +144,9 @@ impl Writer {
     }
 
     /// What waits, up to a group's limits; and the first command that is no record.
-    fn gather(&self, first: Box<Item>) -> (Vec<Item>, Option<Command>) {
+    fn gather(&self, first: Item) -> (Vec<Item>, Option<Command>) {
         let mut bytes = first.draft.bytes();
-        let mut group = vec![*first];
+        let mut group = vec![first];
         let window = if self.last_group > 1 && self.sync_time > SLOW_SYNC {
             WINDOW_MAX.min(self.sync_time / 4)
         } else {

@@ -167,10 +167,24 @@ impl Metrics {
         Self(Arc::new(Inner { registry, numbers }))
     }
 
-    /// The page that Prometheus reads.
+    /// The page that Prometheus reads, in its own text format. The library writes OpenMetrics, where a gauge
+    /// `deliveries` and a counter `deliveries_total` would be one family.
     pub(crate) fn page(&self) -> String {
-        let mut page = String::new();
-        text::encode(&mut page, &self.0.registry).expect("writing to a String does not fail");
+        let mut metrics = String::new();
+        text::encode(&mut metrics, &self.0.registry).expect("writing to a String does not fail");
+        let mut page = String::with_capacity(metrics.len());
+        let mut lines = metrics.lines().filter(|line| *line != "# EOF").peekable();
+        while let Some(line) = lines.next() {
+            let counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+            let told = line.starts_with("# HELP ") && lines.peek().is_some_and(|next| counter(next));
+            match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+                [hash, word, name, rest] if told || counter(line) => {
+                    page.push_str(&format!("{hash} {word} {name}_total {rest}"));
+                }
+                _ => page.push_str(line),
+            }
+            page.push('\n');
+        }
         page
     }
 }
@@ -179,5 +193,29 @@ impl std::ops::Deref for Metrics {
     type Target = Numbers;
     fn deref(&self) -> &Numbers {
         &self.0.numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_and_a_counter_of_one_name_are_two_families() {
+        let metrics = Metrics::new();
+        let label = TargetFate { target: "vms".to_owned(), fate: "dead" };
+        metrics.deliveries.get_or_create(&label).set(2);
+        metrics.deliveries_total.get_or_create(&label).inc();
+        let page = metrics.page();
+        for line in [
+            "# TYPE camhook_deliveries gauge",
+            "camhook_deliveries{target=\"vms\",fate=\"dead\"} 2",
+            "# TYPE camhook_deliveries_total counter",
+            "# HELP camhook_deliveries_total Deliveries that reached a fate.",
+            "camhook_deliveries_total{target=\"vms\",fate=\"dead\"} 1",
+        ] {
+            assert!(page.lines().any(|found| found == line), "`{line}` is missing in:\n{page}");
+        }
+        assert!(!page.contains("EOF"));
     }
 }

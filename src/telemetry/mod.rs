@@ -3,7 +3,7 @@
 mod logs;
 mod metrics;
 
-pub(crate) use logs::{LogFormat, Settings, start};
+pub(crate) use logs::{Settings, start};
 pub(crate) use metrics::{
     Metrics, Reloaded, SourceKind, SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
 };
