@@ -17,7 +17,9 @@ use super::{Admin, Refusal, pages};
 use crate::event::{DeliveryId, EventId, PictureData};
 use crate::fate::Fate;
 use crate::name::Name;
-use crate::store::{DeliveryQuery, EventQuery, Kept, QuarantineRow, RetryQuery, TargetState, TargetSummary};
+use crate::store::{
+    DeliveryQuery, EventQuery, Kept, QuarantineRow, RetryQuery, TargetState, TargetSummary,
+};
 
 type Answer = Result<Response<Bytes>, Refusal>;
 
@@ -65,7 +67,9 @@ impl Admin {
             ["events", id, "original"] => {
                 let kept = self.store.event(event_id(id)?).await?;
                 let original = &kept.event.original;
-                let kind = original.content_type().unwrap_or("application/octet-stream");
+                let kind = original
+                    .content_type()
+                    .unwrap_or("application/octet-stream");
                 Ok(pages::text(StatusCode::OK, kind, original.body.clone()))
             }
             ["events", id, "images", n] => self.image(event_id(id)?, n).await,
@@ -78,9 +82,15 @@ impl Admin {
             }
             ["quarantine", id, "original"] => {
                 let unread = self.store.quarantined_request(event_id(id)?).await?;
-                Ok(pages::text(StatusCode::OK, "application/octet-stream", unread.original.body.clone()))
+                Ok(pages::text(
+                    StatusCode::OK,
+                    "application/octet-stream",
+                    unread.original.body.clone(),
+                ))
             }
-            _ => Err(Refusal::missing("the API has events, deliveries, targets, sources, quarantine, retry, replay, purge")),
+            _ => Err(Refusal::missing(
+                "the API has events, deliveries, targets, sources, quarantine, retry, replay, purge",
+            )),
         }
     }
 
@@ -97,14 +107,20 @@ impl Admin {
                 let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
                 let target = self.target(&name).await?;
                 let state = match *action {
-                    "pause" => TargetState::Paused { since: self.clock.now() },
+                    "pause" => TargetState::Paused {
+                        since: self.clock.now(),
+                    },
                     "resume" => TargetState::Running,
                     _ => return Err(Refusal::missing("a target can be paused and resumed")),
                 };
                 self.store.set_target_state(&target, state.clone()).await?;
-                Ok(ok(&json!({ "target": target, "state": state_word(&state) })))
+                Ok(ok(
+                    &json!({ "target": target, "state": state_word(&state) }),
+                ))
             }
-            _ => Err(Refusal::missing("retry, replay, purge, targets/NAME/pause and targets/NAME/resume can be posted")),
+            _ => Err(Refusal::missing(
+                "retry, replay, purge, targets/NAME/pause and targets/NAME/resume can be posted",
+            )),
         }
     }
 
@@ -120,13 +136,19 @@ impl Admin {
             }
         }
         let last = (ids.len() == limit).then(|| ids.last()).flatten();
-        Ok(paged(request, ok(&Value::Array(events)), last.map(ToString::to_string)))
+        Ok(paged(
+            request,
+            ok(&Value::Array(events)),
+            last.map(ToString::to_string),
+        ))
     }
 
     async fn deliveries(&self, request: &Request<Bytes>, query: DeliveryQuery) -> Answer {
         let limit = query.limit;
         let deliveries = self.store.deliveries(query).await?;
-        let last = (deliveries.len() == limit).then(|| deliveries.last()).flatten();
+        let last = (deliveries.len() == limit)
+            .then(|| deliveries.last())
+            .flatten();
         let next = last.map(|delivery| delivery.id.to_string());
         let body = serde_json::to_value(&deliveries).expect("deliveries have text keys");
         Ok(paged(request, ok(&body), next))
@@ -136,11 +158,20 @@ impl Admin {
         let kept = self.store.event(id).await?;
         let picture = n.parse().ok().and_then(|n: usize| kept.event.images.get(n));
         let picture = picture.ok_or_else(|| {
-            Refusal::missing(format!("the event has {} pictures, counted from 0", kept.event.images.len()))
+            Refusal::missing(format!(
+                "the event has {} pictures, counted from 0",
+                kept.event.images.len()
+            ))
         })?;
         match &picture.data {
-            PictureData::Bytes(bytes) => Ok(pages::text(StatusCode::OK, &picture.content_type, bytes.clone())),
-            PictureData::Url(_) => Err(Refusal::missing("the picture is known only by its address so far")),
+            PictureData::Bytes(bytes) => Ok(pages::text(
+                StatusCode::OK,
+                &picture.content_type,
+                bytes.clone(),
+            )),
+            PictureData::Url(_) => Err(Refusal::missing(
+                "the picture is known only by its address so far",
+            )),
         }
     }
 
@@ -162,7 +193,11 @@ impl Admin {
             };
             rows.push(target_row(&summary, true, now));
         }
-        rows.extend(summaries.iter().map(|summary| target_row(summary, false, now)));
+        rows.extend(
+            summaries
+                .iter()
+                .map(|summary| target_row(summary, false, now)),
+        );
         Ok(ok(&Value::Array(rows)))
     }
 
@@ -180,32 +215,65 @@ impl Admin {
                 "last_received": summary.and_then(|summary| summary.last_received),
             })
         };
-        let mut rows: Vec<Value> = configured.iter().map(|(name, kind)| row(name, Some(kind))).collect();
-        let gone = known.iter().filter(|summary| !configured.iter().any(|(name, _)| *name == summary.source));
+        let mut rows: Vec<Value> = configured
+            .iter()
+            .map(|(name, kind)| row(name, Some(kind)))
+            .collect();
+        let gone = known
+            .iter()
+            .filter(|summary| !configured.iter().any(|(name, _)| *name == summary.source));
         rows.extend(gone.map(|summary| row(&summary.source, None)));
         Ok(ok(&Value::Array(rows)))
     }
 
     async fn target(&self, name: &str) -> Result<Name, Refusal> {
         let configured = self.planner.targets();
-        let stored = self.store.targets().await?.into_iter().map(|summary| summary.target);
+        let stored = self
+            .store
+            .targets()
+            .await?
+            .into_iter()
+            .map(|summary| summary.target);
         let known: Vec<Name> = configured.into_iter().chain(stored).collect();
-        known.iter().find(|known| known.as_str() == name).cloned().ok_or_else(|| {
-            let names: Vec<&str> = known.iter().map(Name::as_str).collect();
-            Refusal::missing(format!("no target named `{name}`; there are: {}", names.join(", ")))
-        })
+        known
+            .iter()
+            .find(|known| known.as_str() == name)
+            .cloned()
+            .ok_or_else(|| {
+                let names: Vec<&str> = known.iter().map(Name::as_str).collect();
+                Refusal::missing(format!(
+                    "no target named `{name}`; there are: {}",
+                    names.join(", ")
+                ))
+            })
     }
 
     async fn retry(&self, retry: Retry) -> Answer {
         let which = match retry {
-            Retry { ids, target: None, all: false } if !ids.is_empty() => {
-                RetryQuery::Ids(ids.iter().map(|id| delivery_id(id)).collect::<Result<_, _>>()?)
+            Retry {
+                ids,
+                target: None,
+                all: false,
+            } if !ids.is_empty() => RetryQuery::Ids(
+                ids.iter()
+                    .map(|id| delivery_id(id))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Retry {
+                ids,
+                target: Some(target),
+                all: false,
+            } if ids.is_empty() => RetryQuery::Target(self.target(&target).await?),
+            Retry {
+                ids,
+                target: None,
+                all: true,
+            } if ids.is_empty() => RetryQuery::All,
+            _ => {
+                return Err(Refusal::bad(
+                    "say which: either `ids`, or `target`, or `all: true`",
+                ));
             }
-            Retry { ids, target: Some(target), all: false } if ids.is_empty() => {
-                RetryQuery::Target(self.target(&target).await?)
-            }
-            Retry { ids, target: None, all: true } if ids.is_empty() => RetryQuery::All,
-            _ => return Err(Refusal::bad("say which: either `ids`, or `target`, or `all: true`")),
         };
         Ok(ok(&json!({ "retried": self.store.retry(which).await? })))
     }
@@ -217,19 +285,27 @@ impl Admin {
         };
         let ids = match (replay.events.as_slice(), replay.since) {
             ([], Some(since)) => self.all_since(since).await?,
-            (ids @ [_, ..], None) => ids.iter().map(|id| event_id(id)).collect::<Result<_, _>>()?,
+            (ids @ [_, ..], None) => ids
+                .iter()
+                .map(|id| event_id(id))
+                .collect::<Result<_, _>>()?,
             _ => return Err(Refusal::bad("say which: either `events`, or `since`")),
         };
         let mut deliveries = 0;
         for id in &ids {
             deliveries += self.planner.replay(*id, to.as_ref()).await?;
         }
-        Ok(ok(&json!({ "events": ids.len(), "deliveries": deliveries })))
+        Ok(ok(
+            &json!({ "events": ids.len(), "deliveries": deliveries }),
+        ))
     }
 
     /// Oldest first, so that a replay keeps the order.
     async fn all_since(&self, since: jiff::Timestamp) -> Result<Vec<EventId>, Refusal> {
-        let query = EventQuery { since: Some(since), ..EventQuery::default() };
+        let query = EventQuery {
+            since: Some(since),
+            ..EventQuery::default()
+        };
         let mut ids = self.store.events(query).await?;
         ids.reverse();
         Ok(ids)
@@ -241,9 +317,15 @@ fn ok(body: &Value) -> Response<Bytes> {
 }
 
 fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if !kind.starts_with("application/json") {
-        return Err(Refusal::bad("send a JSON body with `Content-Type: application/json`"));
+        return Err(Refusal::bad(
+            "send a JSON body with `Content-Type: application/json`",
+        ));
     }
     serde_json::from_slice(request.body()).map_err(|error| Refusal::bad(error.to_string()))
 }
@@ -259,10 +341,16 @@ fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
 /// The event, and what each route decided for it.
 fn show(kept: &Kept) -> Value {
     let mut json = kept.event.to_json();
-    let routes = kept.plan.routes.iter().map(|choice| match &choice.filtered_by {
-        None => json!({ "route": choice.route, "outcome": "planned" }),
-        Some(condition) => json!({ "route": choice.route, "outcome": "filtered", "condition": condition }),
-    });
+    let routes = kept
+        .plan
+        .routes
+        .iter()
+        .map(|choice| match &choice.filtered_by {
+            None => json!({ "route": choice.route, "outcome": "planned" }),
+            Some(condition) => {
+                json!({ "route": choice.route, "outcome": "filtered", "condition": condition })
+            }
+        });
     json["routes"] = routes.collect();
     json
 }
@@ -281,9 +369,17 @@ fn target_row(summary: &TargetSummary, configured: bool, now: jiff::Timestamp) -
         TargetState::Paused { since } => (Some(since), None),
         TargetState::Held { since, reason } => (Some(since), Some(reason)),
     };
-    let count = |fate| summary.fates.iter().find(|(known, _)| *known == fate).map_or(0, |(_, count)| *count);
-    let fates: serde_json::Map<String, Value> =
-        Fate::ALL.into_iter().map(|fate| (fate.as_str().to_owned(), count(fate).into())).collect();
+    let count = |fate| {
+        summary
+            .fates
+            .iter()
+            .find(|(known, _)| *known == fate)
+            .map_or(0, |(_, count)| *count)
+    };
+    let fates: serde_json::Map<String, Value> = Fate::ALL
+        .into_iter()
+        .map(|fate| (fate.as_str().to_owned(), count(fate).into()))
+        .collect();
     json!({
         "target": summary.target,
         "configured": configured,
@@ -309,13 +405,21 @@ fn quarantine_row(row: &QuarantineRow) -> Value {
 }
 
 /// Adds where the next page is.
-fn paged(request: &Request<Bytes>, mut response: Response<Bytes>, next: Option<String>) -> Response<Bytes> {
+fn paged(
+    request: &Request<Bytes>,
+    mut response: Response<Bytes>,
+    next: Option<String>,
+) -> Response<Bytes> {
     let Some(next) = next else { return response };
     let mut query = form_urlencoded::Serializer::new(String::new());
     let old = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     query.extend_pairs(old.filter(|(name, _)| name != "before"));
     query.append_pair("before", &next);
-    let link = format!("<{}?{}>; rel=\"next\"", request.uri().path(), query.finish());
+    let link = format!(
+        "<{}?{}>; rel=\"next\"",
+        request.uri().path(),
+        query.finish()
+    );
     if let Ok(link) = HeaderValue::from_str(&link) {
         response.headers_mut().insert(LINK, link);
     }

@@ -9,7 +9,7 @@ use miette::{
 
 /// Something in the file that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Bytes of the file.
     pub(crate) span: Range<usize>,
     pub(crate) message: String,

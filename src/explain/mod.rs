@@ -26,7 +26,10 @@ pub(crate) fn explain(
     now: Timestamp,
 ) -> Vec<Value> {
     let plan = routes::plan(&planned.routes, event, &planned.lists, now, None);
-    let told = plan.routes.iter().filter(|choice| only.is_none_or(|only| *only == choice.route));
+    let told = plan
+        .routes
+        .iter()
+        .filter(|choice| only.is_none_or(|only| *only == choice.route));
     told.map(|choice| {
         if let Some(condition) = &choice.filtered_by {
             return json!({ "route": choice.route, "outcome": "filtered", "condition": condition });

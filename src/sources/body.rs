@@ -22,7 +22,7 @@ pub(super) enum Body {
     /// UTF-8 that starts like XML; not yet parsed.
     Xml(Bytes),
     /// A bare picture and its content type.
-    Picture(Bytes, &'static str),
+    Picture(Bytes),
 }
 
 impl Body {
@@ -47,7 +47,7 @@ impl Body {
             _ => {}
         }
         if let Some(picture) = sniff(body) {
-            return Ok(Self::Picture(body.clone(), picture));
+            return Ok(Self::Picture(body.clone()));
         }
         if body[start..].starts_with(b"json=") {
             return form(body.slice(start..)).map(Self::Form);
