@@ -46,7 +46,7 @@ impl Body {
             Some(b'<') => return utf8(body.slice(start..)).map(Self::Xml),
             _ => {}
         }
-        if let Some(picture) = sniff(body) {
+        if sniff(body).is_some() {
             return Ok(Self::Picture(body.clone()));
         }
         if body[start..].starts_with(b"json=") {

@@ -30,7 +30,7 @@ impl Dice {
 }
 
 fn body_of(n: usize) -> (String, Vec<u8>) {
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         form_event(n)
     } else {
         multipart_event(n)
