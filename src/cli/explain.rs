@@ -141,9 +141,13 @@ fn tell(event: &Event, story: &[Value]) {
                 reason => format!(": {}", cell(reason)),
             };
             line(&format!(
-                "  {item} to `{}`: {}{reason}",
+                "  {item} to `{}`: would be {}{reason}",
                 cell(&delivery["target"]),
-                cell(&delivery["outcome"])
+                if delivery["outcome"] == "send" {
+                    "sent".to_owned()
+                } else {
+                    cell(&delivery["outcome"])
+                }
             ));
             for step in delivery["steps"].as_array().into_iter().flatten() {
                 line(&format!("    step  {}", cell(step)));

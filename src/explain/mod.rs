@@ -42,7 +42,7 @@ pub(crate) fn explain(
             let (outcome, steps) = match ready {
                 Ok(prepared) => {
                     story["request"] = describe::payload(&prepared.payload, &pipelines.blot);
-                    ("sent", prepared.notes)
+                    ("send", prepared.notes)
                 }
                 Err(Unready::Filtered { reason, notes }) => {
                     story["reason"] = reason.into();
