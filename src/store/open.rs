@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::cache::Cache;
+use super::catalog::{Catalog, End, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
 use super::index::{Index, News};
 use super::indexer::Indexer;
-use super::log::{Catalog, End, Log, Position, Record, Segment};
+use super::log::Log;
 use super::record::What;
 use super::room::Room;
 use super::schema;

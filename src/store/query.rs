@@ -7,8 +7,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::books::{fate_from, name_from};
+use super::catalog::Position;
 use super::index::{NUMBERS_PER_RECORD, micros, moment};
-use super::log::Position;
 use super::record::normal_plate;
 use super::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetState, TargetSummary};
 use crate::event::{DeliveryId, EventId, Item};
@@ -17,128 +17,11 @@ use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
 
-/// A due delivery, before it is leased.
-pub(super) struct Candidate {
-    pub(super) number: i64,
-    pub(super) id: DeliveryId,
-    pub(super) event: EventId,
-    pub(super) route: Name,
-    pub(super) item: Option<Item>,
-    pub(super) received_at: Timestamp,
-    pub(super) planned_at: Timestamp,
-    pub(super) attempts: u32,
-    pub(super) camera: Option<String>,
-}
-
 /// Where an event's record is.
 pub(super) struct Located {
     pub(super) number: i64,
     pub(super) lsn: u64,
     pub(super) position: Position,
-}
-
-/// Due deliveries nobody works on, and when the next one falls due.
-pub(super) type Due = (Vec<Candidate>, Option<Timestamp>);
-
-const CANDIDATE: &str = "d.number, d.id, e.id, d.route, d.item, e.received_at, d.planned_at, d.counted, d.camera, d.due";
-
-fn candidate(row: &rusqlite::Row<'_>) -> Result<Candidate> {
-    Ok(Candidate {
-        number: row.get(0)?,
-        id: DeliveryId::from_bytes(row.get(1)?),
-        event: EventId::from_bytes(row.get(2)?),
-        route: name_from(row.get(3)?)?,
-        item: row
-            .get::<_, Option<String>>(4)?
-            .and_then(|item| Item::try_from(item).ok()),
-        received_at: moment(row.get(5)?),
-        planned_at: moment(row.get(6)?),
-        attempts: row.get(7)?,
-        camera: row.get(8)?,
-    })
-}
-
-/// The target's deliveries that are due first.
-pub(super) fn due_first(
-    db: &Connection,
-    target: &Name,
-    now: Timestamp,
-    taken: &HashSet<i64>,
-    max: usize,
-) -> Result<Due> {
-    let sql = format!(
-        "SELECT {CANDIDATE} FROM deliveries d INDEXED BY deliveries_due CROSS JOIN events e ON e.number = d.event
-         WHERE d.target = ?1 AND d.fate = 'pending' AND d.due <= ?2 ORDER BY d.due, d.number LIMIT ?3"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    let limit = max.saturating_add(taken.len());
-    let mut rows = statement.query(params![target.as_str(), micros(now), limit as i64])?;
-    let mut due = Vec::new();
-    while due.len() < max
-        && let Some(row) = rows.next()?
-    {
-        if !taken.contains(&row.get(0)?) {
-            due.push(candidate(row)?);
-        }
-    }
-    let next = if due.is_empty() {
-        db.prepare_cached(
-            "SELECT due FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due > ?2 ORDER BY due LIMIT 1",
-        )?
-        .query_row(params![target.as_str(), micros(now)], |row| row.get(0))
-        .optional()?
-        .map(moment)
-    } else {
-        None
-    };
-    Ok((due, next))
-}
-
-/// Of each camera the target's oldest delivery, if that is due. A skip scan: one look for each camera, however much waits.
-pub(super) fn oldest_of_each_camera(
-    db: &Connection,
-    target: &Name,
-    now: Timestamp,
-    taken: &HashSet<i64>,
-    max: usize,
-) -> Result<Due> {
-    let sql = format!(
-        "WITH RECURSIVE cameras (camera) AS (
-             SELECT min(camera) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND camera IS NOT NULL
-             UNION ALL
-             SELECT (SELECT min(camera) FROM deliveries
-                     WHERE target = ?1 AND fate = 'pending' AND camera > cameras.camera AND camera IS NOT NULL)
-             FROM cameras WHERE cameras.camera IS NOT NULL
-         )
-         SELECT {CANDIDATE} FROM cameras CROSS JOIN deliveries d CROSS JOIN events e
-         WHERE d.number = (SELECT min(number) FROM deliveries INDEXED BY deliveries_in_order
-                           WHERE target = ?1 AND fate = 'pending' AND camera = cameras.camera AND camera IS NOT NULL)
-           AND e.number = d.event"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![target.as_str()])?;
-    let mut due = Vec::new();
-    let mut next: Option<i64> = None;
-    while let Some(row) = rows.next()? {
-        let (number, at): (i64, i64) = (row.get(0)?, row.get(9)?);
-        if taken.contains(&number) {
-            continue;
-        }
-        if at > micros(now) {
-            next = Some(next.map_or(at, |next| next.min(at)));
-        } else {
-            due.push((at, candidate(row)?));
-        }
-    }
-    due.sort_by_key(|(at, candidate)| (*at, candidate.number));
-    due.truncate(max);
-    let due: Vec<_> = due.into_iter().map(|(_, candidate)| candidate).collect();
-    let next = if due.is_empty() {
-        next.map(moment)
-    } else {
-        None
-    };
-    Ok((due, next))
 }
 
 pub(super) fn locate(db: &Connection, id: EventId) -> Result<Option<Located>> {

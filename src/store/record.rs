@@ -1,106 +1,19 @@
-//! What records say: the disk form of requests, outcomes and the rest, as JSON metadata beside the raw payload.
+//! What records say to the index: requests, outcomes and the rest, as JSON metadata.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::log::{Draft, Record};
+use super::catalog::Record;
+use super::log::Draft;
+use super::request::{QuarantineIn, RequestIn, original};
 use super::segment::RecordKind;
-use super::{Intake, RetryQuery, Settled, TargetState, Unread};
-use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role};
+use super::{RetryQuery, Settled, TargetState};
+use crate::event::{Event, EventId, Item};
 use crate::fate::{Attempt, Fate, Plan};
 use crate::name::Name;
-
-/// A stretch of the payload: (first byte, length).
-type Stretch = (u64, u64);
-
-#[derive(Serialize)]
-struct HeadOut<'a> {
-    method: &'a str,
-    path: &'a str,
-    headers: &'a [(String, String)],
-    remote: Option<IpAddr>,
-    received_at: Timestamp,
-    /// The body is the first so many bytes of the payload.
-    body: u64,
-}
-
-#[derive(Deserialize)]
-struct HeadIn {
-    method: String,
-    path: String,
-    headers: Vec<(String, String)>,
-    remote: Option<IpAddr>,
-    received_at: Timestamp,
-    body: u64,
-}
-
-#[derive(Serialize)]
-struct EventOut<'a> {
-    event: &'a Event,
-    images: Vec<ImageForm>,
-    raw: Stretch,
-    plan: &'a Plan,
-}
-
-#[derive(Deserialize)]
-struct EventIn {
-    event: Event,
-    images: Vec<ImageForm>,
-    raw: Stretch,
-    plan: Plan,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ImageForm {
-    role: Role,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    item: Option<Item>,
-    content_type: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bytes: Option<Stretch>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
-
-#[derive(Serialize)]
-struct RequestOut<'a> {
-    at: Timestamp,
-    request: HeadOut<'a>,
-    events: Vec<EventOut<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    releases: Option<EventId>,
-}
-
-#[derive(Deserialize)]
-struct RequestIn {
-    at: Timestamp,
-    request: HeadIn,
-    events: Vec<EventIn>,
-    #[serde(default)]
-    releases: Option<EventId>,
-}
-
-#[derive(Serialize)]
-struct QuarantineOut<'a> {
-    at: Timestamp,
-    id: EventId,
-    source: &'a Name,
-    reason: &'a str,
-    request: HeadOut<'a>,
-}
-
-#[derive(Deserialize)]
-struct QuarantineIn {
-    at: Timestamp,
-    id: EventId,
-    source: Name,
-    reason: String,
-    request: HeadIn,
-}
 
 /// What the index must know of one event.
 pub(super) struct EventRow {
@@ -243,57 +156,8 @@ impl EventRow {
     }
 }
 
-/// Collects what lies outside of the body, behind it.
-struct Payload<'a> {
-    body: &'a Bytes,
-    parts: Vec<Bytes>,
-    bytes: u64,
-}
-
-impl<'a> Payload<'a> {
-    fn new(body: &'a Bytes) -> Self {
-        let parts = if body.is_empty() {
-            vec![]
-        } else {
-            vec![body.clone()]
-        };
-        Self {
-            body,
-            parts,
-            bytes: body.len() as u64,
-        }
-    }
-
-    /// Where these bytes are in the payload; a slice of the body is known by its address and not stored again.
-    fn place(&mut self, bytes: &Bytes) -> Stretch {
-        let len = bytes.len() as u64;
-        if len == 0 {
-            return (0, 0);
-        }
-        let (body, slice) = (self.body.as_ptr() as usize, bytes.as_ptr() as usize);
-        if slice >= body && slice + bytes.len() <= body + self.body.len() {
-            return ((slice - body) as u64, len);
-        }
-        let start = self.bytes;
-        self.parts.push(bytes.clone());
-        self.bytes += len;
-        (start, len)
-    }
-}
-
-fn head(original: &Original) -> HeadOut<'_> {
-    HeadOut {
-        method: &original.method,
-        path: &original.path,
-        headers: &original.headers,
-        remote: original.remote,
-        received_at: original.received_at,
-        body: original.body.len() as u64,
-    }
-}
-
 /// A record, or what cannot be said in JSON.
-fn draft(
+pub(super) fn draft(
     kind: RecordKind,
     meta: &impl Serialize,
     payload: Vec<Bytes>,
@@ -301,85 +165,6 @@ fn draft(
     let mut bytes = Vec::with_capacity(1024);
     serde_json::to_writer(&mut bytes, meta)?;
     Ok(Draft::new(kind, bytes, payload))
-}
-
-pub(super) fn request(
-    intake: &Intake,
-    at: Timestamp,
-    releases: Option<EventId>,
-) -> Result<(Draft, What), serde_json::Error> {
-    let mut payload = Payload::new(&intake.original.body);
-    let mut events = Vec::with_capacity(intake.events.len());
-    let mut rows = Vec::with_capacity(intake.events.len());
-    for (event, plan) in &intake.events {
-        let mut images = Vec::with_capacity(event.images.len());
-        for picture in &event.images {
-            let (bytes, url) = match &picture.data {
-                PictureData::Bytes(bytes) => (Some(payload.place(bytes)), None),
-                PictureData::Url(url) => (None, Some(url.clone())),
-            };
-            images.push(ImageForm {
-                role: picture.role.clone(),
-                item: picture.item,
-                content_type: picture.content_type.clone(),
-                bytes,
-                url,
-            });
-        }
-        let raw = payload.place(event.raw.text());
-        events.push(EventOut {
-            event,
-            images,
-            raw,
-            plan,
-        });
-        rows.push(EventRow::of(event, plan));
-    }
-    let meta = RequestOut {
-        at,
-        request: head(&intake.original),
-        events,
-        releases,
-    };
-    let draft = draft(RecordKind::Request, &meta, payload.parts)?;
-    Ok((
-        draft,
-        What::Request {
-            at,
-            events: rows,
-            releases,
-        },
-    ))
-}
-
-pub(super) fn quarantine(
-    unread: &Unread,
-    id: EventId,
-    at: Timestamp,
-) -> Result<(Draft, What), serde_json::Error> {
-    let original = &unread.original;
-    let meta = QuarantineOut {
-        at,
-        id,
-        source: &unread.source,
-        reason: &unread.reason,
-        request: head(original),
-    };
-    let draft = draft(
-        RecordKind::Quarantine,
-        &meta,
-        Payload::new(&original.body).parts,
-    )?;
-    let entry = QuarantineEntry {
-        id,
-        source: unread.source.clone(),
-        reason: unread.reason.clone(),
-        received_at: original.received_at,
-        remote: original.remote,
-        content_type: original.content_type().map(str::to_owned),
-        size: original.body.len() as u64,
-    };
-    Ok((draft, What::Quarantine(Box::new(entry))))
 }
 
 impl What {
@@ -435,63 +220,4 @@ impl What {
             RecordKind::Seal => Self::Seal,
         })
     }
-}
-
-fn original(head: HeadIn, body: Bytes) -> Original {
-    Original {
-        method: head.method,
-        path: head.path,
-        headers: head.headers,
-        remote: head.remote,
-        received_at: head.received_at,
-        body,
-    }
-}
-
-fn stretch(payload: &Bytes, (start, len): Stretch) -> Result<Bytes, String> {
-    let end = start
-        .checked_add(len)
-        .filter(|end| *end <= payload.len() as u64);
-    let end = end.ok_or("a picture lies outside of its record")?;
-    Ok(payload.slice(start as usize..end as usize))
-}
-
-/// All events of a request, their pictures, documents and clips slices of the record's buffer.
-pub(super) fn events(record: &Record) -> Result<Vec<(Arc<Event>, Plan)>, String> {
-    let request: RequestIn =
-        serde_json::from_slice(&record.meta).map_err(|error| error.to_string())?;
-    let body = stretch(&record.payload, (0, request.request.body))?;
-    let original = Arc::new(original(request.request, body));
-    let mut events = Vec::with_capacity(request.events.len());
-    for stored in request.events {
-        let mut event = stored.event;
-        for image in stored.images {
-            let data = match (image.bytes, image.url) {
-                (Some(at), _) => PictureData::Bytes(stretch(&record.payload, at)?),
-                (None, url) => PictureData::Url(url.unwrap_or_default()),
-            };
-            event.images.push(Picture {
-                role: image.role,
-                item: image.item,
-                content_type: image.content_type,
-                data,
-            });
-        }
-        event.raw = Raw::from_text(stretch(&record.payload, stored.raw)?);
-        event.original = original.clone();
-        events.push((Arc::new(event), stored.plan));
-    }
-    Ok(events)
-}
-
-/// A quarantined request as it came.
-pub(super) fn unread(record: &Record) -> Result<Unread, String> {
-    let quarantine: QuarantineIn =
-        serde_json::from_slice(&record.meta).map_err(|error| error.to_string())?;
-    let body = stretch(&record.payload, (0, quarantine.request.body))?;
-    Ok(Unread {
-        source: quarantine.source,
-        original: Arc::new(original(quarantine.request, body)),
-        reason: quarantine.reason,
-    })
 }

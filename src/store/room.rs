@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::FallocateFlags;
 
-use super::log::Catalog;
+use super::catalog::Catalog;
 use crate::telemetry::Metrics;
 
 /// Room set aside so that outcomes can be written when nothing else can.

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::StoreError;
+use super::catalog::Position;
 use super::disk::is_full;
-use super::log::{Draft, Log, Position};
+use super::log::{Draft, Log};
 use super::record::What;
 use super::room::Room;
 use crate::clock::Busy;

@@ -1,0 +1,243 @@
+//! Applies what users did by hand: replay, retry, pause, purge; and what was carried over from removed segments.
+
+use std::collections::HashSet;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::books::{fate_from, name_from};
+use super::index::{Index, NUMBERS_PER_RECORD, micros};
+use super::record::{Carry, PlanAgain, Purge, Retry};
+use super::{RetryQuery, TargetState};
+use crate::fate::Fate;
+use crate::name::Name;
+
+type Result<T> = rusqlite::Result<T>;
+
+const HELD: &str =
+    "SELECT number FROM deliveries WHERE fate = 'pending' AND target = ?1 AND due <= ?2";
+
+impl Index {
+    pub(super) fn plan_again(&mut self, lsn: u64, again: &PlanAgain) -> Result<u64> {
+        let event = self
+            .db
+            .prepare_cached("SELECT number, camera, segment FROM events WHERE id = ?1")?
+            .query_row([again.event.as_bytes()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, Option<String>>(1)?,
+                    row.get::<_, i64>(2)? as u64,
+                ))
+            })
+            .optional()?;
+        let Some((event, camera, segment)) = event else {
+            return Ok(0);
+        };
+        self.add_plan(event, lsn, lsn, &again.plan)?;
+        let camera = camera.unwrap_or_default();
+        for (n, planned) in again.plan.deliveries.iter().enumerate() {
+            let number = lsn as i64 * NUMBERS_PER_RECORD + n as i64;
+            self.deliver(lsn, number, event, &camera, planned, again.at, segment, lsn)?;
+        }
+        Ok(1)
+    }
+
+    fn add_plan(
+        &mut self,
+        event: i64,
+        lsn: u64,
+        touched: u64,
+        plan: &crate::fate::Plan,
+    ) -> Result<()> {
+        let text = serde_json::to_string(plan).unwrap_or_default();
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO plans_again VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![event, lsn as i64, text, touched as i64])?;
+        Ok(())
+    }
+
+    pub(super) fn retry(&mut self, lsn: u64, retry: &Retry) -> Result<u64> {
+        let mut numbers: Vec<i64> = Vec::new();
+        let mut held: Vec<Name> = Vec::new();
+        for (target, state) in self.states()? {
+            if matches!(state, TargetState::Held { .. }) {
+                held.push(target);
+            }
+        }
+        let now = micros(retry.at);
+        match &retry.which {
+            RetryQuery::Ids(ids) => {
+                let mut freed = HashSet::new();
+                for id in ids {
+                    let found = self
+                        .db
+                        .prepare_cached(
+                            "SELECT number, target, fate FROM deliveries WHERE id = ?1",
+                        )?
+                        .query_row([id.as_bytes()], |row| {
+                            Ok((
+                                row.get(0)?,
+                                row.get::<_, String>(1)?,
+                                row.get::<_, String>(2)?,
+                            ))
+                        })
+                        .optional()?;
+                    if let Some((number, target, fate)) = found {
+                        let target = name_from(target)?;
+                        let is_held = fate == "pending" && held.contains(&target);
+                        if is_held || fate == "dead" {
+                            numbers.push(number);
+                        }
+                        freed.insert(target);
+                    }
+                }
+                held.retain(|target| freed.contains(target));
+            }
+            RetryQuery::Target(target) => {
+                held.retain(|name| name == target);
+                self.find(
+                    &mut numbers,
+                    "SELECT number FROM deliveries WHERE fate = 'dead' AND target = ?1",
+                    params![target.as_str()],
+                )?;
+                for name in &held {
+                    self.find(&mut numbers, HELD, params![name.as_str(), now])?;
+                }
+            }
+            RetryQuery::All => {
+                self.find(
+                    &mut numbers,
+                    "SELECT number FROM deliveries WHERE fate = 'dead'",
+                    params![],
+                )?;
+                for name in &held {
+                    self.find(&mut numbers, HELD, params![name.as_str(), now])?;
+                }
+            }
+        }
+        for number in &numbers {
+            self.make_due(lsn, *number, now)?;
+        }
+        for target in held {
+            self.steer(lsn, &target, &TargetState::Running)?;
+        }
+        Ok(numbers.len() as u64)
+    }
+
+    fn find(&self, numbers: &mut Vec<i64>, sql: &str, params: impl rusqlite::Params) -> Result<()> {
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement.query_map(params, |row| row.get(0))?;
+        for row in rows {
+            numbers.push(row?);
+        }
+        Ok(())
+    }
+
+    fn make_due(&mut self, lsn: u64, number: i64, now: i64) -> Result<()> {
+        let (target, fate, event): (String, String, i64) = self
+            .db
+            .prepare_cached("SELECT target, fate, event FROM deliveries WHERE number = ?1")?
+            .query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let target = name_from(target)?;
+        self.db
+            .prepare_cached(
+                "UPDATE deliveries SET fate = 'pending', due = ?2, planned_at = ?2, counted = 0, touched = ?3,
+                 camera = CASE WHEN ?4 THEN coalesce((SELECT camera FROM events WHERE number = deliveries.event), '') END
+                 WHERE number = ?1",
+            )?
+            .execute(params![number, now, lsn as i64, self.ordered.contains(&target)])?;
+        let before = fate_from(&fate);
+        if before != Fate::Pending {
+            let segment = self.books.segment_of(event);
+            self.books.count(&target, before, segment, -1);
+            self.books.count(&target, Fate::Pending, segment, 1);
+        }
+        self.news.wake.insert(target);
+        Ok(())
+    }
+
+    pub(super) fn steer(&mut self, lsn: u64, target: &Name, state: &TargetState) -> Result<u64> {
+        let text = serde_json::to_string(state).unwrap_or_default();
+        self.db
+            .prepare_cached(
+                "INSERT INTO targets VALUES (?1, ?2, ?3, ?4) ON CONFLICT (target) DO UPDATE SET state = ?2, touched = ?4",
+            )?
+            .execute(params![target.as_str(), text, self.ordered.contains(target), lsn as i64])?;
+        self.news.states.push((target.clone(), state.clone()));
+        self.news.wake.insert(target.clone());
+        Ok(1)
+    }
+
+    /// From now on the target's deliveries are known by camera as well.
+    pub(super) fn keep_order(&mut self, target: &Name) -> Result<()> {
+        let running = serde_json::to_string(&TargetState::Running).unwrap_or_default();
+        self.db.execute(
+            "INSERT INTO targets VALUES (?1, ?2, 1, 0) ON CONFLICT (target) DO UPDATE SET ordered = 1",
+            params![target.as_str(), running],
+        )?;
+        self.db.execute(
+            "UPDATE deliveries SET camera = coalesce((SELECT camera FROM events WHERE number = deliveries.event), '')
+             WHERE target = ?1 AND fate = 'pending'",
+            [target.as_str()],
+        )?;
+        self.ordered.insert(target.clone());
+        Ok(())
+    }
+
+    pub(super) fn purge(&mut self, lsn: u64, purge: &Purge) -> Result<u64> {
+        let before = micros(purge.before);
+        let mut numbers = Vec::new();
+        for book in self.books.segments() {
+            if book.oldest < before {
+                let (first, last) = book.numbers();
+                self.find(
+                    &mut numbers,
+                    "SELECT number FROM events WHERE number BETWEEN ?1 AND ?2 AND received_at < ?3",
+                    params![first, last, before],
+                )?;
+            }
+        }
+        let mut removed = 0;
+        for number in numbers {
+            if !self.is_pending(number)? {
+                self.remove_event(number)?;
+                self.remember_gone(number, lsn)?;
+                removed += 1;
+            }
+        }
+        let mut quarantined = Vec::new();
+        self.find(
+            &mut quarantined,
+            "SELECT number FROM quarantine WHERE received_at < ?1",
+            params![before],
+        )?;
+        for number in quarantined {
+            self.remove_quarantined(number)?;
+            self.remember_gone(number, lsn)?;
+        }
+        Ok(removed)
+    }
+
+    pub(super) fn carry(&mut self, lsn: u64, carry: &Carry) -> Result<u64> {
+        for number in &carry.gone {
+            self.remove_event(*number)?;
+            self.remove_quarantined(*number)?;
+            self.remember_gone(*number, lsn)?;
+        }
+        for (target, state) in &carry.targets {
+            let newer = self
+                .db
+                .prepare_cached("SELECT 1 FROM targets WHERE target = ?1 AND touched > ?2")?
+                .exists(params![target.as_str(), carry.as_of as i64])?;
+            if !newer {
+                self.steer(lsn, target, state)?;
+            }
+        }
+        for (event, at, plan) in &carry.plans {
+            self.add_plan(*event, *at, lsn, plan)?;
+        }
+        for carried in &carry.deliveries {
+            self.carried(lsn, carry.as_of, carried)?;
+        }
+        Ok(carry.deliveries.len() as u64)
+    }
+}

@@ -1,0 +1,147 @@
+//! The delivering half: leases of due deliveries, and what came of them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::desk::{Desk, Hold};
+use super::record::{self, What};
+use super::writer::{self, Told};
+use super::{Store, StoreError, closed, due, failed};
+use crate::clock::Busy;
+use crate::event::{DeliveryId, EventId, Item};
+use crate::fate::Attempt;
+use crate::name::Name;
+
+/// A delivery taken by a worker; nobody else gets it until it is settled or the lease is dropped.
+pub(crate) struct Lease {
+    pub(crate) id: DeliveryId,
+    pub(crate) event: EventId,
+    pub(crate) route: Name,
+    pub(crate) item: Option<Item>,
+    /// When the event was received, for `expires`.
+    pub(crate) received_at: Timestamp,
+    /// When it was planned (or made due again by hand), for `give_up_after`.
+    pub(crate) planned_at: Timestamp,
+    /// Attempts counted so far against `retry.attempts`.
+    pub(crate) attempts: u32,
+    /// The camera, when the target keeps order.
+    pub(crate) camera: Option<String>,
+    hold: Hold,
+}
+
+/// How a leased delivery goes on.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Settled {
+    Delivered,
+    /// `counts` is false when the attempt is not to be counted (a breaker's probe, a held target).
+    Again {
+        due: Timestamp,
+        counts: bool,
+    },
+    Dead,
+    Expired,
+    Filtered,
+}
+
+/// Which deliveries may be leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Whichever is due first.
+    None,
+    /// Of each camera only the oldest undelivered, and only when it is due.
+    Camera,
+}
+
+pub(crate) struct Leased {
+    pub(crate) leases: Vec<Lease>,
+    pub(crate) next_due: Option<Timestamp>,
+}
+
+impl Store {
+    /// Up to `max` due deliveries of the target, taken; and when the next one falls due, if none was.
+    pub(crate) async fn lease(
+        &self,
+        target: &Name,
+        order: Order,
+        max: usize,
+    ) -> Result<Leased, StoreError> {
+        let desk = self.0.desks.of(target);
+        let _turn = desk.turn.lock().await;
+        if order == Order::Camera && !desk.keeps_order() {
+            let (reply, done) = oneshot::channel();
+            let told = Told::Order(target.clone(), reply);
+            self.0.index.send(told).map_err(|_| closed())?;
+            done.await
+                .map_err(|_| failed("the index cannot be written"))?;
+            desk.keep_order();
+        }
+        let (target, desk_there) = (target.clone(), desk.clone());
+        let now = self.0.clock.now();
+        self.read(move |db, _| {
+            // Before the snapshot is taken: what is settled and indexed in between is in neither otherwise.
+            let taken = desk_there.taken();
+            let (due, next_due) = match order {
+                Order::None => due::due_first(db, &target, now, &taken, max),
+                Order::Camera => due::oldest_of_each_camera(db, &target, now, &taken, max),
+            }?;
+            let leases: Vec<Lease> = due.into_iter().map(|due| lease(&desk_there, due)).collect();
+            let next_due = if leases.is_empty() {
+                next_due
+                    .into_iter()
+                    .chain(desk_there.first_deadline())
+                    .min()
+            } else {
+                None
+            };
+            Ok(Leased { leases, next_due })
+        })
+        .await
+    }
+
+    /// Ends once the target may have something new to lease. Nothing is missed between two calls. What it returns keeps a
+    /// stepped clock still until whoever waited is at work.
+    pub(crate) async fn changed(&self, target: &Name) -> Busy {
+        self.0.desks.of(target).changed().await
+    }
+
+    /// Notes what came of a lease. Not waited for: it is written with the next group.
+    pub(crate) fn settle(&self, lease: Lease, attempt: Option<Attempt>, settled: Settled) {
+        let outcome = record::Outcome {
+            at: self.0.clock.now(),
+            delivery: lease.hold.settle(),
+            attempt,
+            settled,
+        };
+        let what = What::Outcome(Box::new(outcome));
+        let appended = what.draft().map_err(failed).and_then(|draft| {
+            self.append(writer::Item {
+                draft,
+                what,
+                urgent: true,
+                safe: None,
+                applied: None,
+                guard: self.guard(None),
+            })
+        });
+        if let Err(error) = appended {
+            tracing::error!(%error, delivery = %lease.id, "an outcome is lost; the delivery will be made again");
+        }
+    }
+}
+
+fn lease(desk: &Arc<Desk>, due: due::Candidate) -> Lease {
+    Lease {
+        hold: desk.take(due.number),
+        id: due.id,
+        event: due.event,
+        route: due.route,
+        item: due.item,
+        received_at: due.received_at,
+        planned_at: due.planned_at,
+        attempts: due.attempts,
+        camera: due.camera,
+    }
+}

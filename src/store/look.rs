@@ -1,0 +1,188 @@
+//! Looking in: events, deliveries and sums, read on connections of their own.
+
+use std::sync::{Arc, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{Inner, Kept, Store, StoreError, TargetState, Unread, failed, query, request, schema};
+use crate::event::{DeliveryId, EventId, Kind};
+use crate::fate::{Delivery, Fate};
+use crate::name::Name;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EventQuery {
+    pub(crate) source: Option<String>,
+    pub(crate) camera: Option<String>,
+    /// A plate; `*` at the end searches by prefix.
+    pub(crate) plate: Option<String>,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+    /// Only events older than this one, for paging.
+    pub(crate) before: Option<EventId>,
+    /// 0 is all.
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DeliveryQuery {
+    pub(crate) event: Option<EventId>,
+    pub(crate) target: Option<String>,
+    pub(crate) fate: Option<Fate>,
+    pub(crate) before: Option<DeliveryId>,
+    pub(crate) limit: usize,
+}
+
+pub(crate) struct QuarantineRow {
+    pub(crate) id: EventId,
+    pub(crate) source: Name,
+    pub(crate) received_at: Timestamp,
+    pub(crate) remote: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) reason: String,
+}
+
+/// One target's deliveries.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetSummary {
+    pub(crate) target: Name,
+    pub(crate) state: TargetState,
+    pub(crate) fates: Vec<(Fate, u64)>,
+    /// When the oldest undelivered event of this target was received.
+    pub(crate) oldest_undelivered: Option<Timestamp>,
+}
+
+pub(crate) struct SourceSummary {
+    pub(crate) source: Name,
+    pub(crate) events: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) last_received: Option<Timestamp>,
+}
+
+impl Store {
+    /// Reads one event back from the log.
+    pub(crate) async fn event(&self, id: EventId) -> Result<Kept, StoreError> {
+        if let Some(kept) = self.0.cache.get(id) {
+            return Ok(kept);
+        }
+        self.read_inner(move |inner, db| {
+            let located = query::locate(db, id).map_err(failed)?;
+            let unknown = || StoreError::Unknown {
+                what: "event",
+                id: id.to_string(),
+            };
+            let located = located.ok_or_else(unknown)?;
+            let again = query::plans_again(db, located.number).map_err(failed)?;
+            let record = inner
+                .catalog
+                .read(located.position, located.lsn)
+                .map_err(failed)?;
+            let events = request::events(&record).map_err(failed)?;
+            let siblings = events.len();
+            let found = events.into_iter().find(|(event, _)| event.id == id);
+            let (event, mut plan) = found.ok_or_else(unknown)?;
+            for more in again {
+                for choice in more.routes {
+                    plan.routes.retain(|old| old.route != choice.route);
+                    plan.routes.push(choice);
+                }
+                plan.deliveries.extend(more.deliveries);
+            }
+            let kept = Kept {
+                event,
+                plan: Arc::new(plan),
+            };
+            inner.cache.put(kept.clone(), siblings);
+            Ok(kept)
+        })
+        .await
+    }
+
+    /// Asks the index on the blocking pool, on a connection that only reads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_inner(move |inner, db| ask(db, inner).map_err(failed))
+            .await
+    }
+
+    async fn read_inner<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Inner, &Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.0.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let reader = inner
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let db = match reader {
+                Some(db) => db,
+                None => schema::open_reader(&inner.index_path).map_err(failed)?,
+            };
+            let answer = ask(&inner, &db);
+            inner
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(db);
+            answer
+        });
+        asked.await.map_err(failed)?
+    }
+
+    /// Newest first.
+    pub(crate) async fn events(&self, query: EventQuery) -> Result<Vec<EventId>, StoreError> {
+        self.read(move |db, _| query::events(db, &query)).await
+    }
+
+    /// Newest first.
+    pub(crate) async fn deliveries(
+        &self,
+        query: DeliveryQuery,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |db, inner| {
+            query::deliveries(db, &query, &inner.desks.held(), inner.clock.now())
+        })
+        .await
+    }
+
+    pub(crate) async fn targets(&self) -> Result<Vec<TargetSummary>, StoreError> {
+        self.read(move |db, inner| query::targets(db, &inner.desks.states(), inner.clock.now()))
+            .await
+    }
+
+    pub(crate) async fn sources(&self) -> Result<Vec<SourceSummary>, StoreError> {
+        self.read(|db, _| query::sources(db)).await
+    }
+
+    /// Newest first; 0 is all.
+    pub(crate) async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+        self.read(move |db, _| query::quarantined(db, limit)).await
+    }
+
+    pub(crate) async fn quarantined_request(&self, id: EventId) -> Result<Unread, StoreError> {
+        self.read_inner(move |inner, db| {
+            let located = query::locate_quarantined(db, id).map_err(failed)?;
+            let located = located.ok_or_else(|| StoreError::Unknown {
+                what: "quarantined request",
+                id: id.to_string(),
+            })?;
+            let record = inner
+                .catalog
+                .read(located.position, located.lsn)
+                .map_err(failed)?;
+            request::unread(&record).map_err(failed)
+        })
+        .await
+    }
+
+    /// Bytes on disk.
+    pub(crate) fn size(&self) -> u64 {
+        self.0.room.used()
+    }
+}

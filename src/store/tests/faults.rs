@@ -1,0 +1,64 @@
+//! Disks that are full or fail.
+
+use super::*;
+
+const ENOSPC: i32 = 28;
+const EIO: i32 = 5;
+
+#[tokio::test]
+async fn a_full_disk_refuses_events_but_notes_outcomes_and_recovers() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    bench.disk.0.lock().unwrap().allocate = Some(ENOSPC);
+    let full = loop {
+        let (_, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 50_000]), &[]);
+        if let Err(error) = store.accept(intake).await {
+            break error;
+        }
+    };
+    assert!(matches!(full, StoreError::Full(_)), "{full}");
+    assert!(store.accepting().is_err());
+    let mut leases = lease(&store, "vms", Order::None).await;
+    settle(&store, leases.remove(0), Settled::Delivered).await;
+    let copy = bench.crashed(false);
+    bench.disk.0.lock().unwrap().allocate = None;
+    assert_eq!(
+        told(&bench.try_open_at(copy.path()).unwrap()).await,
+        told(&store).await
+    );
+
+    let (_, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100_000]), &[]);
+    let _ = store.accept(intake).await.unwrap();
+    assert!(store.accepting().is_ok());
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_never_told_as_success_and_its_segment_is_left() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let first = bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    for fault in [EIO, ENOSPC] {
+        bench.disk.0.lock().unwrap().sync = Some(fault);
+        let (_, intake) = bench.intake("gate", "TWO", Bytes::from(vec![1; 100]), &["vms"]);
+        let refused = store.accept(intake).await.unwrap_err();
+        assert_eq!(
+            matches!(refused, StoreError::Full(_)),
+            fault == ENOSPC,
+            "{refused}"
+        );
+        bench.disk.0.lock().unwrap().sync = None;
+    }
+    let second = bench.accept(&store, "gate", "THREE", &["vms"]).await;
+    assert_eq!(
+        store.events(EventQuery::default()).await.unwrap(),
+        [second, first]
+    );
+    assert_eq!(store.0.catalog.segments().len(), 2);
+    let copy = bench.crashed(false);
+    let again = bench.try_open_at(copy.path()).unwrap();
+    assert_eq!(
+        again.events(EventQuery::default()).await.unwrap(),
+        [second, first]
+    );
+}

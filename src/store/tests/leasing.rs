@@ -1,0 +1,150 @@
+//! Who gets which delivery when.
+
+use super::*;
+
+#[tokio::test]
+async fn a_leased_delivery_is_given_to_nobody_else_until_it_is_let_go() {
+    let bench = Bench::new();
+    let store = bench.open();
+    bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    let mut leases = lease(&store, "vms", Order::None).await;
+    assert_eq!(leases.len(), 1);
+    assert!(lease(&store, "vms", Order::None).await.is_empty());
+    leases.clear();
+    let mut leases = lease(&store, "vms", Order::None).await;
+    let due = START + SignedDuration::from_secs(30);
+    settle(
+        &store,
+        leases.remove(0),
+        Settled::Again { due, counts: true },
+    )
+    .await;
+    let leased = store.lease(&name("vms"), Order::None, 8).await.unwrap();
+    assert!(leased.leases.is_empty());
+    assert_eq!(leased.next_due, Some(due));
+    bench.wait(30);
+    let mut leases = lease(&store, "vms", Order::None).await;
+    assert_eq!((leases[0].attempts, leases[0].planned_at), (1, START));
+
+    bench.wait(700); // longer than any lease lasts
+    let second = lease(&store, "vms", Order::None).await;
+    assert_eq!(second.len(), 1);
+    drop(second);
+    settle(&store, leases.remove(0), Settled::Delivered).await;
+    assert!(lease(&store, "vms", Order::None).await.is_empty());
+    assert_eq!(store.0.desks.of(&name("vms")).leased(), 0);
+}
+
+#[tokio::test]
+async fn in_order_only_a_cameras_oldest_delivery_is_given_and_only_when_due() {
+    let bench = Bench::new();
+    let store = bench.open();
+    for (camera, plate) in [
+        ("a", "A1"),
+        ("a", "A2"),
+        ("b", "B1"),
+        ("a", "A3"),
+        ("b", "B2"),
+    ] {
+        bench.accept(&store, camera, plate, &["vms"]).await;
+    }
+    let cameras = |leases: &[Lease]| {
+        let mut cameras: Vec<_> = leases
+            .iter()
+            .map(|lease| lease.camera.clone().unwrap())
+            .collect();
+        cameras.sort();
+        cameras
+    };
+    let mut leases = lease(&store, "vms", Order::Camera).await;
+    assert_eq!(cameras(&leases), ["a", "b"]);
+    assert!(lease(&store, "vms", Order::Camera).await.is_empty());
+    let b = leases.pop().unwrap();
+    let due = START + SignedDuration::from_secs(10);
+    settle(&store, b, Settled::Again { due, counts: true }).await;
+    settle(&store, leases.pop().unwrap(), Settled::Dead).await;
+    let next = lease(&store, "vms", Order::Camera).await;
+    assert_eq!(cameras(&next), ["a"]);
+    let plates = store.event(next[0].event).await.unwrap().event.plates[0]
+        .text
+        .clone();
+    assert_eq!(plates.as_deref(), Some("A2"));
+    drop(next);
+    bench.accept(&store, "c", "C1", &["vms"]).await;
+    bench.wait(10);
+    assert_eq!(
+        cameras(&lease(&store, "vms", Order::Camera).await),
+        ["a", "b", "c"]
+    );
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_target_is_told_of_new_work_even_if_it_came_first() {
+    let bench = Bench::new();
+    let store = bench.open();
+    bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    drop(store.changed(&name("vms")).await);
+    let vms = name("vms");
+    let (waiting, working) = (store.changed(&vms), async {
+        bench.accept(&store, "gate", "TWO", &["vms"]).await
+    });
+    let (busy, _) = tokio::join!(waiting, working);
+    drop(busy);
+    assert_eq!(bench.clock.at_work(), 0);
+}
+
+#[tokio::test]
+async fn dead_and_held_deliveries_can_be_made_due_again() {
+    let bench = Bench::new();
+    let store = bench.open();
+    for n in 0..2 {
+        bench
+            .accept(&store, "gate", &format!("P{n}"), &["vms"])
+            .await;
+    }
+    let mut leases = lease(&store, "vms", Order::None).await;
+    let dead = leases[0].id;
+    settle(&store, leases.remove(0), Settled::Dead).await;
+    drop(leases);
+    let held = TargetState::Held {
+        since: START,
+        reason: "403".to_owned(),
+    };
+    store.set_target_state(&name("vms"), held).await.unwrap();
+    bench.wait(5);
+
+    let with = |fate| DeliveryQuery {
+        fate: Some(fate),
+        ..DeliveryQuery::default()
+    };
+    assert_eq!(store.deliveries(with(Fate::Held)).await.unwrap().len(), 1);
+    assert!(
+        store
+            .deliveries(with(Fate::Pending))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        store.deliveries(with(Fate::Dead)).await.unwrap()[0]
+            .attempts
+            .len(),
+        1
+    );
+    let fates = store.targets().await.unwrap().remove(0).fates;
+    assert_eq!(fates, [(Fate::Held, 1), (Fate::Dead, 1)]);
+
+    assert_eq!(store.retry(RetryQuery::Ids(vec![dead])).await.unwrap(), 1);
+    assert_eq!(store.target_state(&name("vms")), TargetState::Running);
+    assert_eq!(
+        store.deliveries(with(Fate::Pending)).await.unwrap().len(),
+        2
+    );
+    let leases = lease(&store, "vms", Order::None).await;
+    let again = leases.iter().find(|lease| lease.id == dead).unwrap();
+    assert_eq!((again.attempts, again.planned_at), (0, bench.clock.now()));
+    let unknown = store
+        .retry(RetryQuery::Ids(vec![DeliveryId::at(START)]))
+        .await;
+    assert!(matches!(unknown, Err(StoreError::Unknown { .. })));
+}

@@ -1,0 +1,150 @@
+//! What goes when it is old or too much.
+
+use super::*;
+
+#[tokio::test]
+async fn old_events_go_with_all_their_rows_once_they_are_settled() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let old = bench.accept(&store, "gate", "OLD", &["vms"]).await;
+    bench.wait(8 * 86_400);
+    store.retain().await.unwrap();
+    assert_eq!(store.events(EventQuery::default()).await.unwrap(), [old]);
+
+    let mut leases = lease(&store, "vms", Order::None).await;
+    store.settle(leases.remove(0), attempt(START), Settled::Delivered);
+    bench.accept(&store, "gate", "NEW", &[]).await;
+    store.retain().await.unwrap();
+    assert!(matches!(
+        store.event(old).await,
+        Err(StoreError::Unknown { .. })
+    ));
+    assert_eq!(store.events(EventQuery::default()).await.unwrap().len(), 1);
+    assert!(
+        store
+            .deliveries(DeliveryQuery::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let left = |table: &str| {
+        let db = schema::open_reader(&store.0.index_path).unwrap();
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .unwrap()
+    };
+    assert_eq!(
+        [left("attempts"), left("plates"), left("events")],
+        [0, 1, 1]
+    );
+    let before = told(&store).await;
+    let copy = bench.crashed(false);
+    assert_eq!(told(&bench.try_open_at(copy.path()).unwrap()).await, before);
+}
+
+#[tokio::test]
+async fn what_a_removed_segment_said_of_events_that_stay_is_said_again() {
+    let bench = Bench::new();
+    let store = bench.open();
+    // The first segment stays because of `slow`; the second, which tells how `vms` got its delivery, goes.
+    let first = bench
+        .accept(&store, "gate", "FIRST", &["vms", "slow"])
+        .await;
+    bench.wait(2 * 86_400);
+    store.retain().await.unwrap();
+    let mut leases = lease(&store, "vms", Order::None).await;
+    settle(&store, leases.remove(0), Settled::Delivered).await;
+    let plan = Plan {
+        routes: vec![],
+        deliveries: vec![planned("late")],
+    };
+    store.plan_again(first, plan).await.unwrap();
+    store
+        .set_target_state(&name("late"), TargetState::Paused { since: START })
+        .await
+        .unwrap();
+    let gone = bench.accept(&store, "gate", "SECOND", &[]).await;
+    assert_eq!(
+        store
+            .purge(bench.clock.now() + SignedDuration::from_secs(1))
+            .await
+            .unwrap(),
+        1
+    );
+    let third = bench.accept(&store, "gate", "THIRD", &[]).await;
+    bench.wait(8 * 86_400);
+    store.retain().await.unwrap();
+    bench.accept(&store, "gate", "FOURTH", &[]).await;
+    store.retain().await.unwrap();
+
+    assert!(store.event(gone).await.is_err() && store.event(third).await.is_err());
+    let numbers: Vec<_> = store
+        .0
+        .catalog
+        .segments()
+        .iter()
+        .map(|s| s.header.number)
+        .collect();
+    assert!(numbers.contains(&1) && !numbers.contains(&2), "{numbers:?}");
+    let before = told(&store).await;
+    assert!(before.contains("late") && before.contains("Delivered") && before.contains("Paused"));
+    let copy = bench.crashed(false);
+    assert_eq!(told(&bench.try_open_at(copy.path()).unwrap()).await, before);
+}
+
+#[tokio::test]
+async fn beyond_max_size_the_oldest_settled_events_go_and_segments_are_recycled() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    let mut last = None;
+    for n in 0..120 {
+        let (id, intake) =
+            bench.intake("gate", &format!("P{n}"), Bytes::from(vec![n; 100_000]), &[]);
+        let _ = store.accept(intake).await.unwrap();
+        store.caught_up().await;
+        last = Some(id);
+    }
+    assert!(store.size() <= 4 << 20, "{}", store.size());
+    let ids = store.events(EventQuery::default()).await.unwrap();
+    assert!(ids.len() > 5 && ids.len() < 60, "{}", ids.len());
+    assert_eq!(ids.first().copied(), last);
+    for id in &ids {
+        assert_eq!(
+            store.event(*id).await.unwrap().event.original.body.len(),
+            100_000
+        );
+    }
+    let before = told(&store).await;
+    for with_index in [true, false] {
+        let copy = bench.crashed(with_index);
+        assert_eq!(told(&bench.try_open_at(copy.path()).unwrap()).await, before);
+    }
+}
+
+#[tokio::test]
+async fn full_of_undelivered_events_it_accepts_nothing_until_some_are_settled() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    let mut accepted = 0;
+    let full = loop {
+        let (_, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100_000]), &["vms"]);
+        match store.accept(intake).await {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+        store.caught_up().await;
+    };
+    assert!(matches!(full, StoreError::Full(_)), "{full}");
+    assert!(accepted > 5 && store.accepting().is_err());
+    let leases = lease(&store, "vms", Order::None).await;
+    assert_eq!(leases.len(), accepted);
+    for one in leases {
+        store.settle(one, None, Settled::Delivered);
+    }
+    store.caught_up().await;
+    store.retain().await.unwrap();
+    store.caught_up().await;
+    bench.accept(&store, "gate", "AGAIN", &["vms"]).await;
+    assert!(store.accepting().is_ok());
+}
