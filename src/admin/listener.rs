@@ -98,7 +98,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     if !head.headers.contains_key(HOST) && head.uri.host().is_none() {
         let body =
-            serde_json::json!({ "error": "bad request", "reason": "a Host header is needed" });
+            serde_json::json!({ "error": "bad_request", "reason": "a Host header is needed" });
         return Ok(pages::json(StatusCode::BAD_REQUEST, &body).map(Full::new));
     }
     let response = match Limited::new(body, BODY_MAX).collect().await {
@@ -108,7 +108,7 @@ async fn answer(
                 .await
         }
         Err(_) => {
-            let body = serde_json::json!({ "error": "too large", "reason": "a request here has at most 1 MiB" });
+            let body = serde_json::json!({ "error": "too_large", "reason": "a request here has at most 1 MiB" });
             pages::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
         }
     };

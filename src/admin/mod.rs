@@ -7,6 +7,8 @@ mod api;
 mod listener;
 mod pages;
 mod question;
+mod rows;
+mod steer;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::clock::Clock;
 use crate::event::EventId;
+use crate::fate::Fate;
 use crate::name::Name;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -69,7 +72,7 @@ impl Refusal {
     fn bad(reason: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
-            error: "bad request",
+            error: "bad_request",
             reason: reason.into(),
         }
     }
@@ -77,7 +80,7 @@ impl Refusal {
     fn missing(reason: impl Into<String>) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
-            error: "not found",
+            error: "not_found",
             reason: reason.into(),
         }
     }
@@ -85,7 +88,7 @@ impl Refusal {
     fn method(allowed: &'static str) -> Self {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
-            error: "method not allowed",
+            error: "method_not_allowed",
             reason: format!("use {allowed}"),
         }
     }
@@ -153,7 +156,7 @@ impl Admin {
             Ok(()) => pages::text(StatusCode::OK, "text/plain; charset=utf-8", "ready\n"),
             Err(error) => {
                 let body =
-                    serde_json::json!({ "error": "not accepting", "reason": error.to_string() });
+                    serde_json::json!({ "error": "unavailable", "reason": error.to_string() });
                 pages::json(StatusCode::SERVICE_UNAVAILABLE, &body)
             }
         }
@@ -172,15 +175,13 @@ impl Admin {
                 .oldest_undelivered_seconds
                 .get_or_create(&label)
                 .set(age);
-            for (fate, count) in summary.fates {
+            for fate in Fate::ALL {
                 let label = crate::telemetry::TargetFate {
                     target: label.target.clone(),
                     fate: fate.as_str(),
                 };
-                self.metrics
-                    .deliveries
-                    .get_or_create(&label)
-                    .set(i64::try_from(count).unwrap_or(i64::MAX));
+                let count = i64::try_from(summary.count(fate)).unwrap_or(i64::MAX);
+                self.metrics.deliveries.get_or_create(&label).set(count);
             }
         }
         self.metrics

@@ -30,8 +30,12 @@ impl Plans {
         }
     }
 
-    pub(super) fn replace(&self, planned: &Planned) {
-        self.now.store(Arc::new(planned.clone()));
+    /// Returns the routes that are no more.
+    pub(super) fn replace(&self, planned: &Planned) -> Vec<Name> {
+        let old = self.now.swap(Arc::new(planned.clone()));
+        let stays = |route: &Name| planned.routes.iter().any(|now| now.name == *route);
+        let gone = old.routes.iter().map(|route| route.name.clone());
+        gone.filter(|route| !stays(route)).collect()
     }
 
     async fn again(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {

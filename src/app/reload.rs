@@ -104,7 +104,12 @@ impl Running {
                     );
                 }
                 let files = config.files.clone();
-                self.plans.replace(&config.planned());
+                for route in self.plans.replace(&config.planned()) {
+                    tracing::warn!(
+                        %route,
+                        "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
+                    );
+                }
                 let (door, pipelines) = config.open();
                 // The way out first: an event that comes in by a new route must find its target.
                 self.deliveries.replace(pipelines);

@@ -181,6 +181,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
             }
         })
         .collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jpg")); // what is half written is not
     files.sort();
     files
 }
