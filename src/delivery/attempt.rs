@@ -16,6 +16,10 @@ use super::deliveries::{Current, Shared};
 use super::gate::{Facts, Outcome};
 use super::prepare::{self, Reshaped};
 
+/// Events up to this size are written without going to another thread, which would cost more than most templates: bytes
+/// of the request.
+const LIGHT_BYTES: usize = 256 << 10;
+
 /// What is to be delivered.
 pub(super) struct Job {
     pub(super) facts: Facts,
@@ -156,7 +160,8 @@ async fn payload(
 
     let make = || async {
         let (steps, event) = (steps.clone(), event.clone());
-        on_a_core(shared, move || prepare::reshape(&steps, &event, item))
+        let light = steps.is_empty();
+        on_a_core(shared, light, move || prepare::reshape(&steps, &event, item))
             .await
             .unwrap_or_else(|reason| Reshaped::Unfit {
                 reason,
@@ -181,7 +186,8 @@ async fn payload(
 
     let (writing, target) = (current.clone(), target.clone());
     let now = shared.clock.now();
-    let written = on_a_core(shared, move || {
+    let light = event.original.body.len() <= LIGHT_BYTES;
+    let written = on_a_core(shared, light, move || {
         let outlet = writing.pipelines.targets.get(&target)?;
         let Some(Reshaped::Ready(work)) = reshaped.get() else {
             return None; // looked at above
@@ -208,11 +214,16 @@ fn weight(reshaped: &Reshaped) -> usize {
     }
 }
 
-/// Runs CPU work on the blocking pool, as many at once as there are cores. A panic becomes the reason it failed.
+/// Runs CPU work on the blocking pool, as many at once as there are cores; `light` work right here. A panic becomes the
+/// reason it failed.
 async fn on_a_core<T: Send + 'static>(
     shared: &Shared,
+    light: bool,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
+    if light {
+        return Ok(work()); // a panic ends this attempt's task, which says the same
+    }
     let turn = shared.cores.clone().acquire_owned().await;
     tokio::task::spawn_blocking(move || {
         let _turn = turn; // until the work is done, even when nobody waits for it any more

@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A queue that says it is due and then gives nothing is looked at again after this.
 const NAP: Duration = Duration::from_millis(10);
 
+/// Leased ahead, because asking for each one alone costs more than sending it.
+const LEASED_AT_ONCE: usize = 64;
+
 /// All that happens for one target. Everything is owned and decided by this one task; only [`attempt::attempt`] runs
 /// beside it.
 pub(super) struct Worker {
@@ -171,7 +174,7 @@ impl Worker {
         let leased = self
             .shared
             .store
-            .lease(&self.target, order, self.places())
+            .lease(&self.target, order, self.places().max(LEASED_AT_ONCE))
             .await;
         let now = self.shared.clock.now();
         match leased {

@@ -1,9 +1,9 @@
 //! The accepting half behind the door: decode, choose, one commit. What is answered here was made safe first.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-
-use tokio::sync::oneshot;
+use std::task::{Context, Poll};
 
 use super::answer::Refusal;
 use super::door::{Door, Entry};
@@ -40,13 +40,49 @@ impl Reception for Intake {
         entry: Arc<Entry>,
         received: Received,
     ) -> Result<Answer, Refusal> {
-        let (tell, told) = oneshot::channel();
         let intake = self.clone();
-        self.tasks.spawn(async move {
-            let result = intake.take(&door, &entry, received).await;
-            let _ = tell.send(result); // the sender may be gone
-        });
-        told.await.unwrap_or(Err(Refusal::Stopping))
+        let taking = async move { intake.take(&door, &entry, received).await };
+        Finishing::new(self.tasks.clone(), taking).await
+    }
+}
+
+/// A future that is finished in a task of its own when whoever waits for it goes away. Cheaper than a task for each.
+struct Finishing<F: Future<Output: Send> + Send + 'static> {
+    future: Option<Pin<Box<F>>>,
+    tasks: Tasks,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Finishing<F> {
+    fn new(tasks: Tasks, future: F) -> Self {
+        Self {
+            future: Some(Box::pin(future)),
+            tasks,
+        }
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for Finishing<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(mut future) = self.future.take() else {
+            return Poll::Pending; // it has ended, or panicked
+        };
+        let polled = future.as_mut().poll(context);
+        if polled.is_pending() {
+            self.future = Some(future);
+        }
+        polled
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for Finishing<F> {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            self.tasks.spawn(async move {
+                future.await;
+            });
+        }
     }
 }
 

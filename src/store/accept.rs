@@ -44,30 +44,16 @@ impl Store {
         releases: Option<EventId>,
     ) -> Result<Accepted, StoreError> {
         let permit = self.permit().await?;
-        let (draft, what) =
-            request::request(&intake, self.0.clock.now(), releases).map_err(failed)?;
-        // Beforehand, since a delivery may begin before this task runs again.
-        for (event, plan) in &intake.events {
-            let kept = Kept {
-                event: event.clone(),
-                plan: Arc::new(plan.clone()),
-            };
-            self.0.cache.put(kept, intake.events.len());
-        }
-        let safe = self.commit(draft, what, permit).await;
-        if safe.is_err() {
-            for (event, _) in &intake.events {
-                self.0.cache.remove(event.id);
-            }
-        }
-        safe
+        let (draft, what, to_deliver) =
+            request::request(intake, self.0.clock.now(), releases).map_err(failed)?;
+        self.commit(draft, what, to_deliver, permit).await
     }
 
     pub(crate) async fn quarantine(&self, unread: Unread) -> Result<Accepted, StoreError> {
         let permit = self.permit().await?;
         let now = self.0.clock.now();
         let (draft, what) = request::quarantine(&unread, EventId::at(now), now).map_err(failed)?;
-        self.commit(draft, what, permit).await
+        self.commit(draft, what, Vec::new(), permit).await
     }
 
     /// A place among the requests that the index does not know yet.
@@ -83,6 +69,7 @@ impl Store {
         &self,
         draft: Draft,
         what: What,
+        to_deliver: Vec<Kept>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Accepted, StoreError> {
         let begun = Instant::now();
@@ -90,6 +77,7 @@ impl Store {
         self.append(writer::Item {
             draft,
             what,
+            to_deliver,
             urgent: false,
             safe: Some(safe),
             applied: None,

@@ -1,12 +1,13 @@
 //! Events that were accepted or read a short while ago, so that ten targets read one event once.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Kept;
 use crate::event::EventId;
 
-/// Bounded by the bytes of the requests that the events are slices of.
+/// Bounded by the bytes of the requests that the events are slices of. The oldest go first: events are delivered soon
+/// after they come, or much later.
 pub(super) struct Cache {
     bytes_max: usize,
     inner: Mutex<Inner>,
@@ -14,11 +15,10 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Inner {
-    kept: HashMap<EventId, (Kept, usize, u64)>,
-    /// Uses in the order they happened; only an event's last one counts.
-    uses: VecDeque<(EventId, u64)>,
+    kept: HashMap<EventId, (Kept, usize)>,
+    /// As they came; some may be gone since.
+    order: VecDeque<EventId>,
     bytes: usize,
-    next_use: u64,
 }
 
 /// What an event weighs beside its request's body.
@@ -32,55 +32,45 @@ impl Cache {
         }
     }
 
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, id: EventId) -> Option<Kept> {
-        let mut inner = self.inner();
-        let now = inner.tick(id);
-        match inner.kept.get_mut(&id) {
-            Some((kept, _, used)) => {
-                *used = now;
-                Some(kept.clone())
-            }
-            None => {
-                inner.uses.pop_back();
-                None
-            }
-        }
+        self.inner().kept.get(&id).map(|(kept, _)| kept.clone())
     }
 
-    /// Keeps an event of a request with `siblings` events in all.
-    pub(super) fn put(&self, kept: Kept, siblings: usize) {
-        let bytes = kept.event.original.body.len() / siblings.max(1) + EVENT_BYTES;
-        if bytes > self.bytes_max / 4 {
-            return;
-        }
+    pub(super) fn has(&self, id: EventId) -> bool {
+        self.inner().kept.contains_key(&id)
+    }
+
+    /// Keeps events, each as if it alone held its request in memory.
+    pub(super) fn put(&self, events: impl IntoIterator<Item = Kept>) {
         let mut inner = self.inner();
-        let id = kept.event.id;
-        let now = inner.tick(id);
-        inner.bytes += bytes;
-        if let Some((_, old, _)) = inner.kept.insert(id, (kept, bytes, now)) {
-            inner.bytes -= old;
+        for kept in events {
+            let bytes = kept.event.original.body.len() + EVENT_BYTES;
+            if bytes > self.bytes_max / 4 {
+                continue;
+            }
+            let id = kept.event.id;
+            inner.bytes += bytes;
+            match inner.kept.insert(id, (kept, bytes)) {
+                Some((_, old)) => inner.bytes -= old,
+                None => inner.order.push_back(id),
+            }
         }
         while inner.bytes > self.bytes_max {
-            let Some((id, at)) = inner.uses.pop_front() else {
+            let Some(id) = inner.order.pop_front() else {
                 break;
             };
-            if inner.kept.get(&id).is_some_and(|(_, _, used)| *used == at)
-                && let Some((_, bytes, _)) = inner.kept.remove(&id)
-            {
-                inner.bytes -= bytes;
-            }
+            inner.forget(id);
         }
     }
 
     pub(super) fn remove(&self, id: EventId) {
         let mut inner = self.inner();
-        if let Some((_, bytes, _)) = inner.kept.remove(&id) {
-            inner.bytes -= bytes;
-        }
+        inner.forget(id);
+        inner.order.retain(|other| *other != id);
     }
 
     pub(super) fn clear(&self) {
@@ -89,17 +79,9 @@ impl Cache {
 }
 
 impl Inner {
-    fn tick(&mut self, id: EventId) -> u64 {
-        self.next_use += 1;
-        let now = self.next_use;
-        self.uses.push_back((id, now));
-        // Many uses of few events: forget the uses that no longer count.
-        if self.uses.len() > 64 + 4 * self.kept.len() {
-            let kept = &self.kept;
-            self.uses.retain(|(id, at)| {
-                *at == now || kept.get(id).is_some_and(|(_, _, used)| used == at)
-            });
+    fn forget(&mut self, id: EventId) {
+        if let Some((_, bytes)) = self.kept.remove(&id) {
+            self.bytes -= bytes;
         }
-        now
     }
 }

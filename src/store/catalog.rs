@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::disk::{Disk, DiskFile};
-use super::segment::{FORMAT, HEADER_BYTES, Head, Header, RecordKind, look_behind, read_record};
+use super::segment::{
+    self, FORMAT, HEADER_BYTES, Head, Header, RecordKind, look_behind, read_record,
+};
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,6 +149,15 @@ impl Catalog {
         }
         files.open.insert(number, file.clone());
         Ok((file, header))
+    }
+
+    /// Length of the record at `position`.
+    pub(super) fn bytes_of(&self, position: Position) -> io::Result<u64> {
+        let (file, header) = self.file(position.segment)?;
+        let mut bytes = [0; segment::HEAD_BYTES];
+        file.read_at(&mut bytes, position.offset)?;
+        let head = Head::from_bytes(&bytes, header.salt).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(head.record_bytes())
     }
 
     /// The record at `position`, which must be that of `lsn`.

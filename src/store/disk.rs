@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 
 /// A folder's files.
 pub(super) trait Disk: Send + Sync {
@@ -30,6 +30,8 @@ pub(super) trait DiskFile: Send + Sync {
     /// Fewer bytes than asked for only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     fn sync(&self) -> io::Result<()>;
+    /// Lets the system use the memory that holds the file's pages for something else.
+    fn let_go(&self);
 }
 
 /// The system's own files.
@@ -115,6 +117,12 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn let_go(&self) {
+        if let Err(error) = rustix::fs::fadvise(self, 0, None, Advice::DontNeed) {
+            tracing::debug!(%error, "the system keeps a segment's pages in memory");
+        }
     }
 }
 
@@ -207,6 +215,9 @@ pub(super) mod faults {
         fn sync(&self) -> io::Result<()> {
             self.check(|faults| faults.sync)?;
             self.file.sync()
+        }
+        fn let_go(&self) {
+            self.file.let_go();
         }
     }
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::books::name_from;
 use super::index::{micros, moment};
+use super::query::Located;
 use crate::event::{DeliveryId, EventId, Item};
 use crate::name::Name;
 
@@ -23,12 +24,14 @@ pub(super) struct Candidate {
     pub(super) planned_at: Timestamp,
     pub(super) attempts: u32,
     pub(super) camera: Option<String>,
+    /// Where the event's record is.
+    pub(super) located: Located,
 }
 
 /// Due deliveries nobody works on, and when the next one falls due.
 pub(super) type Due = (Vec<Candidate>, Option<Timestamp>);
 
-const CANDIDATE: &str = "d.number, d.id, e.id, d.route, d.item, e.received_at, d.planned_at, d.counted, d.camera, d.due";
+const CANDIDATE: &str = "d.number, d.id, e.id, d.route, d.item, e.received_at, d.planned_at, d.counted, d.camera, d.due, d.event, e.segment, e.offset";
 
 fn candidate(row: &rusqlite::Row<'_>) -> Result<Candidate> {
     Ok(Candidate {
@@ -43,6 +46,7 @@ fn candidate(row: &rusqlite::Row<'_>) -> Result<Candidate> {
         planned_at: moment(row.get(6)?),
         attempts: row.get(7)?,
         camera: row.get(8)?,
+        located: Located::new(row.get(10)?, row.get(11)?, row.get(12)?),
     })
 }
 

@@ -227,7 +227,7 @@ impl Index {
                 book.last_received = book.last_received.max(Some(micros(event.received_at)));
             });
             let camera = event.camera.as_deref().unwrap_or("");
-            for planned in &event.plan {
+            for planned in &event.plan.deliveries {
                 let delivery = next_delivery;
                 next_delivery += 1;
                 self.deliver(lsn, delivery, number, camera, planned, now, at.segment, 0)?;

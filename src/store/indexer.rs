@@ -317,6 +317,7 @@ impl Indexer {
         let item = Item {
             draft,
             what,
+            to_deliver: Vec::new(),
             urgent: true,
             safe: Some(safe),
             applied: None,

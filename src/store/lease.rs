@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::desk::{Desk, Hold};
 use super::record::{self, What};
 use super::writer::{self, Told};
-use super::{Store, StoreError, closed, due, failed};
+use super::{Inner, Store, StoreError, closed, due, failed};
 use crate::clock::Busy;
 use crate::event::{DeliveryId, EventId, Item};
 use crate::fate::Attempt;
@@ -80,13 +81,14 @@ impl Store {
         }
         let (target, desk_there) = (target.clone(), desk.clone());
         let now = self.0.clock.now();
-        self.read(move |db, _| {
+        self.read(move |db, inner| {
             // Before the snapshot is taken: what is settled and indexed in between is in neither otherwise.
             let taken = desk_there.taken();
             let (due, next_due) = match order {
                 Order::None => due::due_first(db, &target, now, &taken, max),
                 Order::Camera => due::oldest_of_each_camera(db, &target, now, &taken, max),
             }?;
+            inner.read_ahead(db, &due);
             let leases: Vec<Lease> = due.into_iter().map(|due| lease(&desk_there, due)).collect();
             let next_due = if leases.is_empty() {
                 next_due
@@ -120,6 +122,7 @@ impl Store {
             self.append(writer::Item {
                 draft,
                 what,
+                to_deliver: Vec::new(),
                 urgent: true,
                 safe: None,
                 applied: None,
@@ -143,5 +146,26 @@ fn lease(desk: &Arc<Desk>, due: due::Candidate) -> Lease {
         planned_at: due.planned_at,
         attempts: due.attempts,
         camera: due.camera,
+    }
+}
+
+/// Bytes of events read ahead of their deliveries.
+const READ_AHEAD: u64 = 4 << 20;
+
+impl Inner {
+    /// Reads the events of a few deliveries that are about to be made, unless they are at hand: one trip to another
+    /// thread instead of one for each. What goes wrong here shows again, and is told, when the delivery is made.
+    fn read_ahead(&self, db: &Connection, due: &[due::Candidate]) {
+        let mut bytes = 0;
+        for one in due {
+            if self.cache.has(one.event) {
+                continue;
+            }
+            bytes += self.catalog.bytes_of(one.located.position).unwrap_or(0);
+            if bytes > READ_AHEAD {
+                return;
+            }
+            let _ = self.read_kept(db, one.event, &one.located);
+        }
     }
 }

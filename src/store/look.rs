@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::query::Located;
 use super::{Inner, Kept, Store, StoreError, TargetState, Unread, failed, query, request, schema};
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
@@ -76,33 +77,8 @@ impl Store {
         }
         self.read_inner(move |inner, db| {
             let located = query::locate(db, id).map_err(failed)?;
-            let unknown = || StoreError::Unknown {
-                what: "event",
-                id: id.to_string(),
-            };
-            let located = located.ok_or_else(unknown)?;
-            let again = query::plans_again(db, located.number).map_err(failed)?;
-            let record = inner
-                .catalog
-                .read(located.position, located.lsn)
-                .map_err(failed)?;
-            let events = request::events(&record).map_err(failed)?;
-            let siblings = events.len();
-            let found = events.into_iter().find(|(event, _)| event.id == id);
-            let (event, mut plan) = found.ok_or_else(unknown)?;
-            for more in again {
-                for choice in more.routes {
-                    plan.routes.retain(|old| old.route != choice.route);
-                    plan.routes.push(choice);
-                }
-                plan.deliveries.extend(more.deliveries);
-            }
-            let kept = Kept {
-                event,
-                plan: Arc::new(plan),
-            };
-            inner.cache.put(kept.clone(), siblings);
-            Ok(kept)
+            let located = located.ok_or_else(|| unknown(id))?;
+            inner.read_kept(db, id, &located)
         })
         .await
     }
@@ -191,5 +167,44 @@ impl Store {
     /// Bytes on disk.
     pub(crate) fn size(&self) -> u64 {
         self.0.room.used()
+    }
+}
+
+fn unknown(id: EventId) -> StoreError {
+    StoreError::Unknown {
+        what: "event",
+        id: id.to_string(),
+    }
+}
+
+impl Inner {
+    /// Reads one event from the log, and keeps it in the cache.
+    pub(super) fn read_kept(
+        &self,
+        db: &Connection,
+        id: EventId,
+        located: &Located,
+    ) -> Result<Kept, StoreError> {
+        let again = query::plans_again(db, located.number).map_err(failed)?;
+        let record = self
+            .catalog
+            .read(located.position, located.lsn)
+            .map_err(failed)?;
+        let events = request::events(&record).map_err(failed)?;
+        let found = events.into_iter().find(|(event, _)| event.id == id);
+        let (event, mut plan) = found.ok_or_else(|| unknown(id))?;
+        for more in again {
+            for choice in more.routes {
+                plan.routes.retain(|old| old.route != choice.route);
+                plan.routes.push(choice);
+            }
+            plan.deliveries.extend(more.deliveries);
+        }
+        let kept = Kept {
+            event,
+            plan: Arc::new(plan),
+        };
+        self.cache.put([kept.clone()]);
+        Ok(kept)
     }
 }

@@ -135,6 +135,7 @@ impl Store {
         self.append(writer::Item {
             draft: what.draft().map_err(failed)?,
             what,
+            to_deliver: Vec::new(),
             urgent: true,
             safe: Some(safe),
             applied: Some(applied),

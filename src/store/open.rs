@@ -107,6 +107,7 @@ impl Store {
         let writer = Writer {
             log,
             room: room.clone(),
+            cache: cache.clone(),
             commands: writer_receiver,
             index: index_sender.clone(),
             sync_time: Duration::ZERO,

@@ -24,6 +24,19 @@ pub(super) struct Located {
     pub(super) position: Position,
 }
 
+impl Located {
+    pub(super) fn new(number: i64, segment: i64, offset: i64) -> Self {
+        Self {
+            number,
+            lsn: (number / NUMBERS_PER_RECORD) as u64,
+            position: Position {
+                segment: segment as u64,
+                offset: offset as u64,
+            },
+        }
+    }
+}
+
 pub(super) fn locate(db: &Connection, id: EventId) -> Result<Option<Located>> {
     locate_in(
         db,
@@ -43,15 +56,7 @@ pub(super) fn locate_quarantined(db: &Connection, id: EventId) -> Result<Option<
 fn locate_in(db: &Connection, sql: &str, id: EventId) -> Result<Option<Located>> {
     db.prepare_cached(sql)?
         .query_row([id.as_bytes()], |row| {
-            let number: i64 = row.get(0)?;
-            Ok(Located {
-                number,
-                lsn: (number / NUMBERS_PER_RECORD) as u64,
-                position: Position {
-                    segment: row.get::<_, i64>(1)? as u64,
-                    offset: row.get::<_, i64>(2)? as u64,
-                },
-            })
+            Ok(Located::new(row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()
 }

@@ -1,6 +1,7 @@
 //! What records say to the index: requests, outcomes and the rest, as JSON metadata.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -25,10 +26,8 @@ pub(super) struct EventRow {
     pub(super) plates: Vec<String>,
     pub(super) received_at: Timestamp,
     pub(super) occurred_at: Timestamp,
-    pub(super) plan: Vec<PlannedRow>,
+    pub(super) plan: Arc<Plan>,
 }
-
-pub(super) use crate::fate::Planned as PlannedRow;
 
 pub(super) struct QuarantineEntry {
     pub(super) id: EventId,
@@ -133,7 +132,7 @@ pub(super) fn normal_plate(text: &str) -> String {
 }
 
 impl EventRow {
-    pub(super) fn of(event: &Event, plan: &Plan) -> Self {
+    pub(super) fn of(event: &Event, plan: Arc<Plan>) -> Self {
         let mut plates: Vec<String> = event
             .plates
             .iter()
@@ -151,7 +150,7 @@ impl EventRow {
             plates,
             received_at: event.received_at,
             occurred_at: event.occurred_at.instant(),
-            plan: plan.deliveries.clone(),
+            plan,
         }
     }
 }
@@ -190,10 +189,12 @@ impl What {
         Ok(match record.kind {
             RecordKind::Request => {
                 let request: RequestIn = serde_json::from_slice(meta)?;
-                let rows = request.events.iter();
+                let rows = request.events.into_iter();
                 Self::Request {
                     at: request.at,
-                    events: rows.map(|e| EventRow::of(&e.event, &e.plan)).collect(),
+                    events: rows
+                        .map(|e| EventRow::of(&e.event, Arc::new(e.plan)))
+                        .collect(),
                     releases: request.releases,
                 }
             }

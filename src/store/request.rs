@@ -11,7 +11,7 @@ use super::catalog::Record;
 use super::log::Draft;
 use super::record::{EventRow, QuarantineEntry, What, draft};
 use super::segment::RecordKind;
-use super::{Intake, Unread};
+use super::{Intake, Kept, Unread};
 use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role};
 use crate::fate::Plan;
 use crate::name::Name;
@@ -57,7 +57,7 @@ pub(super) struct EventIn {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ImageForm {
+pub(super) struct ImageForm {
     role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     item: Option<Item>,
@@ -153,14 +153,14 @@ fn head(original: &Original) -> HeadOut<'_> {
     }
 }
 
+/// The record of a request, what it means to the index, and the events that are about to be delivered.
 pub(super) fn request(
-    intake: &Intake,
+    intake: Intake,
     at: Timestamp,
     releases: Option<EventId>,
-) -> Result<(Draft, What), serde_json::Error> {
+) -> Result<(Draft, What, Vec<Kept>), serde_json::Error> {
     let mut payload = Payload::new(&intake.original.body);
     let mut events = Vec::with_capacity(intake.events.len());
-    let mut rows = Vec::with_capacity(intake.events.len());
     for (event, plan) in &intake.events {
         let mut images = Vec::with_capacity(event.images.len());
         for picture in &event.images {
@@ -183,7 +183,6 @@ pub(super) fn request(
             raw,
             plan,
         });
-        rows.push(EventRow::of(event, plan));
     }
     let meta = RequestOut {
         at,
@@ -192,14 +191,21 @@ pub(super) fn request(
         releases,
     };
     let draft = draft(RecordKind::Request, &meta, payload.parts)?;
-    Ok((
-        draft,
-        What::Request {
-            at,
-            events: rows,
-            releases,
-        },
-    ))
+    let mut rows = Vec::with_capacity(intake.events.len());
+    let mut to_deliver = Vec::new();
+    for (event, plan) in intake.events {
+        let plan = Arc::new(plan);
+        rows.push(EventRow::of(&event, plan.clone()));
+        if !plan.deliveries.is_empty() {
+            to_deliver.push(Kept { event, plan });
+        }
+    }
+    let what = What::Request {
+        at,
+        events: rows,
+        releases,
+    };
+    Ok((draft, what, to_deliver))
 }
 
 pub(super) fn quarantine(

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::StoreError;
+use super::cache::Cache;
 use super::catalog::Position;
 use super::disk::is_full;
 use super::log::{Draft, Log};
 use super::record::What;
 use super::room::Room;
+use super::{Kept, StoreError};
 use crate::clock::Busy;
 
 /// Held until the index knows of a change: a stepped clock stands still meanwhile, and the index's lag is bounded.
@@ -27,6 +28,8 @@ pub(super) struct Guard {
 pub(super) struct Item {
     pub(super) draft: Draft,
     pub(super) what: What,
+    /// Cached once they are safe, and before anybody can lease their deliveries.
+    pub(super) to_deliver: Vec<Kept>,
     /// May use the room that is kept for outcomes.
     pub(super) urgent: bool,
     /// Told once the record is safe. Without it the record is written, but not waited for.
@@ -86,6 +89,7 @@ const SMALL_SEGMENT: u64 = 1 << 20;
 pub(super) struct Writer {
     pub(super) log: Log,
     pub(super) room: Arc<Room>,
+    pub(super) cache: Arc<Cache>,
     pub(super) commands: Receiver<Command>,
     pub(super) index: Sender<Told>,
     pub(super) sync_time: Duration,
@@ -290,9 +294,11 @@ impl Writer {
                     self.room.set_full(None);
                 }
                 let mut changes = Vec::with_capacity(items.len());
+                let mut to_deliver = Vec::new();
                 for (n, (item, position)) in items.into_iter().zip(positions).enumerate() {
                     if let Some(safe) = item.safe {
                         let _ = safe.send(Ok(()));
+                        to_deliver.extend(item.to_deliver);
                     }
                     changes.push(Change {
                         lsn: first + n as u64,
@@ -303,6 +309,9 @@ impl Writer {
                         applied: item.applied,
                         _guard: Some(item.guard),
                     });
+                }
+                if !to_deliver.is_empty() {
+                    self.cache.put(to_deliver);
                 }
                 self.tell(Told::Changes(changes));
             }
