@@ -9,7 +9,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
 RUN useradd --system --create-home --home-dir /camhook camhook
 COPY --from=build /src/target/release/camhook /usr/local/bin/camhook
 COPY routes.yaml /camhook/routes.yaml
-RUN chown -R camhook /camhook
+RUN mkdir /camhook/data && chown -R camhook /camhook
 USER camhook
 WORKDIR /camhook
 # Cameras post to 8001. The admin address is 127.0.0.1:9001 inside the container unless routes.yaml says otherwise.

@@ -15,6 +15,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{Config, Report};
 use crate::delivery::Deliveries;
+use crate::fate::Fate;
 use crate::server::{self, Door, Server};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -81,6 +82,7 @@ impl App {
 
         let follower = reload::Fixed::of(&config);
         let files = config.files.clone();
+        begin_counting(&config, &metrics);
         let addresses = Addresses {
             server: server.address(),
             admin: listener.address(),
@@ -217,6 +219,27 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
+}
+
+/// Counters of what is configured begin at 0, so that an alert on their growth sees the first of each.
+fn begin_counting(config: &Config, metrics: &Metrics) {
+    for source in &config.sources {
+        let source = source.name.to_string();
+        drop(
+            metrics
+                .quarantined
+                .get_or_create(&telemetry::SourceOnly { source }),
+        );
+    }
+    for target in &config.targets {
+        for fate in [Fate::Delivered, Fate::Dead, Fate::Expired, Fate::Filtered] {
+            let label = telemetry::TargetFate {
+                target: target.name.to_string(),
+                fate: fate.as_str(),
+            };
+            drop(metrics.deliveries_total.get_or_create(&label));
+        }
+    }
 }
 
 async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {

@@ -28,19 +28,21 @@ struct Running {
 
 /// What only a restart can change.
 #[derive(PartialEq)]
-pub(super) struct Fixed {
-    server: std::net::SocketAddr,
-    admin: std::net::SocketAddr,
-    store: PathBuf,
-}
+pub(super) struct Fixed(String);
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
-        Self {
-            server: config.server.listen,
-            admin: config.admin.listen,
-            store: config.store.path.clone(),
-        }
+        let Config {
+            server,
+            admin,
+            store,
+            log,
+            ..
+        } = config;
+        Self(format!(
+            "{:?} {admin:?} {store:?} {log:?}",
+            server.without_catch_all()
+        ))
     }
 }
 
@@ -100,7 +102,7 @@ impl Running {
             Ok(Ok(config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
-                        "`server.listen`, `admin.listen` and `store.path` change with a restart only"
+                        "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` apart)"
                     );
                 }
                 let files = config.files.clone();

@@ -17,8 +17,11 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         config.routes.len(),
     );
     show::line(&format!(
-        "{} is fine: {sources} sources, {targets} targets, {routes} routes",
-        common.config.display()
+        "{} is fine: {}, {}, {}",
+        common.config.display(),
+        counted(sources, "source"),
+        counted(targets, "target"),
+        counted(routes, "route"),
     ));
     if !connect {
         return Ok(());
@@ -48,10 +51,14 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         ));
     }
     if unreachable > 0 {
-        Err(Failure::Told)
+        Err(Failure::Unreachable)
     } else {
         Ok(())
     }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 pub(super) fn schema() -> Result<(), Failure> {

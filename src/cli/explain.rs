@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::ask::Camhook;
-use super::show::{cell, line};
+use super::show::{cell, clean};
 use super::{Common, Failure};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -62,7 +62,9 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
     for event in &events {
         let story = explain::explain(&planned, &pipelines, event, only.as_ref(), now);
         if common.json {
-            story.iter().for_each(|route| line(&route.to_string()));
+            story
+                .iter()
+                .for_each(|route| super::show::line(&route.to_string()));
         } else {
             tell(event, &story);
         }
@@ -96,6 +98,11 @@ async fn stored(common: &Common, id: EventId) -> Result<Arc<Event>, Failure> {
     .await;
     camhook.done().await;
     event
+}
+
+/// Prints a line; what a camera sent must not steer the terminal.
+fn line(text: &str) {
+    super::show::line(&clean(text));
 }
 
 fn tell(event: &Event, story: &[Value]) {

@@ -89,6 +89,8 @@ enum Failure {
     Said(String),
     /// The mistakes of a config file.
     Config(Box<crate::config::Report>),
+    /// `check --connect` said which targets cannot be reached.
+    Unreachable,
     /// Everything was said already.
     Told,
 }
@@ -146,7 +148,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Said(text) => f.write_str(text),
             Self::Config(report) => f.write_str(report.plain().trim_end()),
-            Self::Told => Ok(()),
+            Self::Unreachable | Self::Told => Ok(()),
         }
     }
 }
@@ -161,6 +163,7 @@ fn told(failure: &Failure) -> ExitCode {
             show::error(&report.render(show::is_terminal()));
             ExitCode::from(2)
         }
+        Failure::Unreachable => ExitCode::from(2),
         Failure::Told => ExitCode::FAILURE,
     }
 }

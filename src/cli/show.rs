@@ -35,7 +35,7 @@ pub(super) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>
 }
 
 /// What cameras sent must not steer the terminal.
-fn clean(cell: &str) -> String {
+pub(super) fn clean(cell: &str) -> String {
     cell.chars()
         .map(|c| if c.is_control() { '·' } else { c })
         .collect()

@@ -161,12 +161,14 @@ async fn payload(
     let make = || async {
         let (steps, event) = (steps.clone(), event.clone());
         let light = steps.is_empty();
-        on_a_core(shared, light, move || prepare::reshape(&steps, &event, item))
-            .await
-            .unwrap_or_else(|reason| Reshaped::Unfit {
-                reason,
-                notes: Vec::new(),
-            })
+        on_a_core(shared, light, move || {
+            prepare::reshape(&steps, &event, item)
+        })
+        .await
+        .unwrap_or_else(|reason| Reshaped::Unfit {
+            reason,
+            notes: Vec::new(),
+        })
     };
     let key = (job.event, job.route.clone(), item);
     let reshaped = current.memo.get(key, make, weight).await;

@@ -53,8 +53,8 @@ pub(crate) enum Order {
 }
 
 /// When a failed delivery is tried again: after `initial`, then each time `factor` times longer, at most `max`, until it
-/// has been tried `attempts` times or `give_up_after` has passed. The defaults go on for a week, so nothing is given up
-/// over a weekend without the target. What is given up is kept as `dead` and can be retried by hand.
+/// has been tried `attempts` times or `give_up_after` has passed. The defaults go on for five days, so nothing is given up
+/// over a long weekend without the target. What is given up is kept as `dead` and can be retried by hand.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Retry {
@@ -69,8 +69,8 @@ pub(crate) struct Retry {
     /// Each wait is shortened by up to this fraction (0 to 1), so that deliveries that failed together do not come back
     /// together. Default 0.2.
     pub(crate) jitter: Fraction,
-    /// A delivery is given up so long after it was planned (or retried by hand); `0s` is never. Default `7d`, as long as
-    /// events are kept.
+    /// A delivery is given up so long after it was planned (or retried by hand); `0s` is never. Default `5d`: two days
+    /// before events are removed (`store.keep`), so that a dead delivery can still be seen and retried.
     pub(crate) give_up_after: Span,
 }
 
@@ -119,7 +119,7 @@ impl Default for Retry {
             factor: Factor(2.0),
             max: Span(Duration::from_secs(10 * 60)),
             jitter: Fraction(0.2),
-            give_up_after: Span(Duration::from_secs(7 * 86_400)),
+            give_up_after: Span(Duration::from_secs(5 * 86_400)),
         }
     }
 }

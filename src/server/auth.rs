@@ -43,6 +43,11 @@ pub(crate) struct Basic {
 pub(crate) struct Network(IpNet);
 
 impl AuthSettings {
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        let password = self.basic.as_ref().map(|basic| &basic.password);
+        self.token.iter().chain(password).collect()
+    }
+
     /// Checks the sender's address and credentials. `segments` are the path's, decoded.
     pub(super) fn check(
         &self,

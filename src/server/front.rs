@@ -138,7 +138,7 @@ impl<R: Reception> Front<R> {
         let original = Original {
             method: parts.method.to_string(),
             path: mask::path(&parts.uri, entry.settings.auth.token.as_ref()),
-            headers: mask::headers(&parts.headers, &parts.uri),
+            headers: mask::headers(&parts.headers, &parts.uri, &entry.settings.auth.secrets()),
             remote: Some(peer),
             received_at: self.clock.now(),
             body: bytes,

@@ -8,12 +8,34 @@ use percent_encoding::percent_decode_str;
 
 use crate::secret::{MASK, Secret};
 
-/// Also masked where a source asks for no token: the sender may have been set up for another receiver.
-const TOKEN_PARAMETER: &str = "token";
+/// Masked also where a source asks for no token: the sender may have been set up for another receiver.
+const PARAMETERS: [&str; 7] = [
+    "token",
+    "access_token",
+    "api_key",
+    "apikey",
+    "key",
+    "password",
+    "secret",
+];
+
+/// Headers that carry a credential whatever their value.
+const HEADERS: [&str; 5] = [
+    "x-api-key",
+    "api-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-camhook-token",
+];
 
 /// Headers in the order they came, credentials masked. Values that are not UTF-8 are kept with replacement characters.
-/// HTTP/2 has no `Host`, so the target's authority stands in for it.
-pub(super) fn headers(headers: &HeaderMap, uri: &Uri) -> Vec<(String, String)> {
+/// HTTP/2 has no `Host`, so the target's authority stands in for it. The source's own secrets are taken out of every
+/// value: reverse proxies repeat the address that was asked for in headers of their own.
+pub(super) fn headers(
+    headers: &HeaderMap,
+    uri: &Uri,
+    secrets: &[&Secret],
+) -> Vec<(String, String)> {
     let mut list = Vec::with_capacity(headers.len() + 1);
     if let Some(authority) = uri.authority()
         && !headers.contains_key(HOST)
@@ -25,7 +47,10 @@ pub(super) fn headers(headers: &HeaderMap, uri: &Uri) -> Vec<(String, String)> {
         let value = if is_credential(name) {
             MASK.to_owned()
         } else {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
+            without(
+                secrets,
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
         };
         list.push((name.to_string(), value));
     }
@@ -33,29 +58,33 @@ pub(super) fn headers(headers: &HeaderMap, uri: &Uri) -> Vec<(String, String)> {
 }
 
 fn is_credential(name: &HeaderName) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name) || name == "x-api-key"
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name) || HEADERS.contains(&name.as_str())
 }
 
-/// Path and query; a last segment that is the source's token, and tokens in the query, masked.
+fn without(secrets: &[&Secret], text: String) -> String {
+    let secrets = secrets.iter().map(|secret| secret.expose());
+    secrets
+        .filter(|secret| !secret.is_empty())
+        .fold(text, |text, secret| {
+            if text.contains(secret) {
+                text.replace(secret, MASK)
+            } else {
+                text
+            }
+        })
+}
+
+/// Path and query; every segment that is the source's token, and credentials in the query, masked.
 pub(super) fn path(uri: &Uri, token: Option<&Secret>) -> String {
     let is_token = |text: &str| {
         token.is_some_and(|token| token.matches(&text.replace('+', " ")) || token.matches(text))
     };
-    let path = uri.path();
-    let mut masked = String::with_capacity(path.len());
-    let end = path.trim_end_matches('/').len();
-    let (before, last) = match path[..end].rfind('/') {
-        Some(slash) => path[..end].split_at(slash + 1),
-        None => ("", &path[..end]),
-    };
-    masked.push_str(before);
-    let decoded = decode(last);
-    masked.push_str(if token.is_some_and(|token| token.matches(&decoded)) {
-        MASK
-    } else {
-        last
+    let segments = uri.path().split('/').map(|segment| {
+        let decoded = decode(segment);
+        let credential = token.is_some_and(|token| token.matches(&decoded));
+        if credential { MASK } else { segment }
     });
-    masked.push_str(&path[end..]);
+    let mut masked = segments.collect::<Vec<_>>().join("/");
     for (n, parameter) in uri
         .query()
         .into_iter()
@@ -63,9 +92,7 @@ pub(super) fn path(uri: &Uri, token: Option<&Secret>) -> String {
     {
         masked.push(if n == 0 { '?' } else { '&' });
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if !value.is_empty()
-            && (decode(key).eq_ignore_ascii_case(TOKEN_PARAMETER) || is_token(&decode(value)))
-        {
+        if !value.is_empty() && (is_parameter(&decode(key)) || is_token(&decode(value))) {
             masked.push_str(key);
             masked.push('=');
             masked.push_str(MASK);
@@ -74,6 +101,12 @@ pub(super) fn path(uri: &Uri, token: Option<&Secret>) -> String {
         }
     }
     masked
+}
+
+fn is_parameter(name: &str) -> bool {
+    PARAMETERS
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
@@ -95,6 +128,7 @@ mod tests {
             masked("/stream/%61bc/?x=1", Some("abc")),
             "/stream/***/?x=1"
         );
+        assert_eq!(masked("/abc/x/abc", Some("abc")), "/***/x/***");
         assert_eq!(masked("/s?token=abc&x=1", Some("abc")), "/s?token=***&x=1");
         assert_eq!(masked("/s?x=1&TOKEN=other", None), "/s?x=1&TOKEN=***");
         assert_eq!(masked("/s?key=a+c", Some("a c")), "/s?key=***");
@@ -103,7 +137,7 @@ mod tests {
 
     #[test]
     fn leaves_other_paths_as_they_came() {
-        for path in ["/", "//API/%20x//", "/abc/d?a=&b&&token", "/a?"] {
+        for path in ["/", "//API/%20x//", "/abcd/d?a=&b&&token", "/a?"] {
             assert_eq!(masked(path, Some("abc")), path);
         }
     }
@@ -118,11 +152,12 @@ mod tests {
             ("cookie", "c"),
             ("proxy-authorization", "p"),
             ("x-a", "2"),
+            ("x-original-url", "/gate/s3cret?a=1"),
         ] {
             map.append(name, value.parse().unwrap());
         }
         let uri = "http://user:pw@camhook:8001/x".parse().unwrap();
-        let list = headers(&map, &uri);
+        let list = headers(&map, &uri, &[&Secret::new("s3cret")]);
         let list: Vec<_> = list.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(
             list,
@@ -134,6 +169,7 @@ mod tests {
                 ("cookie", "***"),
                 ("proxy-authorization", "***"),
                 ("x-a", "2"),
+                ("x-original-url", "/gate/***?a=1"),
             ]
         );
     }

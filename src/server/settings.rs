@@ -63,6 +63,14 @@ impl Default for Settings {
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 impl Settings {
+    /// What only a restart can change.
+    pub(crate) fn without_catch_all(&self) -> Self {
+        Self {
+            catch_all: true,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn header_timeout(&self) -> Duration {
         self.header_timeout.0.min(LONGEST)
     }

@@ -2,13 +2,14 @@
 
 use std::io::IsTerminal;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,camhook::delivery=debug`.
+    #[serde(deserialize_with = "level")]
     pub(crate) level: String,
     pub(crate) format: LogFormat,
 }
@@ -29,6 +30,21 @@ impl Default for Settings {
     }
 }
 
+/// The filter itself takes every word for the name of a module, so a misspelt level would silence the log.
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let text = String::deserialize(deserializer)?;
+    let is_level = |word: &str| LEVELS.contains(&word.trim().to_ascii_lowercase().as_str());
+    let fine = |part: &str| is_level(part.rsplit_once('=').map_or(part, |(_, level)| level));
+    if text.split(',').all(fine) && EnvFilter::try_new(&text).is_ok() {
+        return Ok(text);
+    }
+    let expected = "expected `error`, `warn`, `info`, `debug` or `trace`, or such as `info,camhook::delivery=debug`";
+    Err(de::Error::custom(format!(
+        "`{text}` is no log level: {expected}"
+    )))
+}
+
 /// Begins to log; a second call in one process changes nothing (tests run many camhooks in one).
 pub(crate) fn start(settings: &Settings) {
     let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
@@ -40,4 +56,21 @@ pub(crate) fn start(settings: &Settings) {
         LogFormat::Human => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_refused() {
+        let read =
+            |level: &str| serde_json::from_value::<Settings>(serde_json::json!({ "level": level }));
+        for fine in ["info", "WARN", "info,camhook::delivery=debug", "off"] {
+            assert!(read(fine).is_ok(), "{fine}");
+        }
+        for wrong in ["warning", "", "info,delivery", "camhook=loud"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 }

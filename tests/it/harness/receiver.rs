@@ -105,6 +105,8 @@ pub(crate) struct Receiver {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     stop: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
+    /// Bound, but not listening, while away.
+    away: Mutex<Option<tokio::net::TcpSocket>>,
 }
 
 impl Receiver {
@@ -125,6 +127,7 @@ impl Receiver {
             address,
             state,
             stop: Arc::default(),
+            away: Mutex::default(),
         };
         receiver.listen(listener);
         receiver
@@ -148,20 +151,24 @@ impl Receiver {
         *self.stop.lock().unwrap() = Some(task);
     }
 
-    /// Refuses connections until [`Receiver::come_back`].
+    /// Refuses connections until [`Receiver::come_back`]; the port stays ours.
     pub(crate) async fn go_away(&self) {
         let task = self.stop.lock().unwrap().take();
         if let Some(task) = task {
             task.abort();
             let _ = task.await;
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            socket.bind(self.address).unwrap();
+            *self.away.lock().unwrap() = Some(socket);
         }
     }
 
     pub(crate) async fn come_back(&self) {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
-        self.listen(socket.listen(1024).unwrap());
+        let socket = self.away.lock().unwrap().take();
+        if let Some(socket) = socket {
+            self.listen(socket.listen(1024).unwrap());
+        }
     }
 
     pub(crate) fn url(&self) -> String {
