@@ -73,7 +73,11 @@ impl Clock {
                 clippy::disallowed_methods,
                 reason = "this is the one place that asks the system"
             )]
-            Kind::System => Timestamp::now(),
+            Kind::System => {
+                // Microseconds, as cameras tell and the store keeps them: what is read back equals what was put in.
+                let now = Timestamp::now();
+                now.round(jiff::Unit::Microsecond).unwrap_or(now)
+            }
             Kind::Stepped(stepped) => stepped.lock().now,
         }
     }

@@ -47,9 +47,10 @@ pub(crate) enum ListError {
     Unreadable { line: u64, source: csv::Error },
 }
 
+#[cfg(test)]
 impl ListError {
     /// Counted from 1.
-    pub(crate) fn line(&self) -> u64 {
+    fn line(&self) -> u64 {
         match self {
             Self::Empty | Self::NoKey { .. } | Self::Twice { .. } => 1,
             Self::Cells { line, .. } | Self::Unreadable { line, .. } => *line,
@@ -120,7 +121,8 @@ impl List {
         self.rows.get(&normalise(plate))
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.rows.len()
     }
 

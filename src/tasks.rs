@@ -19,7 +19,7 @@ impl Tasks {
             clippy::disallowed_methods,
             reason = "this is the one place that spawns"
         )]
-        let _ = tokio::spawn(self.tracker.track_future(task));
+        drop(tokio::spawn(self.tracker.track_future(task)));
     }
 
     /// A group of its own within this one: it stops when this one stops, or when it is told to alone.

@@ -126,7 +126,7 @@ impl fmt::Display for Span {
             (60_000, "m"),
             (1_000, "s"),
         ] {
-            if ms >= size && ms % size == 0 {
+            if ms >= size && ms.is_multiple_of(size) {
                 return write!(f, "{}{unit}", ms / size);
             }
         }

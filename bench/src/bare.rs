@@ -31,18 +31,26 @@ type Commit = (Bytes, oneshot::Sender<()>);
 
 pub(crate) async fn serve(mode: Mode, folder: &Path, forward_to: u16) {
     let commits = (mode != Mode::Collect).then(|| ring(folder));
-    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let client: Client<HttpConnector, Full<Bytes>> =
+        Client::builder(TokioExecutor::new()).build_http();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap().port());
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         let _ = stream.set_nodelay(true);
         let (commits, client) = (commits.clone(), client.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (commits, client) = (commits.clone(), client.clone());
             async move {
                 let kind = request.headers().get("content-type").cloned();
-                let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body = request
+                    .into_body()
+                    .collect()
+                    .await
+                    .map(|body| body.to_bytes())
+                    .unwrap_or_default();
                 if let Some(commits) = commits {
                     let (done, safe) = oneshot::channel();
                     commits.send((body.clone(), done)).unwrap();
@@ -60,10 +68,15 @@ pub(crate) async fn serve(mode: Mode, folder: &Path, forward_to: u16) {
                         }
                     });
                 }
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"{\"ok\":true}\n"))))
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(
+                    b"{\"ok\":true}\n",
+                ))))
             }
         });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
@@ -71,7 +84,8 @@ pub(crate) async fn serve(mode: Mode, folder: &Path, forward_to: u16) {
 fn ring(folder: &Path) -> mpsc::SyncSender<Commit> {
     let file = std::fs::File::create(folder.join("ring")).unwrap();
     for megabyte in 0..RING >> 20 {
-        file.write_all_at(&vec![0; 1 << 20], megabyte << 20).unwrap();
+        file.write_all_at(&vec![0; 1 << 20], megabyte << 20)
+            .unwrap();
     }
     file.sync_all().unwrap();
     let (send, receive) = mpsc::sync_channel::<Commit>(256);

@@ -26,7 +26,9 @@ pub(crate) fn sync_ms(folder: &Path) -> f64 {
 /// Bytes that a folder takes on disk.
 pub(crate) fn usage(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::sink::{content_length, find};
+use crate::wire::{content_length, find};
 
 /// What stands before an event's ten-digit number in its body.
 pub(crate) const SEQUENCE: &str = "\"user_data\": \"";
@@ -57,7 +57,8 @@ pub(crate) fn request(size: usize) -> (Vec<u8>, usize) {
          Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n",
         body.len()
     );
-    let number = head.len() + find(&body, SEQUENCE.as_bytes()).expect("it is in the JSON") + SEQUENCE.len();
+    let number =
+        head.len() + find(&body, SEQUENCE.as_bytes()).expect("it is in the JSON") + SEQUENCE.len();
     ([head.as_bytes(), &body].concat(), number)
 }
 
@@ -70,10 +71,13 @@ pub(crate) async fn run(load: &Load, start: Instant) -> (Vec<Ack>, u64) {
         .map(|_| {
             let (next, refused) = (next.clone(), refused.clone());
             let (mut bytes, number) = request(load.size);
-            let (port, duration, rate, max) = (load.port, load.duration, load.rate, load.events_max as u64);
+            let (port, duration, rate, max) =
+                (load.port, load.duration, load.rate, load.events_max as u64);
             tokio::spawn(async move {
                 let mut acks = Vec::new();
-                let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+                    .await
+                    .unwrap();
                 stream.set_nodelay(true).unwrap();
                 let mut buffer = Vec::with_capacity(4096);
                 loop {

@@ -8,6 +8,7 @@ mod disk;
 mod load;
 mod sink;
 mod subject;
+mod wire;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +22,11 @@ struct Options {
     #[arg(long, default_value = "target/release/camhook")]
     camhook: PathBuf,
     /// Body sizes in bytes.
-    #[arg(long, value_delimiter = ',', default_value = "2000,120000,200000,1000000")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "2000,120000,200000,1000000"
+    )]
     sizes: Vec<usize>,
     /// How many targets each event goes to.
     #[arg(long, value_delimiter = ',', default_value = "1,3,10")]
@@ -54,26 +59,43 @@ struct Options {
 fn main() {
     let options = Options::parse();
     if let Some(mode) = options.bare {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         return runtime.block_on(bare::serve(mode, &options.data, options.forward_to));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(measure(&options));
 }
 
 async fn measure(options: &Options) {
     std::fs::create_dir_all(&options.data).unwrap();
-    println!("disk: one 2 kB write + fdatasync takes {:.3} ms (median)", disk::sync_ms(&options.data));
+    println!(
+        "disk: one 2 kB write + fdatasync takes {:.3} ms (median)",
+        disk::sync_ms(&options.data)
+    );
     println!(
         "load: {} connections, {}, {} rounds of {} s, medians\n",
         options.connections,
-        if options.rate == 0 { "closed loop".to_owned() } else { format!("open loop at {}/s", options.rate) },
+        if options.rate == 0 {
+            "closed loop".to_owned()
+        } else {
+            format!("open loop at {}/s", options.rate)
+        },
         options.rounds,
         options.seconds
     );
     for &size in &options.sizes {
         println!("== {size} bytes a request");
-        println!("{:<34} {:>10} {:>9} {:>9} {:>11} {:>9}", "", "acked/s", "p50 ms", "p99 ms", "delivered/s", "CPU us");
+        println!(
+            "{:<34} {:>10} {:>9} {:>9} {:>11} {:>9}",
+            "", "acked/s", "p50 ms", "p99 ms", "delivered/s", "CPU us"
+        );
         let mut results: Vec<(String, Vec<subject::Outcome>)> = Vec::new();
         for _ in 0..options.rounds {
             for plan in subject::plans(options) {
@@ -112,7 +134,11 @@ fn report(results: &[(String, Vec<subject::Outcome>)]) {
         if name.starts_with("camhook") {
             print!("   RSS {:.0} MiB", m(|o| o.rss_mib));
             print!(", disk/payload {:.2}", m(|o| o.disk_ratio));
-            print!(", ack to delivered p50/p99 {:.1}/{:.1} ms", m(|o| o.lag_p50_ms), m(|o| o.lag_p99_ms));
+            print!(
+                ", ack to delivered p50/p99 {:.1}/{:.1} ms",
+                m(|o| o.lag_p50_ms),
+                m(|o| o.lag_p99_ms)
+            );
         }
         let lost: u64 = outcomes.iter().map(|o| o.lost).sum();
         if lost > 0 {
@@ -127,8 +153,18 @@ fn report(results: &[(String, Vec<subject::Outcome>)]) {
             println!("   {what}: {:.2} x{goal}", a / b);
         }
     };
-    ratio("accept, camhook / bare durable", of("camhook, no target", acked), of("bare: durable", acked), " (goal 0.7)");
-    ratio("accept, camhook / bare collect", of("camhook, no target", acked), of("bare: collect", acked), "");
+    ratio(
+        "accept, camhook / bare durable",
+        of("camhook, no target", acked),
+        of("bare: durable", acked),
+        " (goal 0.7)",
+    );
+    ratio(
+        "accept, camhook / bare collect",
+        of("camhook, no target", acked),
+        of("bare: collect", acked),
+        "",
+    );
     ratio(
         "end to end, camhook with 1 target / bare durable forwarder",
         of("camhook, 1 target", delivered),

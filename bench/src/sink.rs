@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::load::SEQUENCE;
+use crate::wire::{content_length, find};
 
 /// What arrived.
 #[derive(Default)]
@@ -52,7 +53,10 @@ async fn take(mut stream: tokio::net::TcpStream, sink: Arc<Sink>, start: Instant
         let body = &buffer[head..head + length];
         if let Some(at) = find(&body[..body.len().min(4096)], SEQUENCE.as_bytes()) {
             let digits = &body[at + SEQUENCE.len()..][..10];
-            let n: usize = std::str::from_utf8(digits).unwrap_or("0").parse().unwrap_or(0);
+            let n: usize = std::str::from_utf8(digits)
+                .unwrap_or("0")
+                .parse()
+                .unwrap_or(0);
             let now = start.elapsed().as_micros() as u64 + 1;
             if let Some(slot) = sink.first.get(n) {
                 let _ = slot.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
@@ -60,18 +64,12 @@ async fn take(mut stream: tokio::net::TcpStream, sink: Arc<Sink>, start: Instant
         }
         sink.requests.fetch_add(1, Ordering::Relaxed);
         buffer.drain(..head + length);
-        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
+        if stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .is_err()
+        {
             return;
         }
     }
-}
-
-pub(crate) fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
-}
-
-pub(crate) fn content_length(head: &[u8]) -> usize {
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let line = head.lines().find_map(|line| line.strip_prefix("content-length:").map(str::to_owned));
-    line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }

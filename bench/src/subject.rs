@@ -41,7 +41,10 @@ impl Plan {
             Self::Camhook { targets: 0, .. } => "camhook, no target".into(),
             Self::Camhook { targets, dead } => {
                 let word = if *targets == 1 { "target" } else { "targets" };
-                format!("camhook, {targets} {word}{}", if *dead { ", dead" } else { "" })
+                format!(
+                    "camhook, {targets} {word}{}",
+                    if *dead { ", dead" } else { "" }
+                )
             }
         }
     }
@@ -52,11 +55,20 @@ pub(crate) fn plans(options: &Options) -> Vec<Plan> {
         Plan::Bare(bare::Mode::Collect),
         Plan::Bare(bare::Mode::Durable),
         Plan::Bare(bare::Mode::DurableForward),
-        Plan::Camhook { targets: 0, dead: false },
+        Plan::Camhook {
+            targets: 0,
+            dead: false,
+        },
     ];
-    plans.extend(options.targets.iter().map(|&targets| Plan::Camhook { targets, dead: false }));
+    plans.extend(options.targets.iter().map(|&targets| Plan::Camhook {
+        targets,
+        dead: false,
+    }));
     if options.dead {
-        plans.push(Plan::Camhook { targets: 1, dead: true });
+        plans.push(Plan::Camhook {
+            targets: 1,
+            dead: true,
+        });
     }
     plans
 }
@@ -72,7 +84,15 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
         Plan::Bare(mode) => {
             let mut command = Command::new(std::env::current_exe().unwrap());
             let mode = clap::ValueEnum::to_possible_value(mode).unwrap();
-            command.args(["--bare", mode.get_name(), "--forward-to", &sink_port.to_string(), "--data"]).arg(&folder);
+            command
+                .args([
+                    "--bare",
+                    mode.get_name(),
+                    "--forward-to",
+                    &sink_port.to_string(),
+                    "--data",
+                ])
+                .arg(&folder);
             spawn(command, |line| line.trim().parse().ok())
         }
         Plan::Camhook { targets, dead } => {
@@ -83,7 +103,13 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
             command.args(["run", "--config"]).arg(&config);
             spawn(command, |line| {
                 let (_, rest) = line.split_once("http://")?;
-                rest.split('/').next()?.rsplit_once(':')?.1.trim().parse().ok()
+                rest.split('/')
+                    .next()?
+                    .rsplit_once(':')?
+                    .1
+                    .trim()
+                    .parse()
+                    .ok()
             })
         }
     };
@@ -102,7 +128,8 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
         println!("   ({}: {refused} requests refused)", plan.name());
     }
     let copies = match plan {
-        Plan::Camhook { dead: true, .. } | Plan::Bare(bare::Mode::Collect | bare::Mode::Durable) => 0,
+        Plan::Camhook { dead: true, .. }
+        | Plan::Bare(bare::Mode::Collect | bare::Mode::Durable) => 0,
         Plan::Bare(bare::Mode::DurableForward) => 1,
         Plan::Camhook { targets, .. } => *targets as u64,
     };
@@ -146,7 +173,12 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
 }
 
 fn percentiles(sorted: &[u32]) -> (f64, f64) {
-    let at = |q: f64| sorted.get((sorted.len() as f64 * q) as usize).copied().unwrap_or(0);
+    let at = |q: f64| {
+        sorted
+            .get((sorted.len() as f64 * q) as usize)
+            .copied()
+            .unwrap_or(0)
+    };
     (f64::from(at(0.5)) / 1e3, f64::from(at(0.99)) / 1e3)
 }
 
@@ -159,7 +191,10 @@ fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>) -> (Child, u1
     let mut line = String::new();
     loop {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "{command:?} ended without telling its port");
+        assert!(
+            lines.read_line(&mut line).unwrap() > 0,
+            "{command:?} ended without telling its port"
+        );
         if let Some(port) = port(&line) {
             std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
             return (child, port);
@@ -168,7 +203,11 @@ fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>) -> (Child, u1
 }
 
 fn unused_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn routes(targets: usize, sink_port: u16) -> String {
@@ -184,20 +223,34 @@ fn routes(targets: usize, sink_port: u16) -> String {
             ));
         }
         let names: Vec<String> = (0..targets).map(|n| format!("t{n}")).collect();
-        yaml.push_str(&format!("routes:\n  - {{ name: all, to: [{}] }}\n", names.join(", ")));
+        yaml.push_str(&format!(
+            "routes:\n  - {{ name: all, to: [{}] }}\n",
+            names.join(", ")
+        ));
     }
     yaml
 }
 
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks = |n: usize| {
+        fields
+            .get(n)
+            .and_then(|field| field.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
     (ticks(11) + ticks(12)) / 100.0 // the kernel counts in hundredths of a second
 }
 
 fn status_kib(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0.0)
+    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0.0)
 }

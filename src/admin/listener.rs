@@ -56,7 +56,9 @@ impl Listener {
     pub(crate) async fn run(self, admin: Admin, tasks: Tasks) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
+            let Ok(slot) = slots.clone().acquire_owned().await else {
+                return;
+            };
             let accepted = tokio::select! {
                 () = tasks.stopping() => return,
                 accepted = self.listener.accept() => accepted,
@@ -89,16 +91,24 @@ impl Listener {
     }
 }
 
-async fn answer(admin: Admin, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    admin: Admin,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     if !head.headers.contains_key(HOST) && head.uri.host().is_none() {
-        let body = serde_json::json!({ "error": "bad request", "reason": "a Host header is needed" });
+        let body =
+            serde_json::json!({ "error": "bad_request", "reason": "a Host header is needed" });
         return Ok(pages::json(StatusCode::BAD_REQUEST, &body).map(Full::new));
     }
     let response = match Limited::new(body, BODY_MAX).collect().await {
-        Ok(body) => admin.answer(Request::from_parts(head, body.to_bytes())).await,
+        Ok(body) => {
+            admin
+                .answer(Request::from_parts(head, body.to_bytes()))
+                .await
+        }
         Err(_) => {
-            let body = serde_json::json!({ "error": "too large", "reason": "a request here has at most 1 MiB" });
+            let body = serde_json::json!({ "error": "too_large", "reason": "a request here has at most 1 MiB" });
             pages::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
         }
     };

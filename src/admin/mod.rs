@@ -7,6 +7,8 @@ mod api;
 mod listener;
 mod pages;
 mod question;
+mod rows;
+mod steer;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::clock::Clock;
 use crate::event::EventId;
+use crate::fate::Fate;
 use crate::name::Name;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -42,7 +45,11 @@ pub(crate) trait Planner: Send + Sync {
     fn sources(&self) -> Vec<(Name, &'static str)>;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
-    fn replay<'a>(&'a self, id: EventId, to: Option<&'a Name>) -> Promise<'a, Result<usize, ReplayError>>;
+    fn replay<'a>(
+        &'a self,
+        id: EventId,
+        to: Option<&'a Name>,
+    ) -> Promise<'a, Result<usize, ReplayError>>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +58,6 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
-    #[error("no target named `{0}` in routes.yaml")]
-    UnknownTarget(String),
 }
 
 /// Why a question got no answer, and the status that tells so.
@@ -65,15 +70,27 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     fn bad(reason: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error: "bad request", reason: reason.into() }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error: "bad_request",
+            reason: reason.into(),
+        }
     }
 
     fn missing(reason: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, error: "not found", reason: reason.into() }
+        Self {
+            status: StatusCode::NOT_FOUND,
+            error: "not_found",
+            reason: reason.into(),
+        }
     }
 
     fn method(allowed: &'static str) -> Self {
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "method not allowed", reason: format!("use {allowed}") }
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            error: "method_not_allowed",
+            reason: format!("use {allowed}"),
+        }
     }
 }
 
@@ -81,9 +98,15 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let status = match &error {
             StoreError::Unknown { .. } => StatusCode::NOT_FOUND,
-            StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
-        Self { status, error: "store", reason: error.to_string() }
+        Self {
+            status,
+            error: "store",
+            reason: error.to_string(),
+        }
     }
 }
 
@@ -96,7 +119,6 @@ impl From<ReplayError> for Refusal {
                 error: "undecodable",
                 reason: error.to_string(),
             },
-            ReplayError::UnknownTarget(_) => Self::missing(error.to_string()),
         }
     }
 }
@@ -106,12 +128,18 @@ impl Admin {
         let path = request.uri().path().trim_end_matches('/').to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let answer = match segments.as_slice() {
-            ["healthz"] => Ok(pages::text(StatusCode::OK, "text/plain; charset=utf-8", "ok\n")),
+            ["healthz"] => Ok(pages::text(
+                StatusCode::OK,
+                "text/plain; charset=utf-8",
+                "ok\n",
+            )),
             ["readyz"] => Ok(self.ready()),
             ["metrics"] => self.metrics_page().await,
             ["api", "v1", rest @ ..] => self.api(&request, rest).await,
             [] | [""] => Ok(pages::index()),
-            _ => Err(Refusal::missing("nothing lives here; look at /api/v1/events, /metrics, /healthz or /readyz")),
+            _ => Err(Refusal::missing(
+                "nothing lives here; look at /api/v1/events, /metrics, /healthz or /readyz",
+            )),
         };
         let mut response = answer.unwrap_or_else(|refusal| {
             let body = serde_json::json!({ "error": refusal.error, "reason": refusal.reason });
@@ -127,7 +155,8 @@ impl Admin {
         match self.store.accepting() {
             Ok(()) => pages::text(StatusCode::OK, "text/plain; charset=utf-8", "ready\n"),
             Err(error) => {
-                let body = serde_json::json!({ "error": "not accepting", "reason": error.to_string() });
+                let body =
+                    serde_json::json!({ "error": "unavailable", "reason": error.to_string() });
                 pages::json(StatusCode::SERVICE_UNAVAILABLE, &body)
             }
         }
@@ -136,15 +165,28 @@ impl Admin {
     async fn metrics_page(&self) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         for summary in self.store.targets().await? {
-            let age = summary.oldest_undelivered.map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
-            let label = crate::telemetry::TargetOnly { target: summary.target.to_string() };
-            self.metrics.oldest_undelivered_seconds.get_or_create(&label).set(age);
-            for (fate, count) in summary.fates {
-                let label = crate::telemetry::TargetFate { target: label.target.clone(), fate: fate.as_str() };
-                self.metrics.deliveries.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+            let age = summary
+                .oldest_undelivered
+                .map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
+            let label = crate::telemetry::TargetOnly {
+                target: summary.target.to_string(),
+            };
+            self.metrics
+                .oldest_undelivered_seconds
+                .get_or_create(&label)
+                .set(age);
+            for fate in Fate::ALL {
+                let label = crate::telemetry::TargetFate {
+                    target: label.target.clone(),
+                    fate: fate.as_str(),
+                };
+                let count = i64::try_from(summary.count(fate)).unwrap_or(i64::MAX);
+                self.metrics.deliveries.get_or_create(&label).set(count);
             }
         }
-        self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
+        self.metrics
+            .store_bytes
+            .set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
         let kind = "text/plain; version=0.0.4; charset=utf-8";
         Ok(pages::text(StatusCode::OK, kind, self.metrics.page()))
     }

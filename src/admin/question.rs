@@ -28,8 +28,12 @@ impl Parameters {
     }
 
     fn parse<T: FromStr>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
-        let Some(text) = self.take(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| Refusal::bad(format!("`{name}={text}`: expected {expected}")))
+        let Some(text) = self.take(name) else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|_| Refusal::bad(format!("`{name}={text}`: expected {expected}")))
     }
 
     fn limit(&mut self) -> Result<usize, Refusal> {
@@ -47,12 +51,17 @@ impl Parameters {
     fn rest(self, known: &str) -> Result<(), Refusal> {
         match self.0.into_keys().next() {
             None => Ok(()),
-            Some(name) => Err(Refusal::bad(format!("unknown parameter `{name}`: known are {known}"))),
+            Some(name) => Err(Refusal::bad(format!(
+                "unknown parameter `{name}`: known are {known}"
+            ))),
         }
     }
 
     pub(super) fn events(mut self) -> Result<EventQuery, Refusal> {
-        let kind = self.take("kind").map(|text| parse_kind(&text)).transpose()?;
+        let kind = self
+            .take("kind")
+            .map(|text| parse_kind(&text))
+            .transpose()?;
         let query = EventQuery {
             source: self.take("source"),
             camera: self.take("camera"),
@@ -68,7 +77,10 @@ impl Parameters {
     }
 
     pub(super) fn deliveries(mut self) -> Result<DeliveryQuery, Refusal> {
-        let fate = self.take("fate").map(|text| parse_fate(&text)).transpose()?;
+        let fate = self
+            .take("fate")
+            .map(|text| parse_fate(&text))
+            .transpose()?;
         let query = DeliveryQuery {
             event: self.parse("event", "an event's id")?,
             target: self.take("target"),
@@ -109,11 +121,22 @@ mod tests {
 
     #[test]
     fn reads_known_parameters_and_refuses_the_rest() {
-        let query = Parameters::of(Some("camera=gate%201&kind=plate&limit=0&plate=")).events().unwrap();
+        let query = Parameters::of(Some("camera=gate%201&kind=plate&limit=0&plate="))
+            .events()
+            .unwrap();
         assert_eq!(query.camera.as_deref(), Some("gate 1"));
-        assert_eq!((query.kind, query.limit, query.plate), (Some(Kind::Plate), PAGE_MAX, None));
+        assert_eq!(
+            (query.kind, query.limit, query.plate),
+            (Some(Kind::Plate), PAGE_MAX, None)
+        );
 
-        for wrong in ["camra=1", "kind=plates", "since=yesterday", "limit=-1", "before=7"] {
+        for wrong in [
+            "camra=1",
+            "kind=plates",
+            "since=yesterday",
+            "limit=-1",
+            "before=7",
+        ] {
             assert!(Parameters::of(Some(wrong)).events().is_err(), "{wrong}");
         }
         assert_eq!(Parameters::of(None).deliveries().unwrap().limit, PAGE);

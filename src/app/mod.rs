@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running camhook.
 pub struct App {
     config: PathBuf,
+    clock: Clock,
     addresses: Addresses,
     /// Listeners and requests: stopped first.
     accepting: Tasks,
@@ -69,7 +70,8 @@ impl App {
     /// # Errors
     /// When the config has mistakes, an address is taken, or the store cannot be opened.
     pub async fn start(path: &Path, clock: Clock) -> Result<Self, StartError> {
-        let config = Config::load(path).map_err(|report| StartError::Config(Box::new(report)))?;
+        let config =
+            Config::load_by(path, &clock).map_err(|report| StartError::Config(Box::new(report)))?;
         telemetry::start(&config.log);
         let server = Server::bind(&config.server).await?;
         let listener = admin::Listener::bind(config.admin.listen).await?;
@@ -82,28 +84,57 @@ impl App {
         let addresses = Addresses {
             server: server.address(),
             admin: listener.address(),
-            sources: config.sources.iter().map(|source| (source.path.clone(), source.source.kind())).collect(),
+            sources: config
+                .sources
+                .iter()
+                .map(|source| (source.path.clone(), source.source.kind()))
+                .collect(),
         };
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
-        let deliveries =
-            Deliveries::start(pipelines, store.clone(), clock.clone(), metrics.clone(), &delivering);
+        let deliveries = Deliveries::start(
+            pipelines,
+            store.clone(),
+            clock.clone(),
+            metrics.clone(),
+            &delivering,
+        );
         let deliveries = Arc::new(deliveries);
-        delivering.spawn(housekeeping(store.clone(), clock.clone(), delivering.clone()));
+        delivering.spawn(housekeeping(
+            store.clone(),
+            clock.clone(),
+            delivering.clone(),
+        ));
 
-        let admin = Admin { store: store.clone(), clock: clock.clone(), metrics: metrics.clone(), planner: plans.clone() };
+        let admin = Admin {
+            store: store.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            planner: plans.clone(),
+        };
         accepting.spawn(listener.run(admin, accepting.clone()));
         accepting.spawn(server.run(
             door.clone(),
             store.clone(),
-            clock,
+            clock.clone(),
             metrics.clone(),
             budget,
             accepting.clone(),
         ));
-        let app = Self { config: path.to_owned(), addresses, accepting, delivering, store, metrics, door, plans, deliveries };
+        let app = Self {
+            config: path.to_owned(),
+            clock,
+            addresses,
+            accepting,
+            delivering,
+            store,
+            metrics,
+            door,
+            plans,
+            deliveries,
+        };
         app.follow(files, follower);
         Ok(app)
     }
@@ -122,7 +153,9 @@ impl App {
 
     /// The lines that tell a user where to post and where to look.
     pub(crate) fn greeting(&self) -> String {
-        let Addresses { server, sources, .. } = &self.addresses;
+        let Addresses {
+            server, sources, ..
+        } = &self.addresses;
         let base = self.url();
         let mut lines = vec![format!("camhook {}", env!("CARGO_PKG_VERSION"))];
         for (n, (path, kind)) in sources.iter().enumerate() {
@@ -132,7 +165,10 @@ impl App {
             lines.push(format!("  {word:<8} {url:<40} {kind}"));
         }
         if server.ip().is_unspecified() {
-            lines.push(format!("           from other machines: this machine's address, port {}", server.port()));
+            lines.push(format!(
+                "           from other machines: this machine's address, port {}",
+                server.port()
+            ));
         }
         lines.push(format!("  look at  {}", self.admin_url()));
         lines.push(format!("  config   {}", self.config.display()));
@@ -164,7 +200,12 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
     let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
-    Ok(Admin { store, clock, metrics, planner })
+    Ok(Admin {
+        store,
+        clock,
+        metrics,
+        planner,
+    })
 }
 
 /// The address to reach a listener at from this machine.
@@ -193,6 +234,11 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
 /// A client for the admin API and for `send`: no proxies, no redirects.
 pub(crate) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     let _ = rustls::crypto::ring::default_provider().install_default(); // a second time changes nothing
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    builder.connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(60)).build()
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none());
+    builder
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(60))
+        .build()
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::planner::Plans;
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::delivery::Deliveries;
 use crate::server::Door;
@@ -17,6 +18,7 @@ use crate::telemetry::{Metrics, Reloaded};
 /// What a new config is put into.
 struct Running {
     config: PathBuf,
+    clock: Clock,
     door: Arc<arc_swap::ArcSwap<Door>>,
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
@@ -34,7 +36,11 @@ pub(super) struct Fixed {
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
-        Self { server: config.server.listen, admin: config.admin.listen, store: config.store.path.clone() }
+        Self {
+            server: config.server.listen,
+            admin: config.admin.listen,
+            store: config.store.path.clone(),
+        }
     }
 }
 
@@ -43,6 +49,7 @@ impl App {
     pub(super) fn follow(&self, files: Vec<PathBuf>, settings: Fixed) {
         let running = Running {
             config: self.config.clone(),
+            clock: self.clock.clone(),
             door: self.door.clone(),
             plans: self.plans.clone(),
             deliveries: self.deliveries.clone(),
@@ -81,16 +88,28 @@ impl Running {
 
     /// Returns the files that the new config reads.
     async fn load(&self) -> Option<Vec<PathBuf>> {
-        let path = self.config.clone();
-        let loaded = tokio::task::spawn_blocking(move || Config::load(&path)).await;
-        let outcome = |outcome| self.metrics.reloads.get_or_create(&Reloaded { outcome }).inc();
+        let (path, clock) = (self.config.clone(), self.clock.clone());
+        let loaded = tokio::task::spawn_blocking(move || Config::load_by(&path, &clock)).await;
+        let outcome = |outcome| {
+            self.metrics
+                .reloads
+                .get_or_create(&Reloaded { outcome })
+                .inc()
+        };
         match loaded {
             Ok(Ok(config)) => {
                 if Fixed::of(&config) != self.settings {
-                    tracing::warn!("`server.listen`, `admin.listen` and `store.path` change with a restart only");
+                    tracing::warn!(
+                        "`server.listen`, `admin.listen` and `store.path` change with a restart only"
+                    );
                 }
                 let files = config.files.clone();
-                self.plans.replace(&config.planned());
+                for route in self.plans.replace(&config.planned()) {
+                    tracing::warn!(
+                        %route,
+                        "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
+                    );
+                }
                 let (door, pipelines) = config.open();
                 // The way out first: an event that comes in by a new route must find its target.
                 self.deliveries.replace(pipelines);
@@ -101,7 +120,10 @@ impl Running {
             }
             Ok(Err(report)) => {
                 outcome("refused");
-                tracing::error!("the new config is refused, the running one stays:\n{}", report.plain());
+                tracing::error!(
+                    "the new config is refused, the running one stays:\n{}",
+                    report.plain()
+                );
                 None
             }
             Err(error) => {
@@ -126,7 +148,10 @@ impl Watch {
         let changes = changes.inspect_err(|error| {
             tracing::warn!(%error, "the config is not watched; send SIGHUP after a change");
         });
-        Self { changes: changes.ok(), tasks }
+        Self {
+            changes: changes.ok(),
+            tasks,
+        }
     }
 
     async fn changed(&mut self) {

@@ -12,7 +12,10 @@ use crate::config::Config;
 
 /// Whom to ask.
 pub(super) enum Camhook {
-    Running { client: reqwest::Client, base: String },
+    Running {
+        client: reqwest::Client,
+        base: String,
+    },
     Stopped(Box<Admin>),
 }
 
@@ -29,11 +32,14 @@ impl Camhook {
             let base = base.trim_end_matches('/').to_owned();
             return Ok(Self::Running { client, base });
         }
-        let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
+        let config =
+            Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
         let base = format!("http://{}", app::reachable(config.admin.listen));
         match client.get(format!("{base}/healthz")).send().await {
             Ok(_) => Ok(Self::Running { client, base }),
-            Err(error) if error.is_connect() => Ok(Self::Stopped(Box::new(app::look_into(config)?))),
+            Err(error) if error.is_connect() => {
+                Ok(Self::Stopped(Box::new(app::look_into(config)?)))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -48,7 +54,12 @@ impl Camhook {
     }
 
     /// Every row of a list, page by page, until `limit` were seen (0 is all).
-    pub(super) async fn each(&self, path: &str, limit: usize, mut show: impl FnMut(Value)) -> Result<(), Failure> {
+    pub(super) async fn each(
+        &self,
+        path: &str,
+        limit: usize,
+        mut show: impl FnMut(Value),
+    ) -> Result<(), Failure> {
         let mut left = if limit == 0 { usize::MAX } else { limit };
         let mut page = Some(path.to_owned());
         while let Some(path) = page.take() {
@@ -63,16 +74,30 @@ impl Camhook {
         Ok(())
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let (status, headers, body) = match self {
             Self::Running { client, base } => {
-                let request = client.request(method, format!("{base}{path}")).header(CONTENT_TYPE, "application/json");
+                let request = client
+                    .request(method, format!("{base}{path}"))
+                    .header(CONTENT_TYPE, "application/json");
                 let response = request.body(body).send().await?;
-                (response.status(), response.headers().clone(), response.bytes().await?)
+                (
+                    response.status(),
+                    response.headers().clone(),
+                    response.bytes().await?,
+                )
             }
             Self::Stopped(admin) => {
-                let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+                let request = Request::builder()
+                    .method(method)
+                    .uri(path)
+                    .header(CONTENT_TYPE, "application/json");
                 let response = admin.answer(request.body(Bytes::from(body))?).await;
                 admin.store.caught_up().await;
                 let (head, body) = response.into_parts();
@@ -81,11 +106,14 @@ impl Camhook {
         };
         if !status.is_success() {
             let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let reason = answer["reason"].as_str().map_or_else(|| format!("answered {status}"), str::to_owned);
+            let reason = answer["reason"]
+                .as_str()
+                .map_or_else(|| format!("answered {status}"), str::to_owned);
             return Err(Failure::Said(reason));
         }
         let link = headers.get(LINK).and_then(|link| link.to_str().ok());
-        let next = link.and_then(|link| Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned()));
+        let next =
+            link.and_then(|link| Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned()));
         Ok(Answer { body, next })
     }
 

@@ -9,8 +9,13 @@ use crate::config::{self, Config};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure> {
-    let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
-    let (sources, targets, routes) = (config.sources.len(), config.targets.len(), config.routes.len());
+    let config =
+        Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
+    let (sources, targets, routes) = (
+        config.sources.len(),
+        config.targets.len(),
+        config.routes.len(),
+    );
     show::line(&format!(
         "{} is fine: {sources} sources, {targets} targets, {routes} routes",
         common.config.display()
@@ -27,16 +32,26 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         let connect = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
         let failed = match tokio::time::timeout(PATIENCE, connect).await {
             Ok(Ok(_)) => {
-                show::line(&format!("  {}: {host}:{port} takes connections", target.name));
+                show::line(&format!(
+                    "  {}: {host}:{port} takes connections",
+                    target.name
+                ));
                 continue;
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
         };
         unreachable += 1;
-        show::error(&format!("  {}: cannot connect to {host}:{port}: {failed}", target.name));
+        show::error(&format!(
+            "  {}: cannot connect to {host}:{port}: {failed}",
+            target.name
+        ));
     }
-    if unreachable > 0 { Err(Failure::Told) } else { Ok(()) }
+    if unreachable > 0 {
+        Err(Failure::Told)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn schema() -> Result<(), Failure> {

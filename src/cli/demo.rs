@@ -31,22 +31,32 @@ pub(super) struct Arguments {
     stay: bool,
 }
 
-const SAMPLES: [Sample; 3] = [Sample::StreamRecognition, Sample::StreamOriginal, Sample::SnapshotTwoCars];
+const SAMPLES: [Sample; 3] = [
+    Sample::StreamRecognition,
+    Sample::StreamOriginal,
+    Sample::SnapshotTwoCars,
+];
 
 /// How long the demo waits for what it sent to arrive: far longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let folder = &arguments.folder;
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Failure::Said(format!("cannot make the folder {}: {error}", folder.display())))?;
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Failure::Said(format!(
+            "cannot make the folder {}: {error}",
+            folder.display()
+        ))
+    })?;
     let tasks = Tasks::default();
     let (receiver, mut taken) = receiver(&tasks).await?;
     let config = folder.join("routes.yaml");
     std::fs::write(&config, routes(receiver))?;
     let app = App::start(&config, Clock::system()).await?;
     line(&app.greeting());
-    line(&format!("  receiver http://{receiver}/ (in this process, it stands for your system)\n"));
+    line(&format!(
+        "  receiver http://{receiver}/ (in this process, it stands for your system)\n"
+    ));
 
     let played = play(&app, folder, &mut taken).await;
     if played.is_ok() && arguments.stay {
@@ -63,7 +73,11 @@ pub(super) async fn demo(arguments: Arguments) -> Result<(), Failure> {
     played
 }
 
-async fn play(app: &App, folder: &Path, taken: &mut mpsc::UnboundedReceiver<String>) -> Result<(), Failure> {
+async fn play(
+    app: &App,
+    folder: &Path,
+    taken: &mut mpsc::UnboundedReceiver<String>,
+) -> Result<(), Failure> {
     let client = app::http_client()?;
     let url = app.url();
     let mut crops = 0;
@@ -71,18 +85,36 @@ async fn play(app: &App, folder: &Path, taken: &mut mpsc::UnboundedReceiver<Stri
         let seed = Clock::system().now().as_microsecond().unsigned_abs() + 2 * n as u64;
         let (plate, second) = (sample::plate_text(seed), sample::plate_text(seed + 1));
         let drawn = Drawn::new(&plate, &second);
-        let told =
-            Told { plate: &plate, second_plate: &second, camera: "demo", at: Clock::system().now(), url: &url, seed };
+        let told = Told {
+            plate: &plate,
+            second_plate: &second,
+            camera: "demo",
+            at: Clock::system().now(),
+            url: &url,
+            seed,
+        };
         let request = drawn.request(sample, &told);
         line(&format!("{}: {}", sample.name(), sample.about()));
-        let post = client.post(&url).header("content-type", request.content_type).body(request.body);
+        let post = client
+            .post(&url)
+            .header("content-type", request.content_type)
+            .body(request.body);
         let answer = post.send().await?;
-        line(&format!("  camera    posted {plate}, acknowledged with {}: it is on disk", answer.status()));
-        let plates = if sample == Sample::SnapshotTwoCars { 2 } else { 1 };
+        line(&format!(
+            "  camera    posted {plate}, acknowledged with {}: it is on disk",
+            answer.status()
+        ));
+        let plates = if sample == Sample::SnapshotTwoCars {
+            2
+        } else {
+            1
+        };
         for _ in 0..plates {
             let arrived = tokio::time::timeout(PATIENCE, taken.recv()).await;
             let arrived = arrived.ok().flatten().ok_or_else(|| {
-                Failure::Said("nothing arrived at the receiver; the log above may tell why".to_owned())
+                Failure::Said(
+                    "nothing arrived at the receiver; the log above may tell why".to_owned(),
+                )
             })?;
             line(&format!("  receiver  {arrived}"));
             crops += 1;
@@ -101,8 +133,14 @@ async fn play(app: &App, folder: &Path, taken: &mut mpsc::UnboundedReceiver<Stri
     for file in &files {
         line(&format!("  {}", file.display()));
     }
-    line(&format!("\nThe routes that did it: {}", folder.join("routes.yaml").display()));
-    line(&format!("Look around: camhook --config {} events (or deliveries)", folder.join("routes.yaml").display()));
+    line(&format!(
+        "\nThe routes that did it: {}",
+        folder.join("routes.yaml").display()
+    ));
+    line(&format!(
+        "Look around: camhook --config {} events (or deliveries)",
+        folder.join("routes.yaml").display()
+    ));
     Ok(())
 }
 
@@ -135,8 +173,15 @@ fn routes(receiver: SocketAddr) -> String {
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
-        .flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] })
+        .flat_map(|entry| {
+            if entry.path().is_dir() {
+                files_below(&entry.path())
+            } else {
+                vec![entry.path()]
+            }
+        })
         .collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jpg")); // what is half written is not
     files.sort();
     files
 }
@@ -177,8 +222,17 @@ async fn take(
     tell: &mpsc::UnboundedSender<String>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let _ = tell.send(format!("got {} {}: {}", head.method, head.uri, parts(&body).join(", ")));
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
+    let _ = tell.send(format!(
+        "got {} {}: {}",
+        head.method,
+        head.uri,
+        parts(&body).join(", ")
+    ));
     Ok(Response::new(Full::default()))
 }
 
@@ -186,12 +240,19 @@ async fn take(
 fn parts(body: &[u8]) -> Vec<String> {
     let mut told = Vec::new();
     let marker = b"Content-Disposition: form-data; name=\"";
-    let starts: Vec<usize> = memchr::memmem::find_iter(body, marker).map(|at| at + marker.len()).collect();
+    let starts: Vec<usize> = memchr::memmem::find_iter(body, marker)
+        .map(|at| at + marker.len())
+        .collect();
     for start in starts {
         let rest = &body[start..];
-        let name = String::from_utf8_lossy(rest.split(|byte| *byte == b'"').next().unwrap_or_default()).into_owned();
-        let Some(head) = memchr::memmem::find(rest, b"\r\n\r\n") else { continue };
-        let end = memchr::memmem::find(&rest[head..], b"\r\n--").map_or(rest.len(), |end| head + end);
+        let name =
+            String::from_utf8_lossy(rest.split(|byte| *byte == b'"').next().unwrap_or_default())
+                .into_owned();
+        let Some(head) = memchr::memmem::find(rest, b"\r\n\r\n") else {
+            continue;
+        };
+        let end =
+            memchr::memmem::find(&rest[head..], b"\r\n--").map_or(rest.len(), |end| head + end);
         let content = &rest[head + 4..end.max(head + 4)];
         let what = match imagesize::blob_size(content) {
             Ok(size) => format!("{} x {} px", size.width, size.height),

@@ -30,12 +30,20 @@ pub(super) struct Arguments {
 pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(), Failure> {
     let now = Clock::system().now();
     let only = arguments.route.as_deref().map(Name::new).transpose()?;
-    let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
+    let config =
+        Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
     if let Some(only) = &only
         && !config.routes.iter().any(|route| route.name == *only)
     {
-        let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
-        return Err(Failure::Said(format!("no route `{only}`; there are: {}", names.join(", "))));
+        let names: Vec<&str> = config
+            .routes
+            .iter()
+            .map(|route| route.name.as_str())
+            .collect();
+        return Err(Failure::Said(format!(
+            "no route `{only}`; there are: {}",
+            names.join(", ")
+        )));
     }
     let planned = config.planned();
     let (_, pipelines) = config.open();
@@ -43,7 +51,10 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
         Ok(id) if !Path::new(&arguments.event).exists() => vec![stored(common, id).await?],
         _ => {
             let file = std::fs::read(&arguments.event).map_err(|error| {
-                Failure::Said(format!("`{}` is neither an event's id nor a file: {error}", arguments.event))
+                Failure::Said(format!(
+                    "`{}` is neither an event's id nor a file: {error}",
+                    arguments.event
+                ))
             })?;
             explain::decode(&planned, Bytes::from(file), now)?
         }
@@ -63,14 +74,21 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
 async fn stored(common: &Common, id: EventId) -> Result<Arc<Event>, Failure> {
     let camhook = Camhook::find(common).await?;
     let event = async {
-        let json: Value = serde_json::from_slice(&camhook.get(&format!("/api/v1/events/{id}")).await?.body)?;
+        let json: Value =
+            serde_json::from_slice(&camhook.get(&format!("/api/v1/events/{id}")).await?.body)?;
         let mut event = Event::from_json(json, Clock::system().now()).map_err(Failure::Said)?;
         let mut original = crate::event::Original::clone(&event.original);
-        original.body = camhook.get(&format!("/api/v1/events/{id}/original")).await?.body;
+        original.body = camhook
+            .get(&format!("/api/v1/events/{id}/original"))
+            .await?
+            .body;
         event.original = Arc::new(original);
         for (n, picture) in event.images.iter_mut().enumerate() {
             if let PictureData::Bytes(bytes) = &mut picture.data {
-                *bytes = camhook.get(&format!("/api/v1/events/{id}/images/{n}")).await?.body;
+                *bytes = camhook
+                    .get(&format!("/api/v1/events/{id}/images/{n}"))
+                    .await?
+                    .body;
             }
         }
         Ok(Arc::new(event))
@@ -81,7 +99,11 @@ async fn stored(common: &Common, id: EventId) -> Result<Arc<Event>, Failure> {
 }
 
 fn tell(event: &Event, story: &[Value]) {
-    let plates: Vec<&str> = event.plates.iter().filter_map(|plate| plate.text.as_deref()).collect();
+    let plates: Vec<&str> = event
+        .plates
+        .iter()
+        .filter_map(|plate| plate.text.as_deref())
+        .collect();
     line(&format!(
         "event {}: {} by {} ({}), camera {}, plates {}",
         event.id,
@@ -89,7 +111,11 @@ fn tell(event: &Event, story: &[Value]) {
         event.source,
         event.vendor,
         event.camera.id.as_deref().unwrap_or("unknown"),
-        if plates.is_empty() { "none".to_owned() } else { plates.join(" ") },
+        if plates.is_empty() {
+            "none".to_owned()
+        } else {
+            plates.join(" ")
+        },
     ));
     if story.is_empty() {
         line("no route takes events of this source");
@@ -100,7 +126,11 @@ fn tell(event: &Event, story: &[Value]) {
             Value::Null => String::new(),
             condition => format!(" by: {}", cell(condition)),
         };
-        line(&format!("route `{}`: {}{outcome}", cell(&route["route"]), cell(&route["outcome"])));
+        line(&format!(
+            "route `{}`: {}{outcome}",
+            cell(&route["route"]),
+            cell(&route["outcome"])
+        ));
         for delivery in route["deliveries"].as_array().into_iter().flatten() {
             let item = match &delivery["item"] {
                 Value::Null => "the event".to_owned(),
@@ -110,7 +140,15 @@ fn tell(event: &Event, story: &[Value]) {
                 Value::Null => String::new(),
                 reason => format!(": {}", cell(reason)),
             };
-            line(&format!("  {item} to `{}`: {}{reason}", cell(&delivery["target"]), cell(&delivery["outcome"])));
+            line(&format!(
+                "  {item} to `{}`: would be {}{reason}",
+                cell(&delivery["target"]),
+                if delivery["outcome"] == "send" {
+                    "sent".to_owned()
+                } else {
+                    cell(&delivery["outcome"])
+                }
+            ));
             for step in delivery["steps"].as_array().into_iter().flatten() {
                 line(&format!("    step  {}", cell(step)));
             }
@@ -126,7 +164,11 @@ fn request(request: &Value) {
         }
         return;
     }
-    line(&format!("    {} {}", cell(&request["method"]), cell(&request["url"])));
+    line(&format!(
+        "    {} {}",
+        cell(&request["method"]),
+        cell(&request["url"])
+    ));
     for (name, value) in request["headers"].as_object().into_iter().flatten() {
         line(&format!("    {name}: {}", cell(value)));
     }

@@ -59,23 +59,39 @@ pub(super) async fn events(common: &Common, arguments: Events) -> Result<(), Fai
             ("camera", arguments.camera),
             ("plate", arguments.plate),
             ("kind", arguments.kind),
-            ("since", moment(arguments.since)?.map(|moment| moment.to_string())),
-            ("until", moment(arguments.until)?.map(|moment| moment.to_string())),
+            (
+                "since",
+                moment(arguments.since)?.map(|moment| moment.to_string()),
+            ),
+            (
+                "until",
+                moment(arguments.until)?.map(|moment| moment.to_string()),
+            ),
             ("limit", Some(arguments.limit.to_string())),
         ],
     );
-    let columns = ["ID", "RECEIVED", "SOURCE", "KIND", "CAMERA", "PLATES", "ROUTES"];
+    let columns = [
+        "ID", "RECEIVED", "SOURCE", "KIND", "CAMERA", "PLATES", "ROUTES",
+    ];
     list(common, &path, arguments.limit, &columns, |event| {
-        let plates = event["plates"].as_array().into_iter().flatten().map(|plate| cell(&plate["text"]));
+        let plates = event["plates"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|plate| cell(&plate["text"]));
         let routes = event["routes"].as_array().into_iter().flatten();
-        let routes = routes.map(|route| format!("{}: {}", cell(&route["route"]), cell(&route["outcome"])));
+        let routes =
+            routes.map(|route| format!("{}: {}", cell(&route["route"]), cell(&route["outcome"])));
         vec![
             cell(&event["id"]),
             time(&event["received_at"]),
             cell(&event["source"]),
             cell(&event["kind"]),
             cell(&event["camera"]["id"]),
-            plates.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" "),
+            plates
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join(" "),
             routes.collect::<Vec<_>>().join(", "),
         ]
     })
@@ -92,9 +108,22 @@ pub(super) async fn deliveries(common: &Common, arguments: Deliveries) -> Result
             ("limit", Some(arguments.limit.to_string())),
         ],
     );
-    let columns = ["ID", "EVENT", "ROUTE", "TARGET", "ITEM", "FATE", "ATTEMPTS", "DUE", "LAST ANSWER"];
+    let columns = [
+        "ID",
+        "EVENT",
+        "ROUTE",
+        "TARGET",
+        "ITEM",
+        "FATE",
+        "ATTEMPTS",
+        "DUE",
+        "LAST ANSWER",
+    ];
     list(common, &path, arguments.limit, &columns, |delivery| {
-        let attempts = delivery["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let attempts = delivery["attempts"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let last = attempts.last().map(|last| match &last["error"] {
             Value::Null => cell(&last["status"]),
             error => cell(error),
@@ -119,7 +148,11 @@ pub(super) async fn sources(common: &Common) -> Result<(), Failure> {
     list(common, "/api/v1/sources", 0, &columns, |source| {
         vec![
             cell(&source["source"]),
-            if source["configured"] == false { "(not in the config)".to_owned() } else { cell(&source["kind"]) },
+            if source["configured"] == false {
+                "(not in the config)".to_owned()
+            } else {
+                cell(&source["kind"])
+            },
             cell(&source["events"]),
             cell(&source["quarantined"]),
             time(&source["last_received"]),
@@ -129,8 +162,19 @@ pub(super) async fn sources(common: &Common) -> Result<(), Failure> {
 }
 
 pub(super) async fn quarantine(common: &Common, arguments: Quarantine) -> Result<(), Failure> {
-    let path = query("/api/v1/quarantine", &[("limit", Some(arguments.limit.to_string()))]);
-    let columns = ["ID", "RECEIVED", "SOURCE", "FROM", "CONTENT TYPE", "BYTES", "REASON"];
+    let path = query(
+        "/api/v1/quarantine",
+        &[("limit", Some(arguments.limit.to_string()))],
+    );
+    let columns = [
+        "ID",
+        "RECEIVED",
+        "SOURCE",
+        "FROM",
+        "CONTENT TYPE",
+        "BYTES",
+        "REASON",
+    ];
     list(common, &path, arguments.limit, &columns, |row| {
         vec![
             cell(&row["id"]),

@@ -30,7 +30,13 @@ struct Arguments {
 #[derive(Debug, Clone, clap::Args)]
 struct Common {
     /// The config file; relative paths inside it count from its folder.
-    #[arg(long, short, global = true, default_value = "routes.yaml", value_name = "PATH")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        default_value = "routes.yaml",
+        value_name = "PATH"
+    )]
     config: PathBuf,
     /// Talk to the camhook at this admin address instead of the config's, such as http://10.0.0.5:9001.
     #[arg(long, global = true, value_name = "URL")]
@@ -103,7 +109,10 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Runs the command line and returns its exit code: 0 done, 1 failed, 2 mistakes in the config or the arguments.
 pub(crate) fn main() -> ExitCode {
     let Arguments { command, common } = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return told(&Failure::Said(format!("could not start: {error}"))),
     };

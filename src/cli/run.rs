@@ -8,10 +8,12 @@ use crate::clock::Clock;
 
 pub(super) async fn run(common: &Common) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let app = App::start(&common.config, Clock::system()).await.map_err(|error| match error {
-        StartError::Config(report) => Failure::Config(report),
-        other => other.into(),
-    })?;
+    let app = App::start(&common.config, Clock::system())
+        .await
+        .map_err(|error| match error {
+            StartError::Config(report) => Failure::Config(report),
+            other => other.into(),
+        })?;
     show::line(&app.greeting());
     tokio::select! {
         _ = terminate.recv() => {}

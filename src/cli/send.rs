@@ -44,13 +44,20 @@ pub(super) struct Arguments {
 }
 
 fn samples() -> String {
-    let rows = sample::ALL.iter().map(|sample| format!("  {:<20} {}", sample.name(), sample.about()));
+    let rows = sample::ALL
+        .iter()
+        .map(|sample| format!("  {:<20} {}", sample.name(), sample.about()));
     format!("Samples:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
 fn chosen(words: &[String]) -> Result<Vec<Sample>, Failure> {
     let name = words.join(" ");
-    let of_sender = |sender: &str| sample::ALL.into_iter().filter(|sample| sample.name().starts_with(sender)).collect();
+    let of_sender = |sender: &str| {
+        sample::ALL
+            .into_iter()
+            .filter(|sample| sample.name().starts_with(sender))
+            .collect()
+    };
     Ok(match name.as_str() {
         "" | "stream" => vec![Sample::StreamRecognition],
         "snapshot" => vec![Sample::SnapshotImage],
@@ -59,7 +66,12 @@ fn chosen(words: &[String]) -> Result<Vec<Sample>, Failure> {
         "snapshot all" => of_sender("snapshot"),
         name => match Sample::named(name) {
             Some(sample) => vec![sample],
-            None => return Err(Failure::Said(format!("no sample is called `{name}`\n{}", samples()))),
+            None => {
+                return Err(Failure::Said(format!(
+                    "no sample is called `{name}`\n{}",
+                    samples()
+                )));
+            }
         },
     })
 }
@@ -69,7 +81,8 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
     let url = match arguments.url {
         Some(url) => url,
         None => {
-            let config = Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
+            let config =
+                Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
             format!("http://{}/", app::reachable(config.server.listen))
         }
     };
@@ -77,7 +90,10 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
     let clock = Clock::system();
     let seed = clock.now().as_microsecond().unsigned_abs();
     let total = arguments.count * samples.len() as u64;
-    let painted = arguments.plate.clone().unwrap_or_else(|| sample::plate_text(seed));
+    let painted = arguments
+        .plate
+        .clone()
+        .unwrap_or_else(|| sample::plate_text(seed));
     let drawn = Drawn::new(&painted, &sample::plate_text(seed + 1));
     let bar = progress(total);
 
@@ -107,7 +123,10 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
                 seed: seed + n,
             };
             let request = drawn.request(*sample, &told);
-            let mut post = client.post(&url).header("content-type", request.content_type).body(request.body);
+            let mut post = client
+                .post(&url)
+                .header("content-type", request.content_type)
+                .body(request.body);
             if let Some(token) = &arguments.token {
                 post = post.header("authorization", format!("Token {token}"));
             }
@@ -116,10 +135,15 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
             tasks.spawn(async move {
                 let failed = match post.send().await {
                     Ok(answer) if answer.status().is_success() => None,
-                    Ok(answer) => Some(refused(answer.status(), &answer.text().await.unwrap_or_default())),
+                    Ok(answer) => Some(refused(
+                        answer.status(),
+                        &answer.text().await.unwrap_or_default(),
+                    )),
                     Err(error) => Some(Failure::from(error).to_string()),
                 };
-                let mut outcome = outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut outcome = outcome
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 match failed {
                     None => outcome.0 += 1,
                     Some(reason) => outcome.1 = Some(reason),
@@ -131,9 +155,14 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
     }
     while !tasks.wait(Duration::from_secs(60)).await {}
     bar.finish_and_clear();
-    let outcome = outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let outcome = outcome
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let (acknowledged, failed) = &*outcome;
-    line(&format!("{acknowledged} of {total} acknowledged by {url} (plate {painted}, camera {})", arguments.camera));
+    line(&format!(
+        "{acknowledged} of {total} acknowledged by {url} (plate {painted}, camera {})",
+        arguments.camera
+    ));
     match failed {
         None => Ok(()),
         Some(reason) => {

@@ -36,7 +36,9 @@ pub(super) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>
 
 /// What cameras sent must not steer the terminal.
 fn clean(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
+    cell.chars()
+        .map(|c| if c.is_control() { '·' } else { c })
+        .collect()
 }
 
 /// A field as a cell: nothing for null, a text without quotes.

@@ -62,16 +62,38 @@ pub(super) async fn targets(common: &Common, arguments: Targets) -> Result<(), F
         None => return show_targets(common).await,
     };
     let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
-    let answer = post(common, &format!("/api/v1/targets/{name}/{action}"), &json!({})).await?;
-    say(common, &answer, &format!("{} is {}", cell(&answer["target"]), cell(&answer["state"])));
+    let answer = post(
+        common,
+        &format!("/api/v1/targets/{name}/{action}"),
+        &json!({}),
+    )
+    .await?;
+    say(
+        common,
+        &answer,
+        &format!("{} is {}", cell(&answer["target"]), cell(&answer["state"])),
+    );
     Ok(())
 }
 
 async fn show_targets(common: &Common) -> Result<(), Failure> {
-    let columns = ["TARGET", "STATE", "PENDING", "HELD", "DELIVERED", "DEAD", "OLDEST WAITS", "WHY"];
+    let columns = [
+        "TARGET",
+        "STATE",
+        "PENDING",
+        "HELD",
+        "DELIVERED",
+        "DEAD",
+        "OLDEST WAITS",
+        "WHY",
+    ];
     list(common, "/api/v1/targets", 0, &columns, |target| {
         let count = |fate: &str| cell(&target["deliveries"][fate]);
-        let state = if target["configured"] == false { "not in the config".to_owned() } else { cell(&target["state"]) };
+        let state = if target["configured"] == false {
+            "not in the config".to_owned()
+        } else {
+            cell(&target["state"])
+        };
         let oldest = &target["oldest_undelivered_seconds"];
         vec![
             cell(&target["target"]),
@@ -80,7 +102,9 @@ async fn show_targets(common: &Common) -> Result<(), Failure> {
             count("held"),
             count("delivered"),
             count("dead"),
-            oldest.as_i64().map_or_else(String::new, |seconds| format!("{seconds} s")),
+            oldest
+                .as_i64()
+                .map_or_else(String::new, |seconds| format!("{seconds} s")),
             cell(&target["reason"]),
         ]
     })
@@ -89,12 +113,19 @@ async fn show_targets(common: &Common) -> Result<(), Failure> {
 
 pub(super) async fn retry(common: &Common, arguments: Retry) -> Result<(), Failure> {
     let which = match arguments {
-        Retry { target: Some(target), .. } => json!({ "target": target }),
+        Retry {
+            target: Some(target),
+            ..
+        } => json!({ "target": target }),
         Retry { all: true, .. } => json!({ "all": true }),
         Retry { ids, .. } => json!({ "ids": ids }),
     };
     let answer = post(common, "/api/v1/retry", &which).await?;
-    say(common, &answer, &format!("{} deliveries are due again", cell(&answer["retried"])));
+    say(
+        common,
+        &answer,
+        &format!("{} deliveries are due again", cell(&answer["retried"])),
+    );
     Ok(())
 }
 
@@ -108,14 +139,22 @@ pub(super) async fn replay(common: &Common, arguments: Replay) -> Result<(), Fai
     }
     let answer = post(common, "/api/v1/replay", &which).await?;
     let (events, deliveries) = (cell(&answer["events"]), cell(&answer["deliveries"]));
-    say(common, &answer, &format!("{events} events planned anew, {deliveries} deliveries"));
+    say(
+        common,
+        &answer,
+        &format!("{events} events planned anew, {deliveries} deliveries"),
+    );
     Ok(())
 }
 
 pub(super) async fn purge(common: &Common, arguments: Purge) -> Result<(), Failure> {
     let before = when::parse(&arguments.before)?;
     let answer = post(common, "/api/v1/purge", &json!({ "before": before })).await?;
-    say(common, &answer, &format!("{} events removed", cell(&answer["purged"])));
+    say(
+        common,
+        &answer,
+        &format!("{} events removed", cell(&answer["purged"])),
+    );
     Ok(())
 }
 
@@ -127,5 +166,9 @@ async fn post(common: &Common, path: &str, body: &Value) -> Result<Value, Failur
 }
 
 fn say(common: &Common, answer: &Value, sentence: &str) {
-    line(&if common.json { answer.to_string() } else { sentence.to_owned() });
+    line(&if common.json {
+        answer.to_string()
+    } else {
+        sentence.to_owned()
+    });
 }

@@ -31,11 +31,17 @@ mod tests {
 
     #[test]
     fn reads_times_days_and_how_long_ago() {
-        assert_eq!(parse("2026-01-31T12:00:00+01:00").unwrap().as_second(), 1_769_857_200);
+        assert_eq!(
+            parse("2026-01-31T12:00:00+01:00").unwrap().as_second(),
+            1_769_857_200
+        );
         assert!(parse("2026-01-31").is_ok() && parse("2026-01-31 12:00").is_ok());
         let before = Clock::system().now();
         let ago = parse("2h").unwrap();
-        assert!(before.duration_since(ago).as_secs() <= 7_200 && Clock::system().now().duration_since(ago).as_secs() >= 7_200);
+        assert!(
+            before.duration_since(ago).as_secs() <= 7_200
+                && Clock::system().now().duration_since(ago).as_secs() >= 7_200
+        );
         assert!(parse("yesterday").is_err());
     }
 }

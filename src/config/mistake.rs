@@ -9,7 +9,7 @@ use miette::{
 
 /// Something in the file that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Bytes of the file.
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
@@ -153,7 +153,7 @@ pub(super) fn boundary(text: &str, byte: usize) -> usize {
 
 /// The nearest of the known words, should one be near enough to be meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = word.chars().count().max(3) / 3;
+    let allowed = (word.chars().count() + 1) / 3;
     known
         .into_iter()
         .filter(|candidate| *candidate != word)

@@ -100,11 +100,6 @@ impl Deliveries {
         }
     }
 
-    /// What the config says now, for `explain`, and to replace a part of it (a list that changed).
-    pub(crate) fn pipelines(&self) -> Pipelines {
-        self.shared.current.load().pipelines.clone()
-    }
-
     fn work_for(&self, target: Name) -> Running {
         let tasks = self.shared.tasks.child();
         let reloaded = Arc::new(Notify::new());

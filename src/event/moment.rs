@@ -151,10 +151,6 @@ impl Moment {
         self.instant
     }
 
-    pub(crate) fn offset(self) -> Offset {
-        self.offset
-    }
-
     /// The wall clock where the camera is.
     pub(crate) fn local(self) -> Zoned {
         self.instant.to_zoned(self.offset.to_time_zone())

@@ -33,11 +33,16 @@ impl Event {
         let received = json["received_at"].clone();
         json.entry("occurred_at").or_insert(received);
         json.retain(|_, value| !value.is_null());
-        let mut event: Self = serde_json::from_value(Value::Object(json)).map_err(|error| error.to_string())?;
+        let mut event: Self =
+            serde_json::from_value(Value::Object(json)).map_err(|error| error.to_string())?;
         event.raw = raw.map_or_else(Raw::default, |raw| Raw::from_value(&raw));
         event.images = pictures(images)?;
         event.original = Arc::new(Original {
-            path: path.as_ref().and_then(Value::as_str).unwrap_or("/").to_owned(),
+            path: path
+                .as_ref()
+                .and_then(Value::as_str)
+                .unwrap_or("/")
+                .to_owned(),
             headers: texts(headers),
             received_at: event.received_at,
             ..Original::default()
@@ -47,7 +52,9 @@ impl Event {
 }
 
 fn pictures(images: Option<Value>) -> Result<Vec<Picture>, String> {
-    let Some(Value::Array(images)) = images else { return Ok(Vec::new()) };
+    let Some(Value::Array(images)) = images else {
+        return Ok(Vec::new());
+    };
     let picture = |image: Value| {
         let text = |name: &str| image[name].as_str().map(str::to_owned);
         let item = match text("item") {
@@ -69,7 +76,10 @@ fn texts(headers: Option<Value>) -> Vec<(String, String)> {
         Some(Value::Object(headers)) => headers,
         _ => Map::new(),
     };
-    headers.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+    headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+        .collect()
 }
 
 #[cfg(test)]
@@ -87,7 +97,17 @@ mod tests {
         });
         let event = Event::from_json(json.clone(), Timestamp::UNIX_EPOCH).unwrap();
         let written = event.to_json();
-        for field in ["id", "source", "kind", "occurred_at", "received_at", "images", "headers", "path", "raw"] {
+        for field in [
+            "id",
+            "source",
+            "kind",
+            "occurred_at",
+            "received_at",
+            "images",
+            "headers",
+            "path",
+            "raw",
+        ] {
             assert_eq!(written[field], json[field], "{field}");
         }
         assert_eq!(written["plates"][0]["box"], json["plates"][0]["box"]);
@@ -95,7 +115,11 @@ mod tests {
 
     #[test]
     fn fills_in_what_a_hand_written_event_leaves_out() {
-        let event = Event::from_json(json!({ "plates": [{ "text": "AB1" }] }), Timestamp::UNIX_EPOCH).unwrap();
+        let event = Event::from_json(
+            json!({ "plates": [{ "text": "AB1" }] }),
+            Timestamp::UNIX_EPOCH,
+        )
+        .unwrap();
         assert_eq!(event.plates[0].text.as_deref(), Some("AB1"));
         assert!(Event::from_json(json!({ "plates": 7 }), Timestamp::UNIX_EPOCH).is_err());
         assert!(Event::from_json(json!([]), Timestamp::UNIX_EPOCH).is_err());

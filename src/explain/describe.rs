@@ -12,7 +12,9 @@ const TEXT_MAX: usize = 16 << 10;
 pub(super) fn payload(payload: &Payload, blot: &Blot) -> Value {
     match payload {
         Payload::Http(request) => http(request, blot),
-        Payload::Line { path, line, .. } => json!({ "append_to": path, "line": blot.out(line.trim_end()) }),
+        Payload::Line { path, line, .. } => {
+            json!({ "append_to": path, "line": blot.out(line.trim_end()) })
+        }
         Payload::Files(files) => {
             let file = |file: &crate::payload::File| json!({ "path": file.path, "content": binary(&file.bytes) });
             json!({ "write": files.iter().map(file).collect::<Value>() })
@@ -30,8 +32,13 @@ fn http(request: &Request, blot: &Blot) -> Value {
         };
         headers.insert(name.to_string(), shown.into());
     }
-    let kind = request.headers.iter().find(|(name, _)| name == CONTENT_TYPE);
-    let kind = kind.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+    let kind = request
+        .headers
+        .iter()
+        .find(|(name, _)| name == CONTENT_TYPE);
+    let kind = kind
+        .and_then(|(_, value)| value.to_str().ok())
+        .unwrap_or_default();
     let pieces = request.body.0.iter();
     let body: Value = match () {
         () if request.body.is_empty() => Value::Null,
@@ -62,7 +69,12 @@ fn piece_of(bytes: &[u8], blot: &Blot) -> Value {
 fn binary(bytes: &[u8]) -> String {
     let kind = crate::event::sniff(bytes).unwrap_or("binary");
     match imagesize::blob_size(bytes) {
-        Ok(size) => format!("<{kind}, {} x {} px, {} bytes>", size.width, size.height, bytes.len()),
+        Ok(size) => format!(
+            "<{kind}, {} x {} px, {} bytes>",
+            size.width,
+            size.height,
+            bytes.len()
+        ),
         Err(_) => format!("<{kind}, {} bytes>", bytes.len()),
     }
 }

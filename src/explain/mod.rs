@@ -26,7 +26,10 @@ pub(crate) fn explain(
     now: Timestamp,
 ) -> Vec<Value> {
     let plan = routes::plan(&planned.routes, event, &planned.lists, now, None);
-    let told = plan.routes.iter().filter(|choice| only.is_none_or(|only| *only == choice.route));
+    let told = plan
+        .routes
+        .iter()
+        .filter(|choice| only.is_none_or(|only| *only == choice.route));
     told.map(|choice| {
         if let Some(condition) = &choice.filtered_by {
             return json!({ "route": choice.route, "outcome": "filtered", "condition": condition });
@@ -39,7 +42,7 @@ pub(crate) fn explain(
             let (outcome, steps) = match ready {
                 Ok(prepared) => {
                     story["request"] = describe::payload(&prepared.payload, &pipelines.blot);
-                    ("sent", prepared.notes)
+                    ("send", prepared.notes)
                 }
                 Err(Unready::Filtered { reason, notes }) => {
                     story["reason"] = reason.into();

@@ -12,7 +12,9 @@ use crate::sources;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    #[error("this is no HTTP request: {0}; expected a request line, headers, an empty line and the body")]
+    #[error(
+        "this is no HTTP request: {0}; expected a request line, headers, an empty line and the body"
+    )]
     Request(String),
     #[error("no source of routes.yaml takes `{0}`")]
     NoSource(String),
@@ -23,16 +25,30 @@ pub(crate) enum ReadError {
 }
 
 /// Reads a raw request (request line, headers, blank line, body), a neutral event as JSON, or a vendor's bare document.
-pub(crate) fn decode(planned: &Planned, file: Bytes, now: Timestamp) -> Result<Vec<Arc<Event>>, ReadError> {
+pub(crate) fn decode(
+    planned: &Planned,
+    file: Bytes,
+    now: Timestamp,
+) -> Result<Vec<Arc<Event>>, ReadError> {
     if let Ok(json) = serde_json::from_slice::<Value>(&file) {
-        let neutral = ["kind", "vendor", "source"].iter().any(|field| json[field].is_string())
+        let neutral = ["kind", "vendor", "source"]
+            .iter()
+            .any(|field| json[field].is_string())
             || (json["plates"].is_array() && json["data"].is_null());
         if neutral {
             let event = Event::from_json(json, now).map_err(ReadError::Event)?;
             return Ok(vec![Arc::new(event)]);
         }
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        return through(planned, Original { headers, received_at: now, body: file, ..Original::default() });
+        return through(
+            planned,
+            Original {
+                headers,
+                received_at: now,
+                body: file,
+                ..Original::default()
+            },
+        );
     }
     through(planned, parse(&file, now)?)
 }
@@ -43,7 +59,9 @@ fn parse(file: &Bytes, now: Timestamp) -> Result<Original, ReadError> {
     let wrong = |reason: &str| ReadError::Request(reason.to_owned());
     let body = match request.parse(file) {
         Ok(httparse::Status::Complete(body)) => body,
-        Ok(httparse::Status::Partial) => return Err(wrong("the empty line after the headers is missing")),
+        Ok(httparse::Status::Partial) => {
+            return Err(wrong("the empty line after the headers is missing"));
+        }
         Err(error) => return Err(wrong(&error.to_string())),
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -55,7 +73,11 @@ fn parse(file: &Bytes, now: Timestamp) -> Result<Original, ReadError> {
     Ok(Original {
         method: request.method.unwrap_or("POST").to_owned(),
         path: path.to_owned(),
-        headers: request.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect(),
+        headers: request
+            .headers
+            .iter()
+            .map(|header| (header.name.to_owned(), text(header.value)))
+            .collect(),
         remote: None,
         received_at: now,
         body: file.slice(body..),
@@ -63,14 +85,30 @@ fn parse(file: &Bytes, now: Timestamp) -> Result<Original, ReadError> {
 }
 
 fn through(planned: &Planned, original: Original) -> Result<Vec<Arc<Event>>, ReadError> {
-    let path = original.path.split('?').next().unwrap_or("/").trim_end_matches('/').to_owned();
+    let path = original
+        .path
+        .split('?')
+        .next()
+        .unwrap_or("/")
+        .trim_end_matches('/')
+        .to_owned();
     let takes = |source: &&SourceEntry| {
         let own = source.path.trim_end_matches('/');
-        path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let source = planned.sources.iter().filter(takes).max_by_key(|source| source.path.len());
+    let source = planned
+        .sources
+        .iter()
+        .filter(takes)
+        .max_by_key(|source| source.path.len());
     let source = source.ok_or_else(|| ReadError::NoSource(path.clone()))?;
-    let events = sources::decode(source.source, &source.name, &source.decode, &Arc::new(original));
+    let events = sources::decode(
+        source.source,
+        &source.name,
+        &source.decode,
+        &Arc::new(original),
+    );
     let events = events.map_err(|error| ReadError::Undecodable {
         source_name: source.name.to_string(),
         reason: error.to_string(),

@@ -136,7 +136,8 @@ impl Sample {
     }
 
     /// Who sends it.
-    pub(crate) fn vendor(self) -> &'static str {
+    #[cfg(test)]
+    fn vendor(self) -> &'static str {
         match self {
             Self::StreamRecognition
             | Self::StreamOriginal

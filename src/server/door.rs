@@ -64,8 +64,9 @@ impl Entry {
         }
     }
 
-    /// The path to post to, each segment decoded, for messages and to find two sources with one path.
-    pub(crate) fn path(&self) -> String {
+    /// The path to post to, each segment decoded.
+    #[cfg(test)]
+    fn path(&self) -> String {
         format!("/{}", self.segments.join("/"))
     }
 

@@ -22,7 +22,7 @@ pub(super) enum Body {
     /// UTF-8 that starts like XML; not yet parsed.
     Xml(Bytes),
     /// A bare picture and its content type.
-    Picture(Bytes, &'static str),
+    Picture(Bytes),
 }
 
 impl Body {
@@ -46,8 +46,8 @@ impl Body {
             Some(b'<') => return utf8(body.slice(start..)).map(Self::Xml),
             _ => {}
         }
-        if let Some(picture) = sniff(body) {
-            return Ok(Self::Picture(body.clone(), picture));
+        if sniff(body).is_some() {
+            return Ok(Self::Picture(body.clone()));
         }
         if body[start..].starts_with(b"json=") {
             return form(body.slice(start..)).map(Self::Form);

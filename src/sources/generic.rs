@@ -52,7 +52,7 @@ impl Source for Generic {
                 }
                 event.raw = Raw::from_value(&json!({ "xml": String::from_utf8_lossy(&text) }));
             }
-            Body::Picture(bytes, _) => event.images.push(picture(bytes, None, Role::FRAME, None)),
+            Body::Picture(bytes) => event.images.push(picture(bytes, None, Role::FRAME, None)),
             Body::Multipart(parts) => take_parts(&mut event, parts)?,
         }
         Ok(vec![event])

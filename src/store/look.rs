@@ -55,6 +55,13 @@ pub(crate) struct TargetSummary {
     pub(crate) oldest_undelivered: Option<Timestamp>,
 }
 
+impl TargetSummary {
+    pub(crate) fn count(&self, fate: Fate) -> u64 {
+        let found = self.fates.iter().find(|(known, _)| *known == fate);
+        found.map_or(0, |(_, count)| *count)
+    }
+}
+
 pub(crate) struct SourceSummary {
     pub(crate) source: Name,
     pub(crate) events: u64,

@@ -176,7 +176,8 @@ impl Metrics {
         let mut lines = metrics.lines().filter(|line| *line != "# EOF").peekable();
         while let Some(line) = lines.next() {
             let counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
-            let told = line.starts_with("# HELP ") && lines.peek().is_some_and(|next| counter(next));
+            let told =
+                line.starts_with("# HELP ") && lines.peek().is_some_and(|next| counter(next));
             match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
                 [hash, word, name, rest] if told || counter(line) => {
                     page.push_str(&format!("{hash} {word} {name}_total {rest}"));
@@ -203,7 +204,10 @@ mod tests {
     #[test]
     fn a_gauge_and_a_counter_of_one_name_are_two_families() {
         let metrics = Metrics::new();
-        let label = TargetFate { target: "vms".to_owned(), fate: "dead" };
+        let label = TargetFate {
+            target: "vms".to_owned(),
+            fate: "dead",
+        };
         metrics.deliveries.get_or_create(&label).set(2);
         metrics.deliveries_total.get_or_create(&label).inc();
         let page = metrics.page();
@@ -214,7 +218,10 @@ mod tests {
             "# HELP camhook_deliveries_total Deliveries that reached a fate.",
             "camhook_deliveries_total{target=\"vms\",fate=\"dead\"} 1",
         ] {
-            assert!(page.lines().any(|found| found == line), "`{line}` is missing in:\n{page}");
+            assert!(
+                page.lines().any(|found| found == line),
+                "`{line}` is missing in:\n{page}"
+            );
         }
         assert!(!page.contains("EOF"));
     }

@@ -7,7 +7,10 @@ use crate::harness::{Answer, Process, Receiver, camhook_command, eventually, for
 async fn send(camhook: &Process, events: usize) {
     for n in 0..events {
         let (kind, body) = form_event(n);
-        let request = reqwest::Client::new().post(&camhook.url).header("content-type", kind).body(body);
+        let request = crate::harness::client()
+            .post(&camhook.url)
+            .header("content-type", kind)
+            .body(body);
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
 }
@@ -27,7 +30,10 @@ async fn dead_deliveries_are_listed_retried_and_replayed() {
     let folder = tempfile::tempdir().unwrap();
     let camhook = Process::start(folder.path(), &routes(&receiver));
     send(&camhook, 3).await;
-    eventually("all are dead", async || camhook.rows(&["deliveries", "--fate", "dead"]).len() == 3).await;
+    eventually("all are dead", async || {
+        camhook.rows(&["deliveries", "--fate", "dead"]).len() == 3
+    })
+    .await;
     let dead = camhook.rows(&["deliveries", "--fate", "dead"]);
     assert_eq!(dead[0]["attempts"][0]["status"], 422);
     assert_eq!(dead[0]["attempts"][0]["excerpt"], "no such camera");
@@ -35,16 +41,38 @@ async fn dead_deliveries_are_listed_retried_and_replayed() {
     receiver.always(None);
     let id = dead[0]["id"].as_str().unwrap();
     assert!(camhook.cli(&["retry", id]).status.success());
-    eventually("one is delivered", async || camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 1).await;
-    assert_eq!(receiver.taken().last().unwrap().key(), id, "a retry keeps the idempotency key");
+    eventually("one is delivered", async || {
+        camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 1
+    })
+    .await;
+    assert_eq!(
+        receiver.taken().last().unwrap().key(),
+        id,
+        "a retry keeps the idempotency key"
+    );
     assert!(camhook.cli(&["retry", "--target", "vms"]).status.success());
-    eventually("all are delivered", async || camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 3).await;
+    eventually("all are delivered", async || {
+        camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 3
+    })
+    .await;
 
     let event = dead[1]["event"].as_str().unwrap();
-    assert!(camhook.cli(&["replay", event, "--to", "vms"]).status.success());
-    eventually("it is delivered again", async || camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 4).await;
-    let keys: std::collections::BTreeSet<String> =
-        receiver.taken().iter().filter(|taken| taken.answered == 200).map(|taken| taken.key().to_owned()).collect();
+    assert!(
+        camhook
+            .cli(&["replay", event, "--to", "vms"])
+            .status
+            .success()
+    );
+    eventually("it is delivered again", async || {
+        camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 4
+    })
+    .await;
+    let keys: std::collections::BTreeSet<String> = receiver
+        .taken()
+        .iter()
+        .filter(|taken| taken.answered == 200)
+        .map(|taken| taken.key().to_owned())
+        .collect();
     assert_eq!(keys.len(), 4, "a replay has a key of its own");
 }
 
@@ -55,14 +83,24 @@ async fn a_paused_target_waits_and_a_stopped_camhook_can_be_looked_into() {
     let camhook = Process::start(folder.path(), &routes(&receiver));
     assert!(camhook.cli(&["targets", "pause", "vms"]).status.success());
     send(&camhook, 2).await;
-    eventually("they wait", async || camhook.rows(&["deliveries", "--fate", "pending"]).len() == 2).await;
+    eventually("they wait", async || {
+        camhook.rows(&["deliveries", "--fate", "pending"]).len() == 2
+    })
+    .await;
     assert_eq!(camhook.rows(&["targets"])[0]["state"], "paused");
     camhook.stop();
 
     let looked = |arguments: &[&str]| {
         // The admin port of the stopped one was free and is not known: give one where nobody listens.
-        let output = camhook_command(folder.path()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = camhook_command(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(looked(&["events", "--json"]).lines().count(), 2);
@@ -82,11 +120,20 @@ async fn a_refusal_of_credentials_holds_the_target_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let camhook = Process::start(folder.path(), &routes(&receiver));
     send(&camhook, 3).await;
-    eventually("it is held", async || camhook.rows(&["targets"])[0]["state"] == "held").await;
-    eventually("its deliveries say so", async || camhook.rows(&["deliveries", "--fate", "held"]).len() == 3).await;
+    eventually("it is held", async || {
+        camhook.rows(&["targets"])[0]["state"] == "held"
+    })
+    .await;
+    eventually("its deliveries say so", async || {
+        camhook.rows(&["deliveries", "--fate", "held"]).len() == 3
+    })
+    .await;
     receiver.always(None);
     assert!(camhook.cli(&["retry", "--target", "vms"]).status.success());
-    eventually("all arrive", async || camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 3).await;
+    eventually("all arrive", async || {
+        camhook.rows(&["deliveries", "--fate", "delivered"]).len() == 3
+    })
+    .await;
     assert_eq!(camhook.rows(&["targets"])[0]["state"], "running");
 }
 
@@ -96,19 +143,41 @@ fn check_says_every_mistake_with_its_line() {
     let wrong = "targets:\n  vms: { http: { url: http://x/, retrys: 3 } }\n\
                  routes:\n  - { name: a, when: plate.scor > 1, to: [vmss] }\n";
     std::fs::write(folder.path().join("routes.yaml"), wrong).unwrap();
-    let output = camhook_command(folder.path()).arg("check").output().unwrap();
+    let output = camhook_command(folder.path())
+        .arg("check")
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    for expected in ["routes.yaml:2:", "routes.yaml:4:", "retrys", "vmss", "scor", "^"] {
-        assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
+    for expected in [
+        "routes.yaml:2:",
+        "routes.yaml:4:",
+        "retrys",
+        "vmss",
+        "scor",
+        "^",
+    ] {
+        assert!(
+            text.contains(expected),
+            "`{expected}` is missing in:\n{text}"
+        );
     }
     std::fs::write(folder.path().join("routes.yaml"), "sources: {}\n").unwrap();
-    assert!(camhook_command(folder.path()).arg("check").status().unwrap().success());
+    assert!(
+        camhook_command(folder.path())
+            .arg("check")
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
 fn the_schema_is_json() {
-    let output = camhook_command(&std::env::temp_dir()).arg("schema").output().unwrap();
+    let output = camhook_command(&std::env::temp_dir())
+        .arg("schema")
+        .output()
+        .unwrap();
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(schema["properties"]["routes"].is_object());
 }
@@ -120,11 +189,27 @@ async fn explain_shows_what_a_request_in_a_file_would_become_and_sends_nothing()
     std::fs::write(folder.path().join("routes.yaml"), routes(&receiver)).unwrap();
     let (kind, body) = form_event(1);
     let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n\r\n");
-    std::fs::write(folder.path().join("one.http"), [head.as_bytes(), &body].concat()).unwrap();
-    let output = camhook_command(folder.path()).args(["explain", "--event", "one.http"]).output().unwrap();
+    std::fs::write(
+        folder.path().join("one.http"),
+        [head.as_bytes(), &body].concat(),
+    )
+    .unwrap();
+    let output = camhook_command(folder.path())
+        .args(["explain", "--event", "one.http"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("to the VMS") && text.contains(&receiver.url()) && text.contains("event-00000001"), "{text}");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        text.contains("to the VMS")
+            && text.contains(&receiver.url())
+            && text.contains("event-00000001"),
+        "{text}"
+    );
     assert_eq!(receiver.requests(), 0);
 }
 
@@ -136,11 +221,19 @@ async fn metrics_and_health_are_there() {
     send(&camhook, 2).await;
     receiver.wait_for(2).await;
     eventually("both are counted", async || {
-        let page = reqwest::get(format!("{}/metrics", camhook.admin)).await.unwrap().text().await.unwrap();
+        let page = crate::harness::get(&format!("{}/metrics", camhook.admin))
+            .await
+            .text()
+            .await
+            .unwrap();
         page.contains("camhook_deliveries_total{target=\"vms\",fate=\"delivered\"} 2")
     })
     .await;
-    let page = reqwest::get(format!("{}/metrics", camhook.admin)).await.unwrap().text().await.unwrap();
+    let page = crate::harness::get(&format!("{}/metrics", camhook.admin))
+        .await
+        .text()
+        .await
+        .unwrap();
     for line in [
         "camhook_events_received_total{source=\"auto\",kind=\"plate\"} 2",
         "camhook_attempts_total{target=\"vms\",outcome=\"delivered\"} 2",
@@ -153,8 +246,16 @@ async fn metrics_and_health_are_there() {
         assert!(page.contains(line), "`{line}` is missing in:\n{page}");
     }
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(reqwest::get(format!("{}{path}", camhook.admin)).await.unwrap().status(), 200);
+        assert_eq!(
+            crate::harness::get(&format!("{}{path}", camhook.admin))
+                .await
+                .status(),
+            200
+        );
     }
     let sources = camhook.rows(&["sources"]);
-    assert_eq!((&sources[0]["source"], &sources[0]["events"]), (&json!("auto"), &json!(2)));
+    assert_eq!(
+        (&sources[0]["source"], &sources[0]["events"]),
+        (&json!("auto"), &json!(2))
+    );
 }

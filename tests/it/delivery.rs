@@ -9,7 +9,10 @@ fn to(receiver: &Receiver, settings: &str) -> String {
         "targets:\n  vms:\n    http: {{ url: \"{}\", json: {{ id: \"{{{{ event.id }}}}\", camera: \"{{{{ event.camera.id }}}}\", data: \"{{{{ event.plates[0].user_data }}}}\" }} }}\n{}\
          routes:\n  - {{ name: all, to: [vms] }}\n",
         receiver.url(),
-        settings.lines().map(|line| format!("    {}\n", line.trim())).collect::<String>()
+        settings
+            .lines()
+            .map(|line| format!("    {}\n", line.trim()))
+            .collect::<String>()
     )
 }
 
@@ -20,14 +23,26 @@ async fn send(camhook: &Within, n: usize) {
 
 fn number(body: &[u8]) -> usize {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-    body["data"].as_str().unwrap().strip_prefix("event-").unwrap().parse().unwrap()
+    body["data"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("event-")
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
-const STEADY: &str = "retry: { initial: 10s, factor: 2, max: 60s, jitter: 0 }\nbreaker: { failures: 1000 }";
+const STEADY: &str =
+    "retry: { initial: 10s, factor: 2, max: 60s, jitter: 0 }\nbreaker: { failures: 1000 }";
 
 #[tokio::test]
 async fn tries_again_with_growing_pauses_under_the_same_key() {
-    let receiver = Receiver::answering([Answer::status(500), Answer::status(503), Answer::status(502)]).await;
+    let receiver = Receiver::answering([
+        Answer::status(500),
+        Answer::status(503),
+        Answer::status(502),
+    ])
+    .await;
     let camhook = Within::start(&to(&receiver, STEADY)).await;
     send(&camhook, 1).await;
     assert_eq!(receiver.requests(), 1);
@@ -35,11 +50,20 @@ async fn tries_again_with_growing_pauses_under_the_same_key() {
         camhook.advance(pause).await;
         assert_eq!(receiver.requests(), requests);
     }
-    let keys: std::collections::BTreeSet<String> = receiver.taken().iter().map(|taken| taken.key().to_owned()).collect();
+    let keys: std::collections::BTreeSet<String> = receiver
+        .taken()
+        .iter()
+        .map(|taken| taken.key().to_owned())
+        .collect();
     assert_eq!(keys.len(), 1);
     assert_eq!(camhook.fates().await, ["delivered"]);
     let deliveries = camhook.get("/api/v1/deliveries").await;
-    let statuses: Vec<_> = deliveries[0]["attempts"].as_array().unwrap().iter().map(|attempt| attempt["status"].clone()).collect();
+    let statuses: Vec<_> = deliveries[0]["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attempt| attempt["status"].clone())
+        .collect();
     assert_eq!(statuses, [500, 503, 502, 200]);
 }
 
@@ -61,14 +85,17 @@ async fn waits_as_long_as_the_target_asks() {
 async fn gives_up_after_the_attempts_it_was_given_and_can_be_retried() {
     let receiver = Receiver::new().await;
     receiver.always(Some(Answer::status(500)));
-    let settings = "retry: { attempts: 3, initial: 1s, factor: 1, jitter: 0 }\nbreaker: { failures: 1000 }";
+    let settings =
+        "retry: { attempts: 3, initial: 1s, factor: 1, jitter: 0 }\nbreaker: { failures: 1000 }";
     let camhook = Within::start(&to(&receiver, settings)).await;
     send(&camhook, 1).await;
     camhook.advance(60.0).await;
     assert_eq!(receiver.requests(), 3);
     assert_eq!(camhook.fates().await, ["dead"]);
     receiver.always(None);
-    camhook.steer("/api/v1/retry", &json!({ "all": true })).await;
+    camhook
+        .steer("/api/v1/retry", &json!({ "all": true }))
+        .await;
     assert_eq!(camhook.fates().await, ["delivered"]);
 }
 
@@ -76,12 +103,17 @@ async fn gives_up_after_the_attempts_it_was_given_and_can_be_retried() {
 async fn an_event_that_is_too_late_expires() {
     let receiver = Receiver::new().await;
     receiver.always(Some(Answer::status(503)));
-    let settings = "expires: 10s\nretry: { initial: 4s, factor: 1, jitter: 0 }\nbreaker: { failures: 1000 }";
+    let settings =
+        "expires: 10s\nretry: { initial: 4s, factor: 1, jitter: 0 }\nbreaker: { failures: 1000 }";
     let camhook = Within::start(&to(&receiver, settings)).await;
     send(&camhook, 1).await;
     camhook.advance(60.0).await;
     assert_eq!(camhook.fates().await, ["expired"]);
-    assert!((2..=3).contains(&receiver.requests()), "{}", receiver.requests());
+    assert!(
+        (2..=3).contains(&receiver.requests()),
+        "{}",
+        receiver.requests()
+    );
 }
 
 #[tokio::test]
@@ -94,11 +126,23 @@ async fn a_failing_target_is_probed_without_spending_attempts() {
         send(&camhook, n).await;
     }
     camhook.advance(3_600.0).await; // an hour of outage
-    assert!(camhook.fates().await.iter().all(|fate| fate == "pending"), "{:?}", camhook.fates().await);
-    assert!((100..140).contains(&receiver.requests()), "one probe every 30 s: {}", receiver.requests());
+    assert!(
+        camhook.fates().await.iter().all(|fate| fate == "pending"),
+        "{:?}",
+        camhook.fates().await
+    );
+    assert!(
+        (100..140).contains(&receiver.requests()),
+        "one probe every 30 s: {}",
+        receiver.requests()
+    );
     receiver.always(None);
     camhook.advance(31.0).await;
-    assert!(camhook.fates().await.iter().all(|fate| fate == "delivered"), "{:?}", camhook.fates().await);
+    assert!(
+        camhook.fates().await.iter().all(|fate| fate == "delivered"),
+        "{:?}",
+        camhook.fates().await
+    );
 }
 
 #[tokio::test]
@@ -134,11 +178,19 @@ async fn keeps_the_order_of_each_camera_across_an_outage() {
     camhook.advance(300.0).await;
     receiver.always(None);
     camhook.advance(600.0).await;
-    let arrived: Vec<usize> =
-        receiver.taken().iter().filter(|taken| taken.answered == 200).map(|taken| number(&taken.body)).collect();
+    let arrived: Vec<usize> = receiver
+        .taken()
+        .iter()
+        .filter(|taken| taken.answered == 200)
+        .map(|taken| number(&taken.body))
+        .collect();
     assert_eq!(arrived.len(), 40);
     for camera in 0..4 {
-        let of_camera: Vec<usize> = arrived.iter().copied().filter(|n| n % 4 == camera).collect();
+        let of_camera: Vec<usize> = arrived
+            .iter()
+            .copied()
+            .filter(|n| n % 4 == camera)
+            .collect();
         assert!(of_camera.is_sorted(), "camera {camera}: {of_camera:?}");
     }
 }
@@ -167,16 +219,26 @@ async fn a_held_target_is_probed_and_let_go() {
     }
     assert_eq!(camhook.fates().await, ["held", "held", "held"]);
     camhook.advance(95.0).await;
-    assert!((3..=6).contains(&receiver.requests()), "{}", receiver.requests());
+    assert!(
+        (3..=6).contains(&receiver.requests()),
+        "{}",
+        receiver.requests()
+    );
     receiver.always(None);
     camhook.advance(31.0).await;
-    assert_eq!(camhook.fates().await, ["delivered", "delivered", "delivered"]);
+    assert_eq!(
+        camhook.fates().await,
+        ["delivered", "delivered", "delivered"]
+    );
 }
 
 #[tokio::test]
 async fn a_restart_keeps_the_schedule() {
     let receiver = Receiver::answering([Answer::status(500)]).await;
-    let routes = to(&receiver, "retry: { initial: 60s, jitter: 0 }\nbreaker: { failures: 1000 }");
+    let routes = to(
+        &receiver,
+        "retry: { initial: 60s, jitter: 0 }\nbreaker: { failures: 1000 }",
+    );
     let camhook = Within::start(&routes).await;
     send(&camhook, 1).await;
     camhook.advance(30.0).await;

@@ -12,7 +12,10 @@ use crate::harness::{Answer, Process, Receiver, eventually, form_event, multipar
 
 fn number(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "the knobs of the long run")]
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 struct Dice(u64);
@@ -27,13 +30,23 @@ impl Dice {
 }
 
 fn body_of(n: usize) -> (String, Vec<u8>) {
-    if n % 3 == 0 { form_event(n) } else { multipart_event(n) }
+    if n.is_multiple_of(3) {
+        form_event(n)
+    } else {
+        multipart_event(n)
+    }
 }
 
 /// The event's number, found in a body as it went out.
 fn event_of(body: &[u8]) -> usize {
-    let at = body.windows(6).position(|window| window == b"event-").expect("every event has its number");
-    std::str::from_utf8(&body[at + 6..at + 14]).unwrap().parse().unwrap()
+    let at = body
+        .windows(6)
+        .position(|window| window == b"event-")
+        .expect("every event has its number");
+    std::str::from_utf8(&body[at + 6..at + 14])
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,14 +81,24 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
 
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let (acknowledged, next, done, address) = (acknowledged.clone(), next.clone(), done.clone(), address.clone());
+        let (acknowledged, next, done, address) = (
+            acknowledged.clone(),
+            next.clone(),
+            done.clone(),
+            address.clone(),
+        );
         senders.spawn(async move {
-            let client = reqwest::Client::new();
+            let client = crate::harness::client();
             while !done.load(Ordering::Relaxed) {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 let (kind, body) = body_of(n);
                 let url = address.read().unwrap().clone();
-                let sent = client.post(url).header("content-type", kind).body(body).send().await;
+                let sent = client
+                    .post(url)
+                    .header("content-type", kind)
+                    .body(body)
+                    .send()
+                    .await;
                 match sent {
                     Ok(answer) if answer.status().is_success() => {
                         acknowledged.lock().unwrap().insert(n);
@@ -105,8 +128,15 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
     senders.join_all().await;
 
     let acknowledged = acknowledged.lock().unwrap().clone();
-    assert!(acknowledged.len() > kills as usize, "the load was too small to mean anything");
-    println!("{} acknowledged of {} sent", acknowledged.len(), next.load(Ordering::Relaxed));
+    assert!(
+        acknowledged.len() > kills as usize,
+        "the load was too small to mean anything"
+    );
+    println!(
+        "{} acknowledged of {} sent",
+        acknowledged.len(),
+        next.load(Ordering::Relaxed)
+    );
 
     // Everything is alive now: what is pending arrives.
     for receiver in [&steady, &flapping] {
@@ -121,13 +151,26 @@ async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
             keys.entry(event).or_default().insert(key);
         }
         for (event, keys) in keys {
-            assert_eq!(keys.len(), 1, "event {event} was repeated under another idempotency key");
+            assert_eq!(
+                keys.len(),
+                1,
+                "event {event} was repeated under another idempotency key"
+            );
         }
     }
     camhook.stop();
 }
 
 fn accepted(receiver: &Receiver) -> impl Iterator<Item = (usize, String, Vec<u8>)> {
-    let taken = receiver.taken().into_iter().filter(|taken| taken.answered == 200);
-    taken.map(|taken| (event_of(&taken.body), taken.key().to_owned(), taken.body.to_vec()))
+    let taken = receiver
+        .taken()
+        .into_iter()
+        .filter(|taken| taken.answered == 200);
+    taken.map(|taken| {
+        (
+            event_of(&taken.body),
+            taken.key().to_owned(),
+            taken.body.to_vec(),
+        )
+    })
 }

@@ -1,5 +1,11 @@
 //! The whole of camhook, from outside and from within; a contents page.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a long run tells its seed, and a test what it had to leave out"
+)]
+
 mod harness;
 
 mod cli; // the commands, as a user types them

@@ -13,7 +13,10 @@ fn routes(receiver: &Receiver, path: &str) -> String {
 
 async fn send(camhook: &Process) -> u16 {
     let (kind, body) = form_event(1);
-    let request = reqwest::Client::new().post(&camhook.url).header("content-type", kind).body(body);
+    let request = crate::harness::client()
+        .post(&camhook.url)
+        .header("content-type", kind)
+        .body(body);
     request.send().await.unwrap().status().as_u16()
 }
 
@@ -46,7 +49,11 @@ async fn a_good_file_is_taken_and_a_bad_one_refused_without_dropping_a_request()
     receiver.wait_for(before + 20).await;
     assert!(camhook.is_running());
     eventually("the refusal is counted", async || {
-        let page = reqwest::get(format!("{}/metrics", camhook.admin)).await.unwrap().text().await.unwrap();
+        let page = crate::harness::get(&format!("{}/metrics", camhook.admin))
+            .await
+            .text()
+            .await
+            .unwrap();
         page.contains("camhook_reloads_total{outcome=\"refused\"}")
     })
     .await;
@@ -61,11 +68,17 @@ async fn deliveries_of_a_removed_target_are_kept_and_shown() {
     std::fs::write(&file, routes(&receiver, "/")).unwrap();
     let camhook = Process::start_again(folder.path());
     assert_eq!(send(&camhook).await, 200);
-    std::fs::write(&file, "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\n").unwrap();
+    std::fs::write(
+        &file,
+        "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\n",
+    )
+    .unwrap();
     camhook.signal("HUP");
     eventually("the target is no longer configured", async || {
         let targets = camhook.rows(&["targets"]);
-        targets.iter().any(|target| target["target"] == "vms" && target["configured"] == false)
+        targets
+            .iter()
+            .any(|target| target["target"] == "vms" && target["configured"] == false)
     })
     .await;
     assert_eq!(camhook.rows(&["deliveries", "--fate", "pending"]).len(), 1);

@@ -7,8 +7,15 @@ use crate::harness::{Process, Receiver, eventually, form_event, multipart, pictu
 
 const ROUTES: &str = "sources:\n  any: { kind: auto, path: / }\n";
 
-async fn post(camhook: &Process, path: &str, content_type: Option<&str>, body: impl Into<reqwest::Body>) -> u16 {
-    let mut request = reqwest::Client::new().post(format!("{}{path}", camhook.url)).body(body);
+async fn post(
+    camhook: &Process,
+    path: &str,
+    content_type: Option<&str>,
+    body: impl Into<reqwest::Body>,
+) -> u16 {
+    let mut request = crate::harness::client()
+        .post(format!("{}{path}", camhook.url))
+        .body(body);
     if let Some(content_type) = content_type {
         request = request.header("content-type", content_type);
     }
@@ -16,8 +23,16 @@ async fn post(camhook: &Process, path: &str, content_type: Option<&str>, body: i
 }
 
 async fn newest(camhook: &Process, events: usize) -> Value {
-    eventually("the event is listed", async || camhook.get("/api/v1/events?limit=0").await.as_array().unwrap().len() == events)
-        .await;
+    eventually("the event is listed", async || {
+        camhook
+            .get("/api/v1/events?limit=0")
+            .await
+            .as_array()
+            .unwrap()
+            .len()
+            == events
+    })
+    .await;
     camhook.get("/api/v1/events").await[0].clone()
 }
 
@@ -31,7 +46,10 @@ async fn every_body_form_becomes_an_event() {
     let (kind, body) = multipart(&json, &[("upload", &jpeg)]);
     assert_eq!(post(&camhook, "/", Some(&kind), body).await, 200);
     let event = newest(&camhook, 1).await;
-    assert_eq!((&event["kind"], &event["vendor"]), (&json!("plate"), &json!("platerecognizer")));
+    assert_eq!(
+        (&event["kind"], &event["vendor"]),
+        (&json!("plate"), &json!("platerecognizer"))
+    );
     assert_eq!(event["plates"][0]["text"], "ab123cd");
     assert_eq!(event["plates"][0]["score"], 0.91);
     assert_eq!(event["camera"]["id"], "gate-1");
@@ -39,10 +57,20 @@ async fn every_body_form_becomes_an_event() {
     assert_eq!(event["images"][0]["width"], 320);
 
     let (kind, body) = form_event(7);
-    assert_eq!(post(&camhook, "/any/path?x=1", Some(&kind), body).await, 200);
-    assert_eq!(newest(&camhook, 2).await["plates"][0]["user_data"], "event-00000007");
+    assert_eq!(
+        post(&camhook, "/any/path?x=1", Some(&kind), body).await,
+        200
+    );
+    assert_eq!(
+        newest(&camhook, 2).await["plates"][0]["user_data"],
+        "event-00000007"
+    );
 
-    for kind in [Some("application/json"), Some("Application/JSON; charset=utf-8"), None] {
+    for kind in [
+        Some("application/json"),
+        Some("Application/JSON; charset=utf-8"),
+        None,
+    ] {
         assert_eq!(post(&camhook, "/", kind, json.clone()).await, 200);
     }
     assert_eq!(newest(&camhook, 5).await["vendor"], "platerecognizer");
@@ -56,9 +84,21 @@ async fn every_body_form_becomes_an_event() {
         b"\r\n--b c--\r\nepilogue",
     ]
     .concat();
-    assert_eq!(post(&camhook, "/", Some("Multipart/Form-Data; charset=utf-8; boundary=\"b c\""), body).await, 200);
+    assert_eq!(
+        post(
+            &camhook,
+            "/",
+            Some("Multipart/Form-Data; charset=utf-8; boundary=\"b c\""),
+            body
+        )
+        .await,
+        200
+    );
     let event = newest(&camhook, 6).await;
-    assert_eq!((&event["vendor"], &event["images"][0]["content_type"]), (&json!("platerecognizer"), &json!("image/jpeg")));
+    assert_eq!(
+        (&event["vendor"], &event["images"][0]["content_type"]),
+        (&json!("platerecognizer"), &json!("image/jpeg"))
+    );
 }
 
 #[tokio::test]
@@ -82,20 +122,50 @@ async fn every_event_of_stream_and_snapshot_is_understood() {
 
     let mut seen = 0;
     let mut kind_of = async |document: &Value| {
-        assert_eq!(post(&camhook, "/", Some("application/json"), document.to_string()).await, 200);
+        assert_eq!(
+            post(
+                &camhook,
+                "/",
+                Some("application/json"),
+                document.to_string()
+            )
+            .await,
+            200
+        );
         seen += 1;
         newest(&camhook, seen).await
     };
     let event = kind_of(&dwell).await;
-    assert_eq!((&event["kind"], &event["dwell"]["seconds"]), (&json!("dwell"), &json!(12.5)));
+    assert_eq!(
+        (&event["kind"], &event["dwell"]["seconds"]),
+        (&json!("dwell"), &json!(12.5))
+    );
     let event = kind_of(&unknown).await;
-    assert_eq!((&event["kind"], &event["vendor_kind"]), (&json!("other"), &json!("camera_heartbeat")));
+    assert_eq!(
+        (&event["kind"], &event["vendor_kind"]),
+        (&json!("other"), &json!("camera_heartbeat"))
+    );
     let event = kind_of(&vehicle).await;
     assert_eq!(event["plates"][0]["text"], "nhk552");
-    assert_eq!((&event["plates"][0]["score"], &event["plates"][0]["detection_score"]), (&json!(0.9), &json!(0.7)));
-    assert_eq!((&event["plates"][1]["text"], &event["plates"][1]["vehicle"]["type"]), (&Value::Null, &json!("Bus")));
+    assert_eq!(
+        (
+            &event["plates"][0]["score"],
+            &event["plates"][0]["detection_score"]
+        ),
+        (&json!(0.9), &json!(0.7))
+    );
+    assert_eq!(
+        (
+            &event["plates"][1]["text"],
+            &event["plates"][1]["vehicle"]["type"]
+        ),
+        (&Value::Null, &json!("Bus"))
+    );
     let event = kind_of(&empty).await;
-    assert_eq!((&event["plates"], &event["occurred_at"]), (&json!([]), &json!("2020-01-16T17:00:00Z")));
+    assert_eq!(
+        (&event["plates"], &event["occurred_at"]),
+        (&json!([]), &json!("2020-01-16T17:00:00Z"))
+    );
 }
 
 #[tokio::test]
@@ -112,7 +182,9 @@ async fn a_clip_of_tens_of_megabytes_passes_byte_for_byte() {
     let mut json = recognition("gate-1", &[]);
     json["hook"] = json!({ "event": "video_file", "id": "gate-1", "video_filename": "v/1.mp4" });
     json["data"]["video_filename"] = "v/1.mp4".into();
-    let clip: Vec<u8> = (0..40_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let clip: Vec<u8> = (0..40_000_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let (kind, body) = multipart(&json.to_string(), &[("video", &clip)]);
     assert_eq!(post(&camhook, "/", Some(&kind), body.clone()).await, 200);
     receiver.wait_for(1).await;
@@ -126,7 +198,7 @@ async fn a_clip_of_tens_of_megabytes_passes_byte_for_byte() {
 async fn a_browser_gets_a_short_human_text() {
     let folder = tempfile::tempdir().unwrap();
     let camhook = Process::start(folder.path(), ROUTES);
-    let answer = reqwest::get(format!("{}/", camhook.url)).await.unwrap();
+    let answer = crate::harness::get(&format!("{}/", camhook.url)).await;
     assert_eq!(answer.status(), 200);
     let text = answer.text().await.unwrap();
     assert!(text.contains("POST") || text.contains("post"), "{text}");
@@ -135,15 +207,27 @@ async fn a_browser_gets_a_short_human_text() {
 #[tokio::test]
 async fn what_is_not_understood_is_kept_in_quarantine_and_answered_as_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    let camhook = Process::start(folder.path(), "sources:\n  pr: { kind: platerecognizer, path: / }\n");
-    assert_eq!(post(&camhook, "/", Some("application/json"), "{\"data\": ").await, 200);
-    eventually("it is listed", async || !camhook.rows(&["quarantine"]).is_empty()).await;
+    let camhook = Process::start(
+        folder.path(),
+        "sources:\n  pr: { kind: platerecognizer, path: / }\n",
+    );
+    assert_eq!(
+        post(&camhook, "/", Some("application/json"), "{\"data\": ").await,
+        200
+    );
+    eventually("it is listed", async || {
+        !camhook.rows(&["quarantine"]).is_empty()
+    })
+    .await;
     let row = camhook.rows(&["quarantine"]).remove(0);
     assert_eq!((&row["source"], &row["size"]), (&json!("pr"), &json!(9)));
     assert!(!row["reason"].as_str().unwrap().is_empty());
     assert!(camhook.rows(&["events"]).is_empty());
     let output = camhook.cli(&["replay", row["id"].as_str().unwrap()]);
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not understood"));
+    assert!(
+        !output.status.success()
+            && String::from_utf8_lossy(&output.stderr).contains("not understood")
+    );
 }
 
 #[tokio::test]
@@ -152,7 +236,9 @@ async fn two_plates_of_one_vehicle_give_two_crops_in_either_coordinates() {
     let blue = ([200, 120, 300, 150], [20, 20, 220]);
     // The vehicle stands at 600,100 of a 1280 x 720 frame and is 400 x 300.
     let vehicle = picture(400, 300, &[red, blue], ImageFormat::Png);
-    let shift = |([xmin, ymin, xmax, ymax], colour): ([i32; 4], [u8; 3])| ([xmin + 600, ymin + 100, xmax + 600, ymax + 100], colour);
+    let shift = |([xmin, ymin, xmax, ymax], colour): ([i32; 4], [u8; 3])| {
+        ([xmin + 600, ymin + 100, xmax + 600, ymax + 100], colour)
+    };
     let frame = picture(1280, 720, &[shift(red), shift(blue)], ImageFormat::Png);
     for (upload, plates) in [
         (&vehicle, [("red1", red.0), ("blue2", blue.0)]),
@@ -167,15 +253,28 @@ async fn two_plates_of_one_vehicle_give_two_crops_in_either_coordinates() {
             receiver.url()
         );
         let camhook = Process::start(folder.path(), &routes);
-        let (kind, body) = multipart(&recognition("gate-1", &plates).to_string(), &[("upload", upload)]);
+        let (kind, body) = multipart(
+            &recognition("gate-1", &plates).to_string(),
+            &[("upload", upload)],
+        );
         assert_eq!(post(&camhook, "/", Some(&kind), body).await, 200);
         receiver.wait_for(2).await;
         for taken in receiver.taken() {
             let parts = taken.parts();
-            let colour = if parts["json"] == "red1" { red.1 } else { blue.1 };
-            let crop = image::load_from_memory(&parts["cropped_image"]).unwrap().to_rgb8();
+            let colour = if parts["json"] == "red1" {
+                red.1
+            } else {
+                blue.1
+            };
+            let crop = image::load_from_memory(&parts["cropped_image"])
+                .unwrap()
+                .to_rgb8();
             assert_eq!(crop.dimensions(), (100, 30));
-            assert!(crop.pixels().all(|pixel| pixel.0 == colour), "wrong pixels for {:?}", parts["json"]);
+            assert!(
+                crop.pixels().all(|pixel| pixel.0 == colour),
+                "wrong pixels for {:?}",
+                parts["json"]
+            );
         }
     }
 }

@@ -18,24 +18,45 @@ struct Entry;
 impl MessageExt for Entry {
     type Entry = Any;
     fn index(entry: &Any) -> u64 {
-        entry.type_url.parse().expect("it is written as a number below")
+        entry
+            .type_url
+            .parse()
+            .expect("it is written as a number below")
     }
 }
 
 fn main() {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| "target/bench-log".to_owned());
-    println!("bytes x group: own/s, raft-engine/s, ratio (median of 3 alternating rounds; min, max)");
-    for (size, group, total) in
-        [(2048, 1, 20_000), (2048, 9, 150_000), (2048, 32, 400_000), (204_800, 1, 4_000), (204_800, 16, 12_000)]
-    {
+    let folder = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "target/bench-log".to_owned());
+    println!(
+        "bytes x group: own/s, raft-engine/s, ratio (median of 3 alternating rounds; min, max)"
+    );
+    for (size, group, total) in [
+        (2048, 1, 20_000),
+        (2048, 9, 150_000),
+        (2048, 32, 400_000),
+        (204_800, 1, 4_000),
+        (204_800, 16, 12_000),
+    ] {
         let payload = noise(size);
         let mut rounds: Vec<(f64, f64)> = (0..3)
-            .map(|_| (own(&folder, &payload, group, total), raft_engine(&folder, &payload, group, total)))
+            .map(|_| {
+                (
+                    own(&folder, &payload, group, total),
+                    raft_engine(&folder, &payload, group, total),
+                )
+            })
             .collect();
         rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
         let ratio = |n: usize| rounds[n].1 / rounds[n].0;
         let (own, raft) = rounds[1];
-        println!("{size} x {group}: {own:.0}, {raft:.0}, {:.2} ({:.2}, {:.2})", ratio(1), ratio(0), ratio(2));
+        println!(
+            "{size} x {group}: {own:.0}, {raft:.0}, {:.2} ({:.2}, {:.2})",
+            ratio(1),
+            ratio(0),
+            ratio(2)
+        );
     }
     let _ = fs::remove_dir_all(folder);
 }
@@ -60,7 +81,8 @@ fn own(folder: &str, payload: &[u8], group: usize, total: usize) -> f64 {
         .map(|n| {
             let file = File::create(format!("{folder}/{n}")).unwrap();
             for megabyte in 0..SEGMENT >> 20 {
-                file.write_all_at(&vec![0; 1 << 20], megabyte << 20).unwrap();
+                file.write_all_at(&vec![0; 1 << 20], megabyte << 20)
+                    .unwrap();
             }
             file.sync_all().unwrap();
             file
@@ -83,8 +105,14 @@ fn own(folder: &str, payload: &[u8], group: usize, total: usize) -> f64 {
                 head
             })
             .collect();
-        let slices: Vec<IoSlice> = heads.iter().flat_map(|head| [IoSlice::new(head), IoSlice::new(payload)]).collect();
-        assert_eq!(rustix::io::pwritev(&segments[segment], &slices, offset).unwrap(), need);
+        let slices: Vec<IoSlice> = heads
+            .iter()
+            .flat_map(|head| [IoSlice::new(head), IoSlice::new(payload)])
+            .collect();
+        assert_eq!(
+            rustix::io::pwritev(&segments[segment], &slices, offset).unwrap(),
+            need
+        );
         segments[segment].sync_data().unwrap();
         offset += need as u64;
     }

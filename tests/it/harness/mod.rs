@@ -6,17 +6,30 @@ mod samples;
 mod within;
 
 pub(crate) use process::{Process, camhook_command};
-pub(crate) use receiver::{Answer, Receiver, Taken};
+pub(crate) use receiver::{Answer, Receiver};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
 pub(crate) use within::Within;
 
 use std::time::{Duration, Instant};
 
+/// An HTTP client of the test's own.
+pub(crate) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // reqwest wants one even for plain HTTP
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+pub(crate) async fn get(url: &str) -> reqwest::Response {
+    client().get(url).send().await.unwrap()
+}
+
 /// Waits until `done` says so; a minute is for a machine under full load, not for the code.
 pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !done().await {
-        assert!(start.elapsed() < Duration::from_secs(60), "never happened: {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "never happened: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -36,16 +36,29 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |what: &str| loop {
-            let line = lines.next().expect("camhook ended before it told its addresses").unwrap();
+            let line = lines
+                .next()
+                .expect("camhook ended before it told its addresses")
+                .unwrap();
             if let Some((_, rest)) = line.split_once(what) {
                 let at = rest.find("http://").unwrap();
-                break rest[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+                break rest[at..]
+                    .split_whitespace()
+                    .next()
+                    .unwrap()
+                    .trim_end_matches('/')
+                    .to_owned();
             }
         };
         let url = address("post to");
         let admin = address("look at");
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, folder: folder.to_owned(), url, admin }
+        Self {
+            child,
+            folder: folder.to_owned(),
+            url,
+            admin,
+        }
     }
 
     /// `kill -9`.
@@ -57,11 +70,17 @@ impl Process {
     /// SIGTERM, and waits until it has drained; its exit must be clean.
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
-        assert!(self.child.wait().unwrap().success(), "camhook ends with 0 after SIGTERM");
+        assert!(
+            self.child.wait().unwrap().success(),
+            "camhook ends with 0 after SIGTERM"
+        );
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let done = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(done.success());
     }
 
@@ -72,12 +91,15 @@ impl Process {
     /// Peak resident memory in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.admin)).await.unwrap();
+        let answer = super::get(&format!("{}{path}", self.admin)).await;
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{path} answered {status}: {text}");
         serde_json::from_str(&text).unwrap()
@@ -85,14 +107,26 @@ impl Process {
 
     /// A command of the command line, talking to this camhook.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
-        camhook_command(&self.folder).args(["--admin", &self.admin]).args(arguments).output().unwrap()
+        camhook_command(&self.folder)
+            .args(["--admin", &self.admin])
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// A command's JSON Lines.
     pub(crate) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
         let output = self.cli(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 

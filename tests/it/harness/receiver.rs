@@ -22,7 +22,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -39,7 +43,6 @@ impl Answer {
 /// One request as it was taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
-    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Bytes,
@@ -48,7 +51,9 @@ pub(crate) struct Taken {
 
 impl Taken {
     pub(crate) fn key(&self) -> &str {
-        self.headers.get("idempotency-key").map_or("", String::as_str)
+        self.headers
+            .get("idempotency-key")
+            .map_or("", String::as_str)
     }
 
     /// The parts of a multipart body by name.
@@ -59,14 +64,27 @@ impl Taken {
         let mut parts = BTreeMap::new();
         let body = &self.body;
         let find = |from: usize, what: &[u8]| {
-            body[from..].windows(what.len()).position(|window| window == what).map(|at| at + from)
+            body[from..]
+                .windows(what.len())
+                .position(|window| window == what)
+                .map(|at| at + from)
         };
         let mut at = find(0, marker.as_bytes()).expect("a first boundary") + marker.len();
         while let Some(next) = find(at, marker.as_bytes()) {
             let part = body.slice(at + 2..next - 2);
-            let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("a part has a head");
+            let end = part
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+                .expect("a part has a head");
             let head = String::from_utf8_lossy(&part[..end]).into_owned();
-            let name = head.split_once("name=\"").expect("a part has a name").1.split('"').next().unwrap().to_owned();
+            let name = head
+                .split_once("name=\"")
+                .expect("a part has a name")
+                .1
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned();
             parts.insert(name, part.slice(end + 4..));
             at = next + marker.len();
         }
@@ -97,10 +115,17 @@ impl Receiver {
 
     /// Gives these answers in turn, then 200 to everything.
     pub(crate) async fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
-        let state = Arc::new(Mutex::new(State { next: answers.into_iter().collect(), ..State::default() }));
+        let state = Arc::new(Mutex::new(State {
+            next: answers.into_iter().collect(),
+            ..State::default()
+        }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let receiver = Self { address, state, stop: Arc::default() };
+        let receiver = Self {
+            address,
+            state,
+            stop: Arc::default(),
+        };
         receiver.listen(listener);
         receiver
     }
@@ -156,22 +181,45 @@ impl Receiver {
     }
 
     pub(crate) async fn wait_for(&self, requests: usize) {
-        super::eventually(&format!("{requests} requests at the receiver"), async || self.requests() >= requests).await;
+        super::eventually(
+            &format!("{requests} requests at the receiver"),
+            async || self.requests() >= requests,
+        )
+        .await;
     }
 }
 
-async fn take(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn take(
+    state: Arc<Mutex<State>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+    let Ok(body) = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+    else {
         return Ok(Response::new(Full::default())); // cut off: the sender is gone
     };
     let headers = head.headers.iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.map(|(name, value)| {
+        (
+            name.to_string(),
+            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        )
+    });
     let mut state = state.lock().unwrap();
-    let answer = state.next.pop_front().or_else(|| state.always.clone()).unwrap_or(Answer::status(200));
+    let answer = state
+        .next
+        .pop_front()
+        .or_else(|| state.always.clone())
+        .unwrap_or(Answer::status(200));
     state.taken.push(Taken {
-        method: head.method.to_string(),
-        path: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        path: head
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         headers: headers.collect(),
         body,
         answered: answer.status,

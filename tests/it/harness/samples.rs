@@ -32,7 +32,12 @@ pub(crate) fn recognition(camera: &str, plates: &[(&str, [i32; 4])]) -> Value {
 }
 
 /// A picture of that size, grey, with coloured rectangles.
-pub(crate) fn picture(width: u32, height: u32, rectangles: &[([i32; 4], [u8; 3])], format: ImageFormat) -> Vec<u8> {
+pub(crate) fn picture(
+    width: u32,
+    height: u32,
+    rectangles: &[([i32; 4], [u8; 3])],
+    format: ImageFormat,
+) -> Vec<u8> {
     let mut image = RgbImage::from_pixel(width, height, Rgb([128, 128, 128]));
     for ([xmin, ymin, xmax, ymax], colour) in rectangles {
         for y in *ymin..*ymax {
@@ -50,7 +55,8 @@ pub(crate) fn picture(width: u32, height: u32, rectangles: &[([i32; 4], [u8; 3])
 pub(crate) fn multipart(json: &str, files: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let boundary = "ca2339e391165eb0b98d3409e1915a3f";
     let mut body =
-        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{json}\r\n").into_bytes();
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{json}\r\n")
+            .into_bytes();
     for (name, bytes) in files {
         let head = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}.jpg\"\r\n\r\n"
@@ -65,8 +71,13 @@ pub(crate) fn multipart(json: &str, files: &[(&str, &[u8])]) -> (String, Vec<u8>
 pub(crate) fn multipart_event(n: usize) -> (String, Vec<u8>) {
     let mut json = recognition(&format!("cam-{}", n % 4), &[("ab123cd", [10, 10, 60, 30])]);
     json["data"]["results"][0]["user_data"] = format!("event-{n:08}").into();
-    let noise: Vec<u8> = (0..900).map(|i| ((i * 7919 + n * 104_729) >> 3) as u8).collect();
-    multipart(&json.to_string(), &[("upload", &[b"\xff\xd8\xff\xe0".as_slice(), &noise].concat())])
+    let noise: Vec<u8> = (0..900)
+        .map(|i| ((i * 7919 + n * 104_729) >> 3) as u8)
+        .collect();
+    multipart(
+        &json.to_string(),
+        &[("upload", &[b"\xff\xd8\xff\xe0".as_slice(), &noise].concat())],
+    )
 }
 
 /// Event number `n` as Stream posts it without a picture.
@@ -76,10 +87,15 @@ pub(crate) fn form_event(n: usize) -> (String, Vec<u8>) {
     let mut body = String::from("json=");
     for byte in json.to_string().bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => body.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                body.push(char::from(byte))
+            }
             b' ' => body.push('+'),
             other => write!(body, "%{other:02X}").unwrap(),
         }
     }
-    ("application/x-www-form-urlencoded".to_owned(), body.into_bytes())
+    (
+        "application/x-www-form-urlencoded".to_owned(),
+        body.into_bytes(),
+    )
 }

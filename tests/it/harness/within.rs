@@ -25,7 +25,9 @@ impl Within {
         let head = "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\nlog: { level: warn }\n";
         let file = folder.path().join("routes.yaml");
         std::fs::write(&file, format!("{head}{routes}")).unwrap();
-        let app = App::start(&file, clock.clone()).await.unwrap_or_else(|error| panic!("{error}"));
+        let app = App::start(&file, clock.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         Self { app, clock, folder }
     }
 
@@ -43,8 +45,11 @@ impl Within {
 
     /// Posts and expects to be acknowledged.
     pub(crate) async fn post(&self, content_type: &str, body: Vec<u8>) {
-        let client = reqwest::Client::new();
-        let request = client.post(self.app.url()).header("content-type", content_type).body(body);
+        let client = super::client();
+        let request = client
+            .post(self.app.url())
+            .header("content-type", content_type)
+            .body(body);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         self.settled().await;
@@ -66,7 +71,11 @@ impl Within {
         let mut still = 0;
         super::eventually("all is still", async || {
             self.app.caught_up().await;
-            still = if self.clock.at_work() == 0 { still + 1 } else { 0 };
+            still = if self.clock.at_work() == 0 {
+                still + 1
+            } else {
+                0
+            };
             tokio::time::sleep(Duration::from_millis(2)).await;
             still >= 4
         })
@@ -74,14 +83,23 @@ impl Within {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.app.admin_url())).await.unwrap();
+        let answer = super::get(&format!("{}{path}", self.app.admin_url())).await;
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
     pub(crate) async fn steer(&self, path: &str, body: &Value) -> Value {
-        let client = reqwest::Client::new();
-        let request = client.post(format!("{}{path}", self.app.admin_url())).header("content-type", "application/json");
-        let answer = request.body(body.to_string()).send().await.unwrap().text().await.unwrap();
+        let client = super::client();
+        let request = client
+            .post(format!("{}{path}", self.app.admin_url()))
+            .header("content-type", "application/json");
+        let answer = request
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         self.settled().await;
         serde_json::from_str(&answer).unwrap()
     }
@@ -89,6 +107,11 @@ impl Within {
     /// Fates of all deliveries, newest first.
     pub(crate) async fn fates(&self) -> Vec<String> {
         let deliveries = self.get("/api/v1/deliveries?limit=0").await;
-        deliveries.as_array().unwrap().iter().map(|row| row["fate"].as_str().unwrap().to_owned()).collect()
+        deliveries
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["fate"].as_str().unwrap().to_owned())
+            .collect()
     }
 }

@@ -1,0 +1,65 @@
+//! What the API tells of an event, a target, a request in quarantine.
+
+use serde_json::{Value, json};
+
+use crate::fate::Fate;
+use crate::store::{Kept, QuarantineRow, TargetState, TargetSummary};
+
+/// The event, and what each route decided for it.
+pub(super) fn show(kept: &Kept) -> Value {
+    let mut json = kept.event.to_json();
+    let routes = kept
+        .plan
+        .routes
+        .iter()
+        .map(|choice| match &choice.filtered_by {
+            None => json!({ "route": choice.route, "outcome": "planned" }),
+            Some(condition) => {
+                json!({ "route": choice.route, "outcome": "filtered", "condition": condition })
+            }
+        });
+    json["routes"] = routes.collect();
+    json
+}
+
+pub(super) fn state_word(state: &TargetState) -> &'static str {
+    match state {
+        TargetState::Running => "running",
+        TargetState::Paused { .. } => "paused",
+        TargetState::Held { .. } => "held",
+    }
+}
+
+pub(super) fn target_row(summary: &TargetSummary, configured: bool, now: jiff::Timestamp) -> Value {
+    let (since, reason) = match &summary.state {
+        TargetState::Running => (None, None),
+        TargetState::Paused { since } => (Some(since), None),
+        TargetState::Held { since, reason } => (Some(since), Some(reason)),
+    };
+    let fates: serde_json::Map<String, Value> = Fate::ALL
+        .into_iter()
+        .map(|fate| (fate.as_str().to_owned(), summary.count(fate).into()))
+        .collect();
+    json!({
+        "target": summary.target,
+        "configured": configured,
+        "state": state_word(&summary.state),
+        "since": since,
+        "reason": reason,
+        "deliveries": fates,
+        "oldest_undelivered_seconds":
+            summary.oldest_undelivered.map(|oldest| now.duration_since(oldest).as_secs().max(0)),
+    })
+}
+
+pub(super) fn quarantine_row(row: &QuarantineRow) -> Value {
+    json!({
+        "id": row.id,
+        "source": row.source,
+        "received_at": row.received_at,
+        "remote": row.remote,
+        "content_type": row.content_type,
+        "size": row.size,
+        "reason": row.reason,
+    })
+}

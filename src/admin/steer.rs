@@ -1,0 +1,182 @@
+//! What changes something: retry, replay, purge, pause, resume.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::api::{Answer, event_id, ok};
+use super::rows::state_word;
+use super::{Admin, Refusal};
+use crate::event::{DeliveryId, EventId};
+use crate::name::Name;
+use crate::store::{EventQuery, RetryQuery, TargetState};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Retry {
+    #[serde(default)]
+    ids: Vec<String>,
+    target: Option<String>,
+    #[serde(default)]
+    all: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replay {
+    #[serde(default)]
+    events: Vec<String>,
+    since: Option<jiff::Timestamp>,
+    to: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Purge {
+    before: jiff::Timestamp,
+}
+
+impl Admin {
+    pub(super) async fn steer(&self, request: &Request<Bytes>, path: &[&str]) -> Answer {
+        match path {
+            ["retry"] => self.retry(body(request)?).await,
+            ["replay"] => self.replay(body(request)?).await,
+            ["purge"] => {
+                let Purge { before } = body(request)?;
+                Ok(ok(&json!({ "purged": self.store.purge(before).await? })))
+            }
+            ["targets", name, action] => {
+                body::<serde_json::Map<String, Value>>(request)?;
+                let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+                let target = self.target(&name).await?;
+                let state = match *action {
+                    "pause" => TargetState::Paused {
+                        since: self.clock.now(),
+                    },
+                    "resume" => TargetState::Running,
+                    _ => return Err(Refusal::missing("a target can be paused and resumed")),
+                };
+                self.store.set_target_state(&target, state.clone()).await?;
+                Ok(ok(
+                    &json!({ "target": target, "state": state_word(&state) }),
+                ))
+            }
+            _ => Err(Refusal::missing(
+                "retry, replay, purge, targets/NAME/pause and targets/NAME/resume can be posted",
+            )),
+        }
+    }
+
+    async fn target(&self, name: &str) -> Result<Name, Refusal> {
+        let configured = self.planner.targets();
+        let stored = self
+            .store
+            .targets()
+            .await?
+            .into_iter()
+            .map(|summary| summary.target);
+        let mut known: Vec<Name> = configured;
+        for name in stored {
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        known
+            .iter()
+            .find(|known| known.as_str() == name)
+            .cloned()
+            .ok_or_else(|| {
+                let names: Vec<&str> = known.iter().map(Name::as_str).collect();
+                Refusal::missing(format!(
+                    "no target named `{name}`; there are: {}",
+                    names.join(", ")
+                ))
+            })
+    }
+
+    async fn retry(&self, retry: Retry) -> Answer {
+        let which = match retry {
+            Retry {
+                ids,
+                target: None,
+                all: false,
+            } if !ids.is_empty() => RetryQuery::Ids(
+                ids.iter()
+                    .map(|id| delivery_id(id))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Retry {
+                ids,
+                target: Some(target),
+                all: false,
+            } if ids.is_empty() => RetryQuery::Target(self.target(&target).await?),
+            Retry {
+                ids,
+                target: None,
+                all: true,
+            } if ids.is_empty() => RetryQuery::All,
+            _ => {
+                return Err(Refusal::bad(
+                    "say which: either `ids`, or `target`, or `all: true`",
+                ));
+            }
+        };
+        Ok(ok(&json!({ "retried": self.store.retry(which).await? })))
+    }
+
+    async fn replay(&self, replay: Replay) -> Answer {
+        let to = match &replay.to {
+            Some(name) => Some(self.target(name).await?),
+            None => None,
+        };
+        let ids = match (replay.events.as_slice(), replay.since) {
+            ([], Some(since)) => self.all_since(since).await?,
+            (ids @ [_, ..], None) => ids
+                .iter()
+                .map(|id| event_id(id))
+                .collect::<Result<_, _>>()?,
+            _ => return Err(Refusal::bad("say which: either `events`, or `since`")),
+        };
+        let mut deliveries = 0;
+        for id in &ids {
+            deliveries += self.planner.replay(*id, to.as_ref()).await?;
+        }
+        Ok(ok(
+            &json!({ "events": ids.len(), "deliveries": deliveries }),
+        ))
+    }
+
+    /// Oldest first, so that a replay keeps the order.
+    async fn all_since(&self, since: jiff::Timestamp) -> Result<Vec<EventId>, Refusal> {
+        let query = EventQuery {
+            since: Some(since),
+            ..EventQuery::default()
+        };
+        let mut ids = self.store.events(query).await?;
+        ids.reverse();
+        Ok(ids)
+    }
+}
+
+fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !kind.starts_with("application/json") {
+        return Err(Refusal::bad(
+            "send a JSON body with `Content-Type: application/json`",
+        ));
+    }
+    serde_json::from_slice(request.body()).map_err(|error| Refusal::bad(error.to_string()))
+}
+
+fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
+    DeliveryId::from_str(text).map_err(|_| Refusal::missing(format!("`{text}` is no delivery id")))
+}
