@@ -8,13 +8,18 @@ use super::books::{fate_from, name_from};
 use super::index::{Index, NUMBERS_PER_RECORD, micros};
 use super::record::{Carry, PlanAgain, Purge, Retry};
 use super::{RetryQuery, TargetState};
+use crate::event::DeliveryId;
 use crate::fate::Fate;
 use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
 
-const HELD: &str =
-    "SELECT number FROM deliveries WHERE fate = 'pending' AND target = ?1 AND due <= ?2";
+/// Rows changed in one transaction, so that the write-ahead log stays small whatever a user asks for.
+const CHANGED_AT_ONCE: usize = 1_000;
+
+/// Those made due by this very record already come last and are not found again.
+const HELD: &str = "SELECT number FROM deliveries
+     WHERE fate = 'pending' AND target = ?1 AND due <= ?2 AND touched < ?3 ORDER BY due LIMIT ?4";
 
 impl Index {
     pub(super) fn plan_again(&mut self, lsn: u64, again: &PlanAgain) -> Result<u64> {
@@ -55,7 +60,8 @@ impl Index {
         Ok(())
     }
 
-    pub(super) fn retry(&mut self, lsn: u64, retry: &Retry) -> Result<u64> {
+    /// What is made due is not found again, so that each part takes up where the last one ended.
+    pub(super) fn retry(&mut self, lsn: u64, retry: &Retry) -> Result<(u64, bool)> {
         let mut numbers: Vec<i64> = Vec::new();
         let mut held: Vec<Name> = Vec::new();
         for (target, state) in self.states()? {
@@ -64,54 +70,34 @@ impl Index {
             }
         }
         let now = micros(retry.at);
+        let most = CHANGED_AT_ONCE as i64;
         match &retry.which {
-            RetryQuery::Ids(ids) => {
-                let mut freed = HashSet::new();
-                for id in ids {
-                    let found = self
-                        .db
-                        .prepare_cached(
-                            "SELECT number, target, fate FROM deliveries WHERE id = ?1",
-                        )?
-                        .query_row([id.as_bytes()], |row| {
-                            Ok((
-                                row.get(0)?,
-                                row.get::<_, String>(1)?,
-                                row.get::<_, String>(2)?,
-                            ))
-                        })
-                        .optional()?;
-                    if let Some((number, target, fate)) = found {
-                        let target = name_from(target)?;
-                        let is_held = fate == "pending" && held.contains(&target);
-                        if is_held || fate == "dead" {
-                            numbers.push(number);
-                        }
-                        freed.insert(target);
-                    }
-                }
-                held.retain(|target| freed.contains(target));
-            }
+            RetryQuery::Ids(ids) => self.find_by_id(&mut numbers, &mut held, ids)?,
             RetryQuery::Target(target) => {
                 held.retain(|name| name == target);
                 self.find(
                     &mut numbers,
-                    "SELECT number FROM deliveries WHERE fate = 'dead' AND target = ?1",
-                    params![target.as_str()],
+                    "SELECT number FROM deliveries WHERE fate = 'dead' AND target = ?1 LIMIT ?2",
+                    params![target.as_str(), most],
                 )?;
-                for name in &held {
-                    self.find(&mut numbers, HELD, params![name.as_str(), now])?;
-                }
             }
-            RetryQuery::All => {
-                self.find(
-                    &mut numbers,
-                    "SELECT number FROM deliveries WHERE fate = 'dead'",
-                    params![],
-                )?;
-                for name in &held {
-                    self.find(&mut numbers, HELD, params![name.as_str(), now])?;
+            RetryQuery::All => self.find(
+                &mut numbers,
+                "SELECT number FROM deliveries WHERE fate = 'dead' LIMIT ?1",
+                [most],
+            )?,
+        }
+        if !matches!(retry.which, RetryQuery::Ids(_)) {
+            for name in &held {
+                let room = CHANGED_AT_ONCE.saturating_sub(numbers.len());
+                let found = params![name.as_str(), now, lsn as i64, room as i64];
+                self.find(&mut numbers, HELD, found)?;
+            }
+            if numbers.len() >= CHANGED_AT_ONCE {
+                for number in &numbers {
+                    self.make_due(lsn, *number, now)?;
                 }
+                return Ok((numbers.len() as u64, false));
             }
         }
         for number in &numbers {
@@ -120,7 +106,40 @@ impl Index {
         for target in held {
             self.steer(lsn, &target, &TargetState::Running)?;
         }
-        Ok(numbers.len() as u64)
+        Ok((numbers.len() as u64, true))
+    }
+
+    /// Those of `ids` that are dead or held; `held` keeps the targets they belong to.
+    fn find_by_id(
+        &self,
+        numbers: &mut Vec<i64>,
+        held: &mut Vec<Name>,
+        ids: &[DeliveryId],
+    ) -> Result<()> {
+        let mut freed = HashSet::new();
+        for id in ids {
+            let found = self
+                .db
+                .prepare_cached("SELECT number, target, fate FROM deliveries WHERE id = ?1")?
+                .query_row([id.as_bytes()], |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                    ))
+                })
+                .optional()?;
+            if let Some((number, target, fate)) = found {
+                let target = name_from(target)?;
+                let is_held = fate == "pending" && held.contains(&target);
+                if is_held || fate == "dead" {
+                    numbers.push(number);
+                }
+                freed.insert(target);
+            }
+        }
+        held.retain(|target| freed.contains(target));
+        Ok(())
     }
 
     fn find(&self, numbers: &mut Vec<i64>, sql: &str, params: impl rusqlite::Params) -> Result<()> {
@@ -167,54 +186,89 @@ impl Index {
         Ok(1)
     }
 
-    /// From now on the target's deliveries are known by camera as well.
+    /// From now on the target's deliveries are known by camera as well. In transactions of its own; interrupted, it
+    /// begins anew.
     pub(super) fn keep_order(&mut self, target: &Name) -> Result<()> {
+        let mut after = i64::MIN;
+        loop {
+            self.begin()?;
+            let mut numbers = Vec::new();
+            // The plus signs keep to the order of numbers.
+            self.find(
+                &mut numbers,
+                "SELECT number FROM deliveries WHERE number > ?1 AND +target = ?2 AND +fate = 'pending' ORDER BY number LIMIT ?3",
+                params![after, target.as_str(), CHANGED_AT_ONCE as i64],
+            )?;
+            for number in &numbers {
+                self.db
+                    .prepare_cached(
+                        "UPDATE deliveries SET camera = coalesce((SELECT camera FROM events WHERE number = deliveries.event), '')
+                         WHERE number = ?1",
+                    )?
+                    .execute([number])?;
+            }
+            match numbers.last() {
+                Some(last) if numbers.len() == CHANGED_AT_ONCE => after = *last,
+                _ => break,
+            }
+            self.commit()?;
+        }
         let running = serde_json::to_string(&TargetState::Running).unwrap_or_default();
         self.db.execute(
             "INSERT INTO targets VALUES (?1, ?2, 1, 0) ON CONFLICT (target) DO UPDATE SET ordered = 1",
             params![target.as_str(), running],
         )?;
-        self.db.execute(
-            "UPDATE deliveries SET camera = coalesce((SELECT camera FROM events WHERE number = deliveries.event), '')
-             WHERE target = ?1 AND fate = 'pending'",
-            [target.as_str()],
-        )?;
+        self.commit()?;
         self.ordered.insert(target.clone());
         Ok(())
     }
 
-    pub(super) fn purge(&mut self, lsn: u64, purge: &Purge) -> Result<u64> {
+    /// `cursor` is the number from which on to look for events.
+    pub(super) fn purge(
+        &mut self,
+        lsn: u64,
+        purge: &Purge,
+        cursor: &mut i64,
+    ) -> Result<(u64, bool)> {
         let before = micros(purge.before);
+        let most = CHANGED_AT_ONCE as i64;
         let mut numbers = Vec::new();
         for book in self.books.segments() {
-            if book.oldest < before {
-                let (first, last) = book.numbers();
+            let (first, last) = book.numbers();
+            if book.oldest < before && last >= *cursor {
                 self.find(
                     &mut numbers,
-                    "SELECT number FROM events WHERE number BETWEEN ?1 AND ?2 AND received_at < ?3",
-                    params![first, last, before],
+                    "SELECT number FROM events WHERE number BETWEEN ?1 AND ?2 AND received_at < ?3 LIMIT ?4",
+                    params![first.max(*cursor), last, before, most],
                 )?;
             }
-        }
-        let mut removed = 0;
-        for number in numbers {
-            if !self.is_pending(number)? {
-                self.remove_event(number)?;
-                self.remember_gone(number, lsn)?;
-                removed += 1;
+            if !numbers.is_empty() {
+                break;
             }
         }
-        let mut quarantined = Vec::new();
+        if let Some(last) = numbers.last() {
+            *cursor = last + 1;
+            let mut removed = 0;
+            for number in numbers {
+                if !self.is_pending(number)? {
+                    self.remove_event(number)?;
+                    self.remember_gone(number, lsn)?;
+                    removed += 1;
+                }
+            }
+            return Ok((removed, false));
+        }
         self.find(
-            &mut quarantined,
-            "SELECT number FROM quarantine WHERE received_at < ?1",
-            params![before],
+            &mut numbers,
+            "SELECT number FROM quarantine WHERE received_at < ?1 LIMIT ?2",
+            params![before, most],
         )?;
-        for number in quarantined {
+        let done = numbers.len() < CHANGED_AT_ONCE;
+        for number in numbers {
             self.remove_quarantined(number)?;
             self.remember_gone(number, lsn)?;
         }
-        Ok(removed)
+        Ok((0, done))
     }
 
     pub(super) fn carry(&mut self, lsn: u64, carry: &Carry) -> Result<u64> {

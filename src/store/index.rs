@@ -131,27 +131,37 @@ impl Index {
         self.load_targets()
     }
 
-    /// Applies one record; `lsn` is 0 for an outcome that the log had no room for. Returns how many rows it was about.
+    /// Applies one record, in several transactions if it is about many rows. Returns how many.
     pub(super) fn apply(&mut self, change: &Change) -> Result<u64> {
-        let Change {
-            lsn,
-            position: at,
-            bytes,
-            ref what,
-            synced,
-            ..
-        } = *change;
+        let (mut cursor, mut total) = (0, 0);
+        loop {
+            let (count, done) = self.apply_some(change, &mut cursor)?;
+            total += count;
+            if done {
+                return Ok(total);
+            }
+            self.commit()?;
+            self.begin()?;
+        }
+    }
+
+    /// Applies a part of a record, and tells how many rows it was about and whether that was all; `cursor` is 0 at first.
+    /// Every part changes nothing when it is applied once more. The record's `lsn` is 0 for an outcome that the log had no
+    /// room for.
+    pub(super) fn apply_some(&mut self, change: &Change, cursor: &mut i64) -> Result<(u64, bool)> {
+        let (lsn, at) = (change.lsn, change.position);
         if lsn != 0 {
             if lsn <= self.progress.lsn {
-                return Ok(0);
+                return Ok((0, true));
             }
-            if let Some((oldest, newest)) = times_of(what) {
+            if let Some((oldest, newest)) = times_of(&change.what) {
                 self.books
                     .record(at.segment, lsn, micros(oldest), micros(newest));
             }
         }
         let touched = if lsn == 0 { self.progress.lsn } else { lsn };
-        let count = match what {
+        let whole = |count| (count, true);
+        let (count, done) = match &change.what {
             What::Request {
                 at: now,
                 events,
@@ -161,28 +171,28 @@ impl Index {
                 if let Some(quarantined) = releases {
                     self.release(lsn, quarantined.as_bytes())?;
                 }
-                events.len() as u64
+                whole(events.len() as u64)
             }
-            What::Quarantine(entry) => self.quarantine(lsn, at, entry)?,
-            What::Outcome(outcome) => self.outcome(touched, outcome)?,
-            What::PlanAgain(again) => self.plan_again(lsn, again)?,
+            What::Quarantine(entry) => whole(self.quarantine(lsn, at, entry)?),
+            What::Outcome(outcome) => whole(self.outcome(touched, outcome)?),
+            What::PlanAgain(again) => whole(self.plan_again(lsn, again)?),
             What::Retry(retry) => self.retry(lsn, retry)?,
-            What::Target(steered) => self.steer(lsn, &steered.target, &steered.state)?,
-            What::Purge(purge) => self.purge(lsn, purge)?,
-            What::Carry(carry) => self.carry(lsn, carry)?,
-            What::Seal => 0,
+            What::Target(steered) => whole(self.steer(lsn, &steered.target, &steered.state)?),
+            What::Purge(purge) => self.purge(lsn, purge, cursor)?,
+            What::Carry(carry) => whole(self.carry(lsn, carry)?),
+            What::Seal => whole(0),
         };
-        if lsn != 0 {
+        if lsn != 0 && done {
             self.progress.lsn = lsn;
-            if synced {
+            if change.synced {
                 self.progress.synced = lsn;
                 self.progress.next = Position {
                     segment: at.segment,
-                    offset: at.offset + bytes,
+                    offset: at.offset + change.bytes,
                 };
             }
         }
-        Ok(count)
+        Ok((count, done))
     }
 
     fn request(

@@ -56,7 +56,9 @@ impl Indexer {
             if let Told::Changes(mut batch) = told {
                 let after = self.gather(&mut batch);
                 self.busy = batch.len() > BUSY_BATCH;
-                self.apply(batch);
+                for part in parts(batch) {
+                    self.apply(part);
+                }
                 match after {
                     Some(next) => told = next,
                     None => continue,
@@ -78,12 +80,7 @@ impl Indexer {
                 Told::Retain(reply) => self.begin_retaining(reply),
                 Told::Order(target, reply) => {
                     if !self.index.ordered.contains(&target) {
-                        let done = self
-                            .index
-                            .begin()
-                            .and_then(|()| self.index.keep_order(&target))
-                            .and_then(|()| self.index.commit());
-                        if let Err(error) = done {
+                        if let Err(error) = self.index.keep_order(&target) {
                             tracing::error!(%error, "cannot note that a target keeps order");
                             let _ = self.index.rollback();
                             continue; // the one who waits sees that nobody answers
@@ -125,9 +122,20 @@ impl Indexer {
 
     /// Applies a batch in one transaction, however long that takes: the log has it, so it cannot be lost, only late.
     fn apply(&mut self, batch: Vec<Change>) {
-        let counts = loop {
-            match self.try_apply(&batch) {
-                Ok(counts) => break counts,
+        let mut counts = vec![0; batch.len()];
+        let mut cursor = 0;
+        loop {
+            match self.try_apply(&batch, &mut cursor, &mut counts) {
+                Ok(done) => {
+                    if self.failing.swap(false, Ordering::SeqCst) {
+                        tracing::info!("the index can be written again");
+                    }
+                    self.tell_news();
+                    self.checkpoint();
+                    if done {
+                        break;
+                    }
+                }
                 Err(error) => {
                     if !self.failing.swap(true, Ordering::SeqCst) {
                         tracing::error!(%error, "cannot write the index; nothing is accepted meanwhile");
@@ -143,27 +151,47 @@ impl Indexer {
                     std::thread::sleep(Duration::from_millis(50));
                 }
             }
-        };
-        if self.failing.swap(false, Ordering::SeqCst) {
-            tracing::info!("the index can be written again");
         }
-        self.tell_news();
         for (change, count) in batch.into_iter().zip(counts) {
             if let Some(applied) = change.applied {
                 let _ = applied.send(count);
             }
         }
-        self.checkpoint();
     }
 
-    fn try_apply(&mut self, batch: &[Change]) -> rusqlite::Result<Vec<u64>> {
+    /// One transaction. True when all of the batch is applied; else its only change goes on at `cursor`.
+    fn try_apply(
+        &mut self,
+        batch: &[Change],
+        cursor: &mut i64,
+        counts: &mut [u64],
+    ) -> rusqlite::Result<bool> {
+        #[cfg(test)]
+        self.limit_index()?;
         self.index.begin()?;
-        let mut counts = Vec::with_capacity(batch.len());
+        let (mut next, mut done) = (*cursor, true);
+        let mut added = Vec::with_capacity(batch.len());
         for change in batch {
-            counts.push(self.index.apply(change)?);
+            let (count, whole) = self.index.apply_some(change, &mut next)?;
+            added.push(count);
+            done &= whole;
         }
         self.index.commit()?;
-        Ok(counts)
+        *cursor = next;
+        for (count, added) in counts.iter_mut().zip(added) {
+            *count += added;
+        }
+        Ok(done)
+    }
+
+    /// Lets tests fill the disk under SQLite.
+    #[cfg(test)]
+    fn limit_index(&self) -> rusqlite::Result<()> {
+        let full = self.room.index_full.load(Ordering::SeqCst);
+        let pages = if full { 1 } else { u32::MAX - 1 }; // never less than there are
+        self.index
+            .db
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
     }
 
     pub(super) fn tell_news(&mut self) {
@@ -332,4 +360,21 @@ impl Indexer {
             .map_err(|_| gone())?;
         told.blocking_recv().map_err(|_| gone())?
     }
+}
+
+/// Cuts a batch so that what may take several transactions stands alone.
+fn parts(batch: Vec<Change>) -> Vec<Vec<Change>> {
+    let mut parts = vec![Vec::with_capacity(batch.len())];
+    let mut alone = false;
+    for change in batch {
+        let is_large = matches!(change.what, What::Retry(_) | What::Purge(_));
+        if (is_large || alone) && parts.last().is_some_and(|part| !part.is_empty()) {
+            parts.push(Vec::new());
+        }
+        alone = is_large;
+        if let Some(part) = parts.last_mut() {
+            part.push(change);
+        }
+    }
+    parts
 }

@@ -22,6 +22,9 @@ pub(super) struct Room {
     index_bytes: AtomicU64,
     /// Why nothing is accepted, if so.
     full: Mutex<Option<String>>,
+    /// The index must not grow.
+    #[cfg(test)]
+    pub(super) index_full: std::sync::atomic::AtomicBool,
 }
 
 impl Room {
@@ -38,6 +41,8 @@ impl Room {
             metrics,
             index_bytes: AtomicU64::new(0),
             full: Mutex::default(),
+            #[cfg(test)]
+            index_full: Default::default(),
         }
     }
 

@@ -62,3 +62,35 @@ async fn a_failed_sync_is_never_told_as_success_and_its_segment_is_left() {
         [second, first]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_sqlite_is_full_nothing_is_accepted_and_nothing_that_was_is_lost() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut accepted = vec![bench.accept(&store, "gate", "FIRST", &["vms"]).await];
+    store.0.room.index_full.store(true, Ordering::SeqCst);
+    let full = loop {
+        let (id, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100]), &["vms", "log"]);
+        match store.accept(intake).await {
+            Ok(_) => accepted.push(id),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, StoreError::Full(_)), "{full}");
+    assert!(store.accepting().is_err());
+    // What is indexed can still be looked at and delivered.
+    assert!(!lease(&store, "vms", Order::None).await.is_empty());
+    let copy = bench.crashed(true);
+
+    store.0.room.index_full.store(false, Ordering::SeqCst);
+    store.caught_up().await;
+    assert!(store.accepting().is_ok());
+    accepted.push(bench.accept(&store, "gate", "LAST", &["vms"]).await);
+    let mut ids = store.events(EventQuery::default()).await.unwrap();
+    ids.reverse();
+    assert_eq!(ids, accepted);
+
+    let again = bench.try_open_at(copy.path()).unwrap();
+    let kept = again.events(EventQuery::default()).await.unwrap();
+    assert_eq!(kept.len(), accepted.len() - 1);
+}

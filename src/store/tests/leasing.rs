@@ -148,3 +148,60 @@ async fn dead_and_held_deliveries_can_be_made_due_again() {
         .await;
     assert!(matches!(unknown, Err(StoreError::Unknown { .. })));
 }
+
+#[tokio::test]
+async fn many_deliveries_are_retried_ordered_and_purged_in_several_transactions() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let targets = ["vms"; 25];
+    for n in 0..100 {
+        let (_, intake) = bench.intake("gate", &format!("P{n}"), Bytes::new(), &targets);
+        let _ = store.accept(intake).await.unwrap();
+    }
+    store.caught_up().await;
+    let all = store
+        .lease(&name("vms"), Order::None, 10_000)
+        .await
+        .unwrap();
+    assert_eq!(all.leases.len(), 2_500);
+    for one in all.leases {
+        store.settle(one, None, Settled::Dead);
+    }
+    store.caught_up().await;
+    let copy = bench.crashed(false);
+    assert_eq!(store.retry(RetryQuery::All).await.unwrap(), 2_500);
+    assert_eq!(store.retry(RetryQuery::All).await.unwrap(), 0);
+    assert_eq!(lease(&store, "vms", Order::Camera).await.len(), 1);
+    let all = store
+        .lease(&name("vms"), Order::None, 10_000)
+        .await
+        .unwrap();
+    assert_eq!(all.leases.len(), 2_500);
+    for one in all.leases {
+        store.settle(one, None, Settled::Delivered);
+    }
+    store.caught_up().await;
+
+    // A held target's deliveries, which stay pending all the while.
+    let again = bench.try_open_at(copy.path()).unwrap();
+    assert_eq!(
+        again.retry(RetryQuery::Target(name("vms"))).await.unwrap(),
+        2_500
+    );
+    let held = TargetState::Held {
+        since: START,
+        reason: "401".to_owned(),
+    };
+    again.set_target_state(&name("vms"), held).await.unwrap();
+    assert_eq!(again.retry(RetryQuery::All).await.unwrap(), 2_500);
+    assert_eq!(again.target_state(&name("vms")), TargetState::Running);
+
+    bench.wait(60);
+    assert_eq!(store.purge(bench.clock.now()).await.unwrap(), 100);
+    assert_eq!(store.purge(bench.clock.now()).await.unwrap(), 0);
+    let before = told(&store).await;
+    assert_eq!(
+        told(&bench.try_open_at(bench.crashed(false).path()).unwrap()).await,
+        before
+    );
+}
