@@ -35,7 +35,7 @@ pub(crate) struct Plate {
     /// The vendor's region code, such as `us-ca`.
     pub(crate) region: Option<String>,
     pub(crate) region_score: Option<Score>,
-    /// ISO 3166 alpha-2 in lower case, where it follows from the region.
+    /// ISO 3166 alpha-2 in upper case, where it follows from the region.
     pub(crate) country: Option<String>,
     #[serde(rename = "box")]
     pub(crate) area: Option<Area>,

@@ -10,15 +10,15 @@ const ASSIGNED: &str = "\
     sa sb sc sd se sg sh si sj sk sl sm sn so sr ss st sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz \
     ua ug um us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw";
 
-/// The country of a region code such as `us-ca` or `it`, in lower case; `None` where none follows.
+/// The country of a region code such as `us-ca` or `it`, in upper case; `None` where none follows.
 pub(super) fn of_region(code: &str) -> Option<String> {
     let country = code.split(['-', '_']).next()?.trim().to_ascii_lowercase();
     match country.as_str() {
-        "uk" => Some("gb".to_owned()), // reserved for it, and widely written
+        "uk" => Some("GB".to_owned()), // reserved for it, and widely written
         country => ASSIGNED
             .split_ascii_whitespace()
             .any(|assigned| assigned == country)
-            .then(|| country.to_owned()),
+            .then(|| country.to_ascii_uppercase()),
     }
 }
 
@@ -29,10 +29,10 @@ mod tests {
     #[test]
     fn a_country_follows_from_a_code_or_its_prefix() {
         for (code, country) in [
-            ("it", Some("it")),
-            ("us-ca", Some("us")),
-            ("AU_NSW", Some("au")),
-            ("uk", Some("gb")),
+            ("it", Some("IT")),
+            ("us-ca", Some("US")),
+            ("AU_NSW", Some("AU")),
+            ("uk", Some("GB")),
             ("", None),
             ("eu", None),
             ("usa", None),

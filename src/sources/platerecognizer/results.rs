@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((plate.direction, plate.speed), (Some(270.0), Some(12.5)));
         assert_eq!(
             (plate.region.as_deref(), plate.country.as_deref()),
-            (Some("us-ca"), Some("us"))
+            (Some("us-ca"), Some("US"))
         );
         assert_eq!(plate.candidates.len(), 1);
         assert!(plate.vehicle.is_none());
