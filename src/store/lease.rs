@@ -28,6 +28,7 @@ pub(crate) struct Lease {
     /// Attempts counted so far against `retry.attempts`.
     pub(crate) attempts: u32,
     /// The camera, when the target keeps order.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests look at the order by it"))]
     pub(crate) camera: Option<String>,
     hold: Hold,
 }

@@ -97,7 +97,6 @@ struct QuarantineOut<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct QuarantineIn {
-    pub(super) at: Timestamp,
     pub(super) id: EventId,
     pub(super) source: Name,
     pub(super) reason: String,
