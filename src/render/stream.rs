@@ -167,7 +167,26 @@ fn plate_format(event: &Event, n: usize, own: Value) -> Value {
             told[name] = value.clone();
         }
     }
+    // The neutral form keeps only the best make and model, without its score.
+    let props = &own["vehicle"]["props"];
+    for (name, in_props) in [
+        ("model_make", "make_model"),
+        ("color", "color"),
+        ("orientation", "orientation"),
+    ] {
+        if let Some(Value::Array(words)) = props.get(in_props).or_else(|| own.get(name)) {
+            told[name] = words.iter().map(|word| renamed(word, name)).collect();
+        }
+    }
     told
+}
+
+/// `{value, score}` of the vehicle format as `{<name>, score}` of the plate format.
+fn renamed(word: &Value, name: &str) -> Value {
+    match word.get("value") {
+        Some(value) => json!({ name: value, "score": word["score"] }),
+        None => word.clone(),
+    }
 }
 
 /// One plate in Stream's plate format.
@@ -435,6 +454,10 @@ mod tests {
         event.raw = Raw::from_value(&json!({ "data": { "camera_id": "gate-1", "results": [{
             "plate": { "type": "Plate", "score": 0.74, "box": { "xmin": 153, "ymin": 91, "xmax": 302, "ymax": 125 },
                        "props": { "plate": [{ "value": "ab123cd", "score": 0.91 }] } },
+            "vehicle": { "type": "SUV", "score": 0.25, "props": {
+                "make_model": [{ "make": "Fiat", "model": "Panda", "score": 0.6 }, { "make": "Fiat", "model": "500", "score": 0.2 }],
+                "color": [{ "value": "white", "score": 0.9 }, { "value": "silver", "score": 0.1 }],
+                "orientation": [{ "value": "Front", "score": 0.94 }] } },
             "position_sec": 23.47, "direction": null,
         }] } }));
         assert_eq!(
@@ -445,6 +468,13 @@ mod tests {
         assert!(
             rows.starts_with("2025-03-04 10:11:12.131415+01:00,ab123cd,0.91,,,\"{'xmin': 756, ")
         );
+        for cell in [
+            "\"[{'make': 'Fiat', 'model': 'Panda', 'score': 0.6}, {'make': 'Fiat', 'model': '500', 'score': 0.2}]\"",
+            "\"[{'color': 'white', 'score': 0.9}, {'color': 'silver', 'score': 0.1}]\"",
+            "\"[{'orientation': 'Front', 'score': 0.94}]\"",
+        ] {
+            assert!(rows.contains(cell), "{rows}");
+        }
         assert!(rows.ends_with(",23.47,"));
     }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Undecodable;
 use super::multipart::{self, Part};
+use super::xml;
 use crate::event::{Original, sniff};
 
 /// Fields of a form; more is no camera's.
@@ -19,7 +20,7 @@ pub(super) enum Body {
     /// The fields of an urlencoded form in their order, decoded.
     Form(Vec<(String, Bytes)>),
     Multipart(Vec<Part>),
-    /// UTF-8 that starts like XML; not yet parsed.
+    /// Starts like XML or is called so; neither decoded nor parsed yet.
     Xml(Bytes),
     /// A bare picture and its content type.
     Picture(Bytes),
@@ -43,7 +44,7 @@ impl Body {
         match body.get(start) {
             // Many senders put JSON under the content type of their HTTP library's default, a form's.
             Some(b'{' | b'[') => return utf8(body.slice(start..)).map(Self::Json),
-            Some(b'<') => return utf8(body.slice(start..)).map(Self::Xml),
+            _ if xml::looks_like(body) => return Ok(Self::Xml(body.clone())),
             _ => {}
         }
         if sniff(body).is_some() {
@@ -64,6 +65,9 @@ impl Body {
         }
         if let Some(boundary) = multipart::boundary_guessed(body) {
             return multipart::split(body, boundary).map(Self::Multipart);
+        }
+        if media_type.ends_with("/xml") || media_type.ends_with("+xml") {
+            return Ok(Self::Xml(body.clone())); // whose reader then tells what is wrong with it
         }
         Err(Undecodable::because(
             "the body is no JSON object or list, no XML, no form, no multipart and no picture",
@@ -227,6 +231,8 @@ mod tests {
             let error = read("application/x-www-form-urlencoded", body).unwrap_err();
             assert!(error.reason.contains(reason), "{error}");
         }
+        let body = read("application/soap+xml; charset=utf-8", b"hello").unwrap();
+        assert!(matches!(body, Body::Xml(_)), "{body:?}");
         let deep = Bytes::from("[".repeat(200));
         assert!(parse(&deep).unwrap_err().reason.contains("recursion limit"));
     }

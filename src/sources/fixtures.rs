@@ -181,6 +181,17 @@ proptest! {
         let document = json!({ "hook": { "event": word }, "data": { "results": results, "timestamp": time } });
         decode_by_all(Original { body: Bytes::from(document.to_string()), ..Original::default() });
     }
+
+    #[test]
+    fn a_document_of_no_known_vendor_is_not_guessed_at(document in any_json()) {
+        let document = json!({ "plate": document, "results": [document], "camera_id": "a", "timestamp": "2025-03-04T09:11:12Z" });
+        let body = Bytes::from(document.to_string());
+        let events = decoded(find("auto").unwrap(), &Arc::new(Original { body, ..Original::default() }));
+        prop_assert_eq!(&events[0]["vendor"], "generic");
+        prop_assert_eq!(&events[0]["kind"], "other");
+        prop_assert_eq!(&events[0]["plates"], &json!([]));
+        prop_assert_eq!(&events[0]["raw"], &document);
+    }
 }
 
 /// Documents with the keys that decoders look for, holding anything.

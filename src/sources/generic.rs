@@ -1,7 +1,8 @@
 //! Requests of no known vendor: anything well-formed is kept as one event whose document is under `raw`.
 //!
 //! Such an event has kind `other` and the moment of arrival as its time, since nobody knows which field would tell more.
-//! A form, and the text parts of a multipart body, become an object under `raw`; XML is kept as text under `raw.xml`.
+//! A form, and the text parts of a multipart body, become an object under `raw`; XML, also in a field or part, becomes a
+//! tree as told in [`xml`].
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::body::{self, Body};
 use super::media::{clip, is_clip, picture, role_named};
 use super::multipart::Part;
-use super::{DecodeSettings, Source, Undecodable};
+use super::{DecodeSettings, Source, Undecodable, xml};
 use crate::event::{Event, Kind, Original, Raw, Role, sniff};
 use crate::name::Name;
 
@@ -47,10 +48,7 @@ impl Source for Generic {
                 event.raw = Raw::from_value(&Value::Object(document));
             }
             Body::Xml(text) => {
-                if !text.trim_ascii_end().ends_with(b">") {
-                    return Err(Undecodable::because("the XML does not end with a tag"));
-                }
-                event.raw = Raw::from_value(&json!({ "xml": String::from_utf8_lossy(&text) }));
+                event.raw = Raw::from_value(&xml::read(&text)?);
             }
             Body::Picture(bytes) => event.images.push(picture(bytes, None, Role::FRAME, None)),
             Body::Multipart(parts) => take_parts(&mut event, parts)?,
@@ -76,7 +74,10 @@ fn take_parts(event: &mut Event, parts: Vec<Part>) -> Result<(), Undecodable> {
                 .push(picture(part.data, part.content_type.as_deref(), role, None));
         } else if is_clip(&part) {
             event.video = Some(clip(&part));
-        } else if part.filename.is_none() || body::looks_like_json(&part.data) {
+        } else if part.filename.is_none()
+            || body::looks_like_json(&part.data)
+            || xml::looks_like(&part.data)
+        {
             put(&mut document, part.name, field(&part.data)?);
         } else {
             let size = part.data.len();
@@ -106,13 +107,18 @@ fn role_of(name: &str, event: &Event) -> Role {
     }
 }
 
-/// A field's value: the document it holds if it is JSON, else its text.
+/// A field's value: the document it holds if that is JSON or XML, else its text.
 fn field(value: &Bytes) -> Result<Value, Undecodable> {
     if body::looks_like_json(value)
         && let Ok(text) = body::utf8(value.clone())
         && let Ok(document) = body::parse(&text)
     {
         return Ok(document);
+    }
+    if xml::looks_like(value)
+        && let Ok(tree) = xml::read(value)
+    {
+        return Ok(tree);
     }
     std::str::from_utf8(value)
         .map(Value::from)

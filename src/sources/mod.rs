@@ -11,6 +11,7 @@ mod country;
 mod lenient;
 mod media;
 mod multipart;
+mod xml;
 
 #[cfg(test)]
 mod fixtures;

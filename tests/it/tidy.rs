@@ -260,7 +260,7 @@ fn sources_and_steps_have_fixtures() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const SOURCE_PLUMBING: [&str; 8] = [
+const SOURCE_PLUMBING: [&str; 9] = [
     "mod",
     "body",
     "multipart",
@@ -269,6 +269,7 @@ const SOURCE_PLUMBING: [&str; 8] = [
     "lenient",
     "country",
     "media",
+    "xml",
 ];
 const STEP_PLUMBING: [&str; 6] = ["mod", "album", "encode", "jpeg", "fixtures", "decode"];
 
