@@ -16,6 +16,8 @@ pub(super) struct Checker<'a> {
     pub(super) mistakes: Vec<Mistake>,
     /// Texts that stand where a secret is wanted.
     pub(super) secrets: Vec<String>,
+    /// Items that were left out of their lists, so that those behind them are found again.
+    refused: Vec<&'a Node>,
 }
 
 /// One of several schemas a value may have.
@@ -30,14 +32,39 @@ impl<'a> Checker<'a> {
             schema,
             mistakes: Vec::new(),
             secrets: Vec::new(),
+            refused: Vec::new(),
         }
+    }
+
+    /// The way in the file to what stands at the end of a way in the checked value.
+    pub(super) fn written(&self, node: &Node, path: &[String]) -> Vec<String> {
+        let Some((step, rest)) = path.split_first() else {
+            return Vec::new();
+        };
+        let index = step.trim_matches(['[', ']']).parse::<usize>();
+        let step = match (&node.shape, index) {
+            (Shape::List(items), Ok(index)) => {
+                let kept =
+                    |item: &&Node| !self.refused.iter().any(|gone| std::ptr::eq(*gone, *item));
+                let mut places = items.iter().enumerate().filter(|(_, item)| kept(item));
+                places
+                    .nth(index)
+                    .map_or(index, |(place, _)| place)
+                    .to_string()
+            }
+            _ => step.clone(),
+        };
+        let below = node.follow(std::slice::from_ref(&step));
+        let mut way = vec![step];
+        way.extend(self.written(below, rest));
+        way
     }
 
     /// The value for the settings, without what was refused. `here` is where a mistake about the
     /// value as a whole stands: its key, if it has one.
     pub(super) fn check(
         &mut self,
-        node: &Node,
+        node: &'a Node,
         schema: &'a Value,
         here: &Range<usize>,
     ) -> Option<Value> {
@@ -75,7 +102,7 @@ impl<'a> Checker<'a> {
 
     fn check_one(
         &mut self,
-        node: &Node,
+        node: &'a Node,
         branch: &Branch<'a>,
         here: &Range<usize>,
     ) -> Option<Value> {
@@ -100,7 +127,7 @@ impl<'a> Checker<'a> {
 
     fn map(
         &mut self,
-        entries: &[(Key, Node)],
+        entries: &'a [(Key, Node)],
         schema: &'a Value,
         here: &Range<usize>,
     ) -> Option<Value> {
@@ -158,20 +185,24 @@ impl<'a> Checker<'a> {
         Some(Value::Object(value))
     }
 
-    fn list(&mut self, items: &[Node], schema: &'a Value) -> Value {
+    fn list(&mut self, items: &'a [Node], schema: &'a Value) -> Value {
         let Some(schema) = schema.get("items") else {
             return Value::Array(items.iter().map(Node::value).collect());
         };
-        let items = items
-            .iter()
-            .filter_map(|item| self.check(item, schema, &item.at));
-        Value::Array(items.collect())
+        let mut kept = Vec::new();
+        for item in items {
+            match self.check(item, schema, &item.at) {
+                Some(value) => kept.push(value),
+                None => self.refused.push(item),
+            }
+        }
+        Value::Array(kept)
     }
 
     fn scalar(
         &mut self,
-        node: &Node,
-        scalar: &Scalar,
+        node: &'a Node,
+        scalar: &'a Scalar,
         kinds: &[Kind],
         branch: &Branch<'a>,
         here: &Range<usize>,
@@ -207,7 +238,7 @@ impl<'a> Checker<'a> {
     /// Picks the branch that is meant, by the value's kind and its keys, and checks against that alone.
     fn check_several(
         &mut self,
-        node: &Node,
+        node: &'a Node,
         branches: &[Branch<'a>],
         here: &Range<usize>,
     ) -> Option<Value> {
@@ -241,8 +272,8 @@ impl<'a> Checker<'a> {
 
     fn check_maps(
         &mut self,
-        node: &Node,
-        entries: &[(Key, Node)],
+        node: &'a Node,
+        entries: &'a [(Key, Node)],
         branches: &[&Branch<'a>],
         here: &Range<usize>,
     ) -> Option<Value> {
@@ -287,7 +318,7 @@ impl<'a> Checker<'a> {
 
     fn check_words(
         &mut self,
-        node: &Node,
+        node: &'a Node,
         branches: &[&Branch<'a>],
         here: &Range<usize>,
     ) -> Option<Value> {

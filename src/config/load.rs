@@ -138,6 +138,9 @@ impl<'a> Loader<'a> {
         let (Some(key), Some(node)) = (root.key(section), root.get(section)) else {
             return Vec::new();
         };
+        if matches!(&node.shape, Shape::Scalar(scalar) if scalar.is_null()) {
+            return Vec::new(); // `routes:` with nothing below
+        }
         let Shape::List(items) = &node.shape else {
             self.checker.check(node, schema, &key.at);
             return Vec::new();
@@ -188,6 +191,7 @@ impl<'a> Loader<'a> {
         for Unreadable { path, message } in found {
             let mut full: Vec<String> = way.iter().map(|step| (*step).to_owned()).collect();
             full.extend(path);
+            let full = self.checker.written(node, &full);
             let value = node.follow(&full);
             if !clean && (full.is_empty() || value.text().is_none()) {
                 continue;
@@ -216,10 +220,11 @@ impl<'a> Loader<'a> {
         path: &[String],
         mistake: template::Mistake,
     ) {
+        let path = self.checker.written(node, path);
         let span = if mistake.range.is_empty() {
-            place(node, path)
+            place(node, &path)
         } else {
-            node.follow(path).within(&mistake.range)
+            node.follow(&path).within(&mistake.range)
         };
         self.mistake(Mistake::new(span, mistake.message).maybe_help(mistake.help));
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::entry::Steps;
 use super::load::{Item, Loader, Places, place};
 use super::mistake::Mistake;
 use super::tree::Node;
-use crate::name::Name;
+use crate::name::{Name, NameError};
 use crate::routes::{self, Route};
 use crate::steps::{self, Step};
 
@@ -23,21 +23,19 @@ pub(super) fn routes(
 ) -> (Vec<Route>, StepsOf) {
     let mut routes: Vec<Route> = Vec::new();
     let mut steps_of = StepsOf::new();
-    for (number, item) in loader.items("routes").into_iter().enumerate() {
+    for item in loader.items("routes") {
         loader.known(item.node.get("from"), sources, "source");
         loader.known(item.node.get("to"), targets, "target");
         empty(loader, item.node);
         let node = item.node;
-        let Some((route, steps)) = route(loader, item, number + 1) else {
+        let told = !item.clean && node.get("name").is_none(); // why its name may be wrong too
+        let Some((route, steps)) = route(loader, item) else {
             continue;
         };
         if routes.iter().any(|other| other.name == route.name) {
-            let at = place(node, &["name".to_owned()]);
-            let message = format!("another route is called `{}` already", route.name);
-            loader.mistake(
-                Mistake::new(at, message)
-                    .help("deliveries name their route: give each a name of its own"),
-            );
+            if !told {
+                loader.mistake(same_name(node, &route.name));
+            }
             continue;
         }
         steps_of.insert(route.name.clone(), steps);
@@ -46,14 +44,21 @@ pub(super) fn routes(
     (routes, steps_of)
 }
 
-fn route(
-    loader: &mut Loader<'_>,
-    mut item: Item<'_>,
-    number: usize,
-) -> Option<(Route, Vec<Box<dyn Step>>)> {
+fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<dyn Step>>)> {
+    // What is missing was told; the rest is still to be looked through.
     item.value
-        .entry("name")
-        .or_insert_with(|| Value::String(format!("route {number}")));
+        .entry("to")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if !item.value.contains_key("name") {
+        let name = own_name(&item.value);
+        if let Err(NameError::Long(_)) = Name::new(&name) {
+            let at = place(item.node, &["to".to_owned()]);
+            let message = "so many targets make no name for the route";
+            loader.mistake(Mistake::new(at, message).help("give it a `name`"));
+            return None;
+        }
+        item.value.insert("name".to_owned(), Value::String(name));
+    }
     let settings: Option<routes::Settings> = loader.part(item.node, &item.value, &[], item.clean);
     let steps: Option<Steps> = loader.part(item.node, &item.value, &[], item.clean);
     let route = match settings?.build(&loader.engine) {
@@ -65,6 +70,31 @@ fn route(
     };
     let built = steps?.steps.into_iter().map(steps::Settings::build);
     Some((route, built.collect()))
+}
+
+/// The name of a route that is given none. Deliveries remember their route by its name while the file may change around
+/// it, so it follows from what the route does and not from where it stands.
+fn own_name(route: &Map<String, Value>) -> String {
+    let targets = route.get("to").and_then(Value::as_array);
+    let targets: Vec<&str> = targets
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    format!("to {}", targets.join(", "))
+}
+
+fn same_name(node: &Node, name: &Name) -> Mistake {
+    let key = if node.get("name").is_some() {
+        "name"
+    } else {
+        "to"
+    };
+    Mistake::new(
+        place(node, &[key.to_owned()]),
+        format!("another route is called `{name}` already"),
+    )
+    .help("give each a `name`: deliveries remember their route by it")
 }
 
 /// Refuses lists that leave a route without anything to do.

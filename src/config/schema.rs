@@ -57,7 +57,7 @@ pub(crate) fn schema() -> Value {
         "Which events, what happens to them, where they go.",
         &[routes::Settings::json_schema(g), Steps::json_schema(g)],
     );
-    // A route without a name gets one by its place.
+    // A route without a name is called after its targets.
     route.insert("required".to_owned(), json!(["to"]));
     let definitions = g.take_definitions(true);
     json!({

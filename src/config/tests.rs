@@ -92,7 +92,7 @@ fn reads_a_file_into_what_the_rooms_are_built_from() {
     let targets: Vec<&str> = config.targets.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(targets, ["evidence", "lines", "log"]);
     assert_eq!(config.routes[0].name.as_str(), "plates");
-    assert_eq!(config.routes[1].name.as_str(), "route 2");
+    assert_eq!(config.routes[1].name.as_str(), "to log");
     assert_eq!(config.steps["plates"].len(), 1);
     let files: Vec<_> = config.files.iter().map(|file| file.file_name()).collect();
     for name in ["routes.yaml", "token.txt", "residents.csv"] {
