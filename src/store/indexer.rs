@@ -79,12 +79,12 @@ impl Indexer {
                 }
                 Told::Retain(reply) => self.begin_retaining(reply),
                 Told::Order(target, reply) => {
-                    if !self.index.ordered.contains(&target) {
-                        if let Err(error) = self.index.keep_order(&target) {
-                            tracing::error!(%error, "cannot note that a target keeps order");
-                            let _ = self.index.rollback();
-                            continue; // the one who waits sees that nobody answers
-                        }
+                    if !self.index.ordered.contains(&target)
+                        && let Err(error) = self.index.keep_order(&target)
+                    {
+                        tracing::error!(%error, "cannot note that a target keeps order");
+                        let _ = self.index.rollback();
+                        continue; // the one who waits sees that nobody answers
                     }
                     let _ = reply.send(());
                 }
