@@ -311,7 +311,10 @@ mod tests {
         #[test]
         fn reads_back_what_it_writes(seconds in -2_000_000_000_i64..4_000_000_000, minutes in -840_i32..840) {
             let moment = Moment::new(Timestamp::from_second(seconds).unwrap(), Offset::from_seconds(minutes * 60).unwrap());
-            prop_assert_eq!(Moment::parse_lenient(&moment.to_string(), &TimeZone::UTC), Some(moment));
+            let read = Moment::parse_lenient(&moment.to_string(), &TimeZone::UTC).unwrap();
+            prop_assert_eq!((read.instant, read.offset), (moment.instant, moment.offset));
+            let kept: Moment = serde_json::from_value(serde_json::to_value(moment).unwrap()).unwrap();
+            prop_assert_eq!((kept.instant, kept.offset), (moment.instant, moment.offset));
         }
     }
 }

@@ -13,6 +13,7 @@ mod results;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -208,7 +209,10 @@ fn take_time(event: &mut Event, settings: &DecodeSettings, data: &Value) {
         (Some(plain), Some(local)) if trust(local) >= trust(plain) => {
             (local.moment, Some(("timestamp", plain)))
         }
-        (Some(plain), Some(local)) => (plain.moment, Some(("timestamp_local", local))),
+        (Some(plain), Some(local)) => (
+            on_wall_clock(plain, local),
+            Some(("timestamp_local", local)),
+        ),
     };
     if let Some((name, other)) = doubted
         && other.zone != Zone::Assumed
@@ -219,6 +223,24 @@ fn take_time(event: &mut Event, settings: &DecodeSettings, data: &Value) {
         ));
     }
     event.occurred_at = believed;
+}
+
+/// The instant of `plain`; where that is UTC and `local` is a wall clock without a zone, how far they are apart is the
+/// camera's offset, which file names and receivers want.
+fn on_wall_clock(plain: Told, local: Told) -> Moment {
+    let utc = plain.moment.local();
+    if local.zone != Zone::Assumed || utc.offset() != Offset::UTC {
+        return plain.moment;
+    }
+    let wall = local.moment.local().datetime();
+    let apart = wall.duration_since(utc.datetime()).as_secs_f64();
+    let quarters = (apart / 900.0).round(); // zones are whole quarters of an hour from UTC
+    if quarters.abs() > 14.0 * 4.0 || (apart - quarters * 900.0).abs() > 1.0 {
+        return plain.moment;
+    }
+    Offset::from_seconds(quarters as i32 * 900).map_or(plain.moment, |offset| {
+        Moment::new(plain.moment.instant(), offset)
+    })
 }
 
 /// Whoever writes an offset has looked where it is; `Z` is also written by habit.
@@ -320,6 +342,55 @@ mod tests {
             let event = timed(times);
             assert_eq!(event.occurred_at.to_string(), believed);
             assert!(event.repaired[0].contains(doubted), "{:?}", event.repaired);
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_beside_utc_tells_the_offset() {
+        for (plain, wall, expected) in [
+            (
+                "2025-03-04T09:11:12.5Z",
+                "2025-03-04 10:11:12",
+                "2025-03-04T10:11:12.5+01:00",
+            ),
+            (
+                "2025-03-04T23:11:12Z",
+                "2025-03-05 04:41:12",
+                "2025-03-05T04:41:12+05:30",
+            ),
+            (
+                "2025-03-04T02:00:00+00:00",
+                "2025-03-03 21:00:00",
+                "2025-03-03T21:00:00-05:00",
+            ),
+            (
+                "2025-03-04T09:11:12Z",
+                "2025-03-04 09:11:12",
+                "2025-03-04T09:11:12Z",
+            ),
+            (
+                "2025-03-04T09:11:12Z",
+                "2025-03-04 10:18:12",
+                "2025-03-04T09:11:12Z",
+            ),
+            (
+                "2025-03-04T09:11:12Z",
+                "9999-12-30 00:00:00",
+                "2025-03-04T09:11:12Z",
+            ),
+            (
+                "2025-03-04T09:11:12Z",
+                "1970-01-01 00:00:00",
+                "2025-03-04T09:11:12Z",
+            ),
+            (
+                "2025-03-04T09:11:12+02:00",
+                "2025-03-04 10:11:12",
+                "2025-03-04T09:11:12+02:00",
+            ),
+        ] {
+            let event = timed(json!({ "timestamp": plain, "timestamp_local": wall }));
+            assert_eq!(event.occurred_at.to_string(), expected, "{wall}");
         }
     }
 
