@@ -69,6 +69,12 @@ impl Writer {
             building.wrong(&["method"], message, Some("such as POST, PUT or GET"));
         }
         let url = building.template(&["url"], &settings.url);
+        if let Some(Err(error)) = (url.as_ref())
+            .filter(|_| !settings.url.contains("{{") && !settings.url.contains("{%"))
+            .map(|_| url::assemble(&settings.url, &[]))
+        {
+            building.wrong(&["url"], error.0, Some("such as https://10.0.0.5/events"));
+        }
         for name in settings.headers.0.keys() {
             if let Err(message) = usable(name) {
                 building.wrong(&["headers", name], message, None);
