@@ -68,7 +68,8 @@ impl Writer {
             let message = format!("`{}` is no HTTP method", settings.method);
             building.wrong(&["method"], message, Some("such as POST, PUT or GET"));
         }
-        let url = building.template(&["url"], &settings.url);
+        let url = engine.url(&settings.url, names);
+        let url = building.keep(&["url"], url);
         if let Some(Err(error)) = (url.as_ref())
             .filter(|_| !settings.url.contains("{{") && !settings.url.contains("{%"))
             .map(|_| url::assemble(&settings.url, &[]))
