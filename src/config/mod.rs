@@ -153,7 +153,7 @@ impl Config {
             let names = lists.entries().iter().map(|(key, _)| key.text.clone());
             names.collect()
         });
-        let schema = schema();
+        let schema = schema::strict();
         let mut loader = load::Loader {
             root: &root,
             folder,

@@ -41,11 +41,15 @@ fn target(
 ) -> Option<Target> {
     let delivery: Option<delivery::Settings> =
         loader.part(entry.node, &entry.value, &[], entry.clean);
-    let transport = transport(loader, entry)?;
-    let (renderer, sender) = match transport {
-        "http" => http(loader, entry, clients, blot)?,
-        _ => file(loader, entry, transport)?,
-    };
+    // Each of them is looked through, though it has to be one.
+    let mut built: Vec<Option<Built>> = Vec::new();
+    for transport in transports(loader, entry) {
+        built.push(match transport {
+            "http" => http(loader, entry, clients, blot),
+            _ => file(loader, entry, transport),
+        });
+    }
+    let (renderer, sender) = built.pop().flatten().filter(|_| built.is_empty())?;
     Some(Target {
         name: entry.name.clone(),
         delivery: delivery?,
@@ -54,33 +58,44 @@ fn target(
     })
 }
 
-/// The one key that says how a target sends.
-fn transport(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<&'static str> {
-    let mut given = entry.node.entries().iter().filter_map(|(key, _)| {
-        let transport = TRANSPORTS.iter().find(|word| **word == key.text)?;
-        Some((*transport, key))
-    });
-    let Some((transport, _)) = given.next() else {
-        if entry.clean {
+/// The keys that say how a target sends. More than one is a mistake, and so is none.
+fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
+    let entries = entry.node.entries().iter();
+    let given: Vec<_> = entries
+        .filter_map(|(key, _)| {
+            let transport = TRANSPORTS.iter().find(|word| **word == key.text)?;
+            Some((*transport, key))
+        })
+        .collect();
+    match given.as_slice() {
+        [] if entry.clean => {
             let message = format!("target `{}` does not say how it sends", entry.name);
             loader.mistake(
                 Mistake::new(entry.key.at.clone(), message)
                     .help("add one of `http`, `jsonl`, `csv`, `files`, `log`"),
             );
         }
-        return None;
-    };
-    let others: Vec<_> = given.collect();
-    for (other, key) in &others {
-        loader.mistake(
-            Mistake::new(
-                key.at.clone(),
-                format!("`{other}` beside `{transport}`: a target sends in one way"),
-            )
-            .help("make it two targets, and name both in `to`"),
-        );
+        [] => {}
+        [(first, _), others @ ..] => {
+            for (other, key) in others {
+                loader.mistake(
+                    Mistake::new(
+                        key.at.clone(),
+                        format!("`{other}` beside `{first}`: a target sends in one way"),
+                    )
+                    .help("make it two targets, and name both in `to`"),
+                );
+            }
+        }
     }
-    others.is_empty().then_some(transport)
+    given.into_iter().map(|(transport, _)| transport).collect()
+}
+
+/// Puts a text where one is missing that there must be. That was told; so the rest can be looked through.
+fn stand_in(settings: &mut Map<String, Value>, key: &str, text: &str) {
+    settings
+        .entry(key)
+        .or_insert_with(|| Value::String(text.to_owned()));
 }
 
 type Built = (Renderer, Arc<dyn targets::Target>);
@@ -104,6 +119,7 @@ fn http(
             );
         }
     }
+    stand_in(&mut value, "url", "http://missing.invalid");
     let writing: Option<render::http::Settings> =
         loader.part(entry.node, &value, &["http"], entry.clean);
     let sending: Option<targets::http::Settings> =
@@ -144,7 +160,10 @@ fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<B
             );
         }
     }
-    let value = entry.value.get(transport)?.clone();
+    let mut value = entry.value.get(transport)?.clone();
+    if let (Value::Object(settings), "jsonl" | "files") = (&mut value, transport) {
+        stand_in(settings, "path", "missing");
+    }
     let engine = loader.engine.clone();
     let way = &[transport];
     let renderer = match transport {

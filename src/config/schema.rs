@@ -12,8 +12,34 @@ pub(super) const TRANSPORTS: &[&str] = &["http", "jsonl", "csv", "files", "log"]
 /// The keys of `http` that may stand beside it too.
 pub(super) const BESIDE_HTTP: &[&str] = &["timeout", "tls"];
 
-/// The JSON Schema of `routes.yaml`.
+/// The JSON Schema of `routes.yaml`, for editors and other readers.
 pub(crate) fn schema() -> Value {
+    let mut schema = strict();
+    or_nothing(&mut schema);
+    schema["properties"]["routes"]["type"] = json!(["array", "null"]);
+    schema
+}
+
+/// What a key says that has nothing below it: a map that may be empty may be left out under its key.
+fn or_nothing(schema: &mut Value) {
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(or_nothing),
+        Value::Object(schema) => {
+            let must_have = schema
+                .get("required")
+                .and_then(Value::as_array)
+                .is_some_and(|keys| !keys.is_empty());
+            if schema.get("type").is_some_and(|word| word == "object") && !must_have {
+                schema.insert("type".to_owned(), json!(["object", "null"]));
+            }
+            schema.values_mut().for_each(or_nothing);
+        }
+        _ => {}
+    }
+}
+
+/// The same as the check walks it, to which nothing is an empty map anyway.
+pub(super) fn strict() -> Value {
     let mut generator = SchemaGenerator::default();
     let g = &mut generator;
     let server = g.subschema_for::<server::Settings>();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use proptest::prelude::*;
+use serde_json::Value as Json;
 
 use super::*;
 
@@ -172,6 +173,98 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
             .map(|report| report.render(false))
             .unwrap_or_default()
     );
+}
+
+/// What is wrong with a value by a JSON Schema, in as much of that language as the schema uses.
+fn against(schema: &Json, root: &Json, value: &Json, at: &str, wrong: &mut Vec<String>) {
+    let mut known: Vec<&str> = Vec::new();
+    let kind = match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(number) if number.is_f64() => "number",
+        Json::Number(_) => "integer",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    };
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap();
+        against(target, root, value, at, wrong);
+    }
+    let kinds = match &schema["type"] {
+        Json::String(word) => vec![word.as_str()],
+        words => words.as_array().map_or(Vec::new(), |words| {
+            words.iter().filter_map(Json::as_str).collect()
+        }),
+    };
+    let fits = kinds.contains(&kind) || kind == "integer" && kinds.contains(&"number");
+    if !kinds.is_empty() && !fits {
+        wrong.push(format!("{at}: {kind} is none of {kinds:?}"));
+    }
+    for (word, exactly) in [("anyOf", false), ("oneOf", true)] {
+        let Some(choices) = schema[word].as_array() else {
+            continue;
+        };
+        let fitting = choices.iter().filter(|choice| {
+            let mut wrong = Vec::new();
+            against(choice, root, value, at, &mut wrong);
+            wrong.is_empty()
+        });
+        let fitting = fitting.count();
+        if fitting == 0 || exactly && fitting > 1 {
+            wrong.push(format!("{at}: {fitting} of {word} fit"));
+        }
+    }
+    if let Some(words) = schema["enum"].as_array()
+        && !words.contains(value)
+    {
+        wrong.push(format!("{at}: {value} is none of {words:?}"));
+    }
+    if schema.get("const").is_some_and(|word| word != value) {
+        wrong.push(format!("{at}: {value} is not {}", schema["const"]));
+    }
+    if let (Some(item), Some(items)) = (schema.get("items"), value.as_array()) {
+        for (n, value) in items.iter().enumerate() {
+            against(item, root, value, &format!("{at}/{n}"), wrong);
+        }
+    }
+    let Some(entries) = value.as_object() else {
+        return;
+    };
+    if let Some(properties) = schema["properties"].as_object() {
+        known.extend(properties.keys().map(String::as_str));
+    }
+    for (key, value) in entries {
+        let at = format!("{at}/{key}");
+        match (
+            known.contains(&key.as_str()),
+            &schema["additionalProperties"],
+        ) {
+            (true, _) => against(&schema["properties"][key], root, value, &at, wrong),
+            (false, Json::Bool(false)) => wrong.push(format!("{at}: unknown")),
+            (false, others) => against(others, root, value, &at, wrong),
+        }
+    }
+    for key in schema["required"].as_array().into_iter().flatten() {
+        if !entries.contains_key(key.as_str().unwrap()) {
+            wrong.push(format!("{at}: {key} is missing"));
+        }
+    }
+}
+
+#[test]
+fn what_is_right_is_right_by_the_schema_too() {
+    let bare = "server:\nadmin:\nstore:\nlog:\nsources:\nlists:\ntargets:\nroutes:\n";
+    let inner = "sources: { a: }\ntargets: { b: { log: , retry: , breaker: } }\n\
+        routes: [ { to: [b], steps: [ { crop: } ] } ]\n";
+    let schema = schema();
+    for text in [SHIPPED, bare, inner] {
+        shipped(text).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let tree = parse::parse(text, &mut Vec::new()).unwrap();
+        let mut wrong = Vec::new();
+        against(&schema, &schema, &tree.value(), "", &mut wrong);
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
 }
 
 #[test]

@@ -15,9 +15,10 @@ pub(super) struct Path(Template);
 impl Path {
     pub(super) fn new(building: &mut Building<'_>, at: &[&str], source: &str) -> Option<Self> {
         let checked = check_codes(source);
-        building.keep(at, checked)?;
+        let checked = building.keep(at, checked);
         let built = building.engine.path(source, building.names);
-        building.keep(at, built).map(Self)
+        let built = building.keep(at, built);
+        checked.and(built).map(Self)
     }
 
     pub(super) fn text(&self, event: &Event, scope: &Scope) -> Result<String, RenderError> {
@@ -55,16 +56,40 @@ fn check_codes(source: &str) -> Result<(), Mistake> {
     if literal.trim().is_empty() && source.trim().is_empty() {
         return Err(mistake("a path must not be empty".to_owned(), None));
     }
-    match BrokenDownTime::from(&epoch).to_string(six_digits(&literal)) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Mistake {
+    let unknown = match BrokenDownTime::from(&epoch).to_string(six_digits(&literal)) {
+        Ok(_) => codes(&literal)
+            .find(|code| code.ends_with('Q'))
+            .map(|code| format!("strftime has no `{code}`")),
+        Err(error) => Some(error.to_string()),
+    };
+    match unknown {
+        None => Ok(()),
+        Some(why) => Err(Mistake {
             range: 0..source.len(),
             ..mistake(
-                format!("the path's date codes are wrong: {error}"),
+                format!("the path's date codes are wrong: {why}"),
                 Some("codes are those of strftime, such as %Y-%m-%d; a plain % is written %%"),
             )
         }),
     }
+}
+
+/// The codes of a text, with their flags and width. `%Q` is not one of strftime's but the date library's own: the name
+/// of a time zone, whose `/` would make a folder.
+fn codes(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let code = &rest[rest.find('%')?..];
+        let flag = |c: char| c.is_ascii_digit() || "-_0^#:.".contains(c);
+        let letter = code[1..].find(|c| !flag(c)).map_or(code.len(), |at| at + 1);
+        let end = code[letter..]
+            .chars()
+            .next()
+            .map_or(letter, |c| letter + c.len_utf8());
+        let (code, after) = code.split_at(end);
+        rest = after;
+        Some(code)
+    })
 }
 
 fn literal(source: &str) -> String {
@@ -130,6 +155,8 @@ mod tests {
         );
         assert!(check_codes("{{ '%!' }}{# 100%! #}50%%.csv").is_ok());
         assert!(check_codes("data/%!.csv").is_err());
+        assert!(check_codes("data/%Q.jpg").is_err() && check_codes("data/%:Q.jpg").is_err());
+        assert!(check_codes("data/%%Q-%d%%Q.jpg").is_ok());
         assert!(check_codes("100%").is_err());
         assert!(check_codes(" ").is_err());
     }

@@ -126,12 +126,11 @@ fn a_value_from_an_event_cannot_inject_a_header_or_an_address() {
         ))
         .is_err()
     );
-    assert!(request(&format!("url: 'http://h/{plate}'")).is_err());
-    assert!(request("url: '{{ event.kind }}'").is_err());
-    let url = request("url: 'http://h/{{ event.plates[0].text | url }}'")
-        .unwrap()
-        .url;
-    assert_eq!(url, "http://h/ab%0D%0AX%3A%201");
+    assert!(request("url: '{{ now }}'").is_err());
+    for url in [plate, "{{ event.plates[0].text | url }}"] {
+        let url = request(&format!("url: 'http://h/{url}'")).unwrap().url;
+        assert_eq!(url, "http://h/ab%0D%0AX%3A%201");
+    }
 }
 
 #[test]
@@ -201,5 +200,101 @@ fn a_line_is_the_event_or_streams_own() {
         assert!(!line.contains('\n'));
         let line: Value = serde_json::from_str(&line).unwrap();
         assert!(line.get(key).is_some());
+    }
+}
+
+fn url_of(url: &str, plate: &str) -> Result<String, String> {
+    let mut event = event();
+    event.plates[0].text = Some(plate.into());
+    let renderer = http(&format!("url: {}", Value::from(url)));
+    match written(&renderer, event) {
+        Ok(Payload::Http(request)) => Ok(request.url),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.0),
+    }
+}
+
+#[test]
+fn a_value_fills_its_place_in_the_url_and_no_other() {
+    const PLATE: &str = "{{ event.plates[0].text }}";
+    for (url, plate, came) in [
+        (
+            "http://h/cam/*",
+            "../a b/c?d",
+            "http://h/cam/..%2Fa%20b%2Fc%3Fd",
+        ),
+        (
+            "http://h/cam/*/x",
+            "a#b%2e\\c",
+            "http://h/cam/a%23b%252e%5Cc/x",
+        ),
+        (
+            "http://h/?p=*&q=1",
+            "a&q=2#..",
+            "http://h/?p=a%26q%3D2%23..&q=1",
+        ),
+        ("http://h?p=*", "a/b", "http://h/?p=a%2Fb"),
+        ("http://*:8080/x", "10.0.0.7", "http://10.0.0.7:8080/x"),
+        ("http://cam-*.lan/x", "7", "http://cam-7.lan/x"),
+        ("http://h:*/x", "8080", "http://h:8080/x"),
+        (
+            "http://h/{{ event.plates[0].text | url }}",
+            "a/b",
+            "http://h/a%2Fb",
+        ),
+        (
+            "http://h/x{{ (event.plates[0].text | e) }}",
+            "/../y",
+            "http://h/x%26%23x2f%3B..%26%23x2f%3By",
+        ),
+        (
+            "{{ 'http://h/a?b=c' }}&p=*",
+            "d/e",
+            "http://h/a?b=c&p=d%2Fe",
+        ),
+        (" {{ 'http://h/a/' }}*", "d/e", "http://h/a/d%2Fe"),
+        (
+            "{% set p %}*{% endset %}http://h/{{ p }}",
+            "a b",
+            "http://h/a%20b",
+        ),
+        ("http://h/*", "\u{1}%2F\u{3}", "http://h/%2F"),
+    ] {
+        let url = url.replace('*', PLATE);
+        assert_eq!(url_of(&url, plate).as_deref(), Ok(came), "{url}");
+    }
+    for (url, plate) in [
+        ("http://h/cam/*/x", ".."),
+        ("http://h/cam/.*", "."),
+        ("http://h/{{ event.plates[0].text | url }}", ".."),
+        ("http://h/{{ '%2e%2E' | safe }}/x", ""),
+        ("http://*/x", "evil/"),
+        ("http://*/x", "user@evil"),
+        ("http://h*", ".evil"),
+        ("http://h*", ":81"),
+        ("{{ 'http://h' }}*", ".evil"),
+        ("{{ none }}*", "http://evil/"),
+        ("{{ none }}{{ none }}*", "http://evil/"),
+        ("{% if true %}{% endif %}{{ none }} *", "http://evil/"),
+    ] {
+        let url = url.replace('*', PLATE);
+        assert!(url_of(&url, plate).is_err(), "{url}: {plate}");
+    }
+}
+
+#[test]
+fn an_event_does_not_choose_where_it_is_sent() {
+    for url in [
+        "{{ event.raw.callback }}",
+        " {{ plate.user_data['url'] | string }}/x",
+        "{{ event.plates[0].text }}://h/",
+    ] {
+        let settings = format!("url: {}", Value::from(url));
+        let settings = serde_saphyr::from_str(&settings).unwrap();
+        let built = Renderer::http(&settings, &Engine::new(&[]), Names::Rendering);
+        let (path, mistake) = built.err().unwrap().pop().unwrap();
+        assert_eq!(path, ["url"]);
+        assert!(mistake.message.contains("would choose"), "{mistake}");
+        assert!(["event", "plate"].contains(&&url[mistake.range]), "{url}");
     }
 }

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::check::Check;
 use super::output::{self, Output};
 use super::scope::Scope;
-use super::{Mistake, Names, RenderError, filters, nullsafe, operators, source};
+use super::{Mistake, Names, RenderError, filters, nullsafe, operators, source, url};
 use crate::payload::safe_segment;
 
 /// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
@@ -30,6 +30,8 @@ struct Inner {
     env: Environment<'static>,
     /// The same, but what is written of each value is one safe segment of a path.
     paths: Environment<'static>,
+    /// The same, but each value is marked for [`url::address`].
+    urls: Environment<'static>,
     lists: Vec<String>,
 }
 
@@ -48,6 +50,7 @@ enum Form {
     Single(Arc<Code>),
     Mixed(Arc<Code>),
     Path(Arc<Code>),
+    Url(Arc<Code>),
 }
 
 type Code = Instructions<'static>;
@@ -79,9 +82,12 @@ impl Engine {
         paths.set_formatter(|out, _, value| {
             Ok(out.write_str(&safe_segment(&output::text(value)?))?)
         });
+        let mut urls = environment();
+        urls.set_formatter(|out, _, value| Ok(out.write_str(&url::marked(value)?)?));
         Self(Arc::new(Inner {
             env: environment(),
             paths,
+            urls,
             lists: lists.to_vec(),
         }))
     }
@@ -106,9 +112,22 @@ impl Engine {
             let source = source::keep(source);
             let tree = parse(source, "template", syntax())
                 .map_err(|error| syntax_mistake(&error, source))?;
-            let mut generator = CodeGenerator::new("template", source);
-            generator.compile_stmt(&nullsafe::statement(&tree));
-            template.form = Form::Path(Arc::new(generator.finish().0));
+            template.form = Form::Path(Arc::new(compile(&tree, source)));
+        }
+        Ok(template)
+    }
+
+    /// An address: what each `{{ … }}` comes to is percent-encoded as one part of the path or query that it stands in,
+    /// unless `| url` did so already; in the host it may hold nothing that ends the host. What stands at the very
+    /// beginning is taken as it is, and may not be read from the event.
+    pub(crate) fn url(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        let mut template = self.template(source, names)?;
+        if !matches!(template.form, Form::Literal) {
+            let source = source::keep(source);
+            let tree = parse(source, "template", syntax())
+                .map_err(|error| syntax_mistake(&error, source))?;
+            url::check(source, &tree)?;
+            template.form = Form::Url(Arc::new(compile(&tree, source)));
         }
         Ok(template)
     }
@@ -121,11 +140,7 @@ impl Engine {
         check.finish()?;
         Ok(match single(&tree) {
             Some(expr) => Form::Single(Arc::new(compile_expression(expr, source))),
-            None => {
-                let mut generator = CodeGenerator::new("template", source);
-                generator.compile_stmt(&nullsafe::statement(&tree));
-                Form::Mixed(Arc::new(generator.finish().0))
-            }
+            None => Form::Mixed(Arc::new(compile(&tree, source))),
         })
     }
 
@@ -267,6 +282,11 @@ impl Template {
                 run(&self.engine.0.paths, code, scope, &mut text)?;
                 Ok(text)
             }
+            Form::Url(code) => {
+                let mut text = String::with_capacity(self.source.len() * 2);
+                run(&self.engine.0.urls, code, scope, &mut text)?;
+                url::address(&text)
+            }
         }
     }
 
@@ -274,7 +294,7 @@ impl Template {
     pub(crate) fn output(&self, scope: &Scope) -> Result<Output, RenderError> {
         match &self.form {
             Form::Single(code) => Output::of(&self.engine.value(code, scope)?),
-            Form::Literal | Form::Mixed(_) | Form::Path(_) => {
+            Form::Literal | Form::Mixed(_) | Form::Path(_) | Form::Url(_) => {
                 self.text(scope).map(|text| Output::Json(text.into()))
             }
         }
@@ -344,6 +364,12 @@ fn single<'t, 's>(tree: &'t Stmt<'s>) -> Option<&'t Expr<'s>> {
         (Some(Stmt::EmitExpr(emit)), None) => Some(&emit.expr),
         _ => None,
     }
+}
+
+fn compile(tree: &Stmt<'static>, source: &'static str) -> Code {
+    let mut generator = CodeGenerator::new("template", source);
+    generator.compile_stmt(&nullsafe::statement(tree));
+    generator.finish().0
 }
 
 fn compile_expression(expr: &Expr<'static>, source: &'static str) -> Code {

@@ -24,6 +24,7 @@ mod output;
 mod scope;
 mod shape;
 mod source;
+mod url;
 mod view;
 
 #[cfg(test)]

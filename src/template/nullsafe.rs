@@ -10,6 +10,9 @@ use minijinja::machinery::ast::{self, BinOpKind, CallArg, CompareOpKind, Expr, S
 
 use super::{filters, operators};
 
+/// What JSON and YAML call `none`, for those who write templates beside them.
+pub(super) const NULL: &str = "null";
+
 pub(super) fn statement<'s>(stmt: &Stmt<'s>) -> Stmt<'s> {
     match stmt {
         Stmt::Template(t) => Stmt::Template(Spanned::new(
@@ -27,7 +30,7 @@ pub(super) fn statement<'s>(stmt: &Stmt<'s>) -> Stmt<'s> {
         Stmt::EmitRaw(e) => Stmt::EmitRaw(Spanned::new(ast::EmitRaw { raw: e.raw }, e.span())),
         Stmt::ForLoop(l) => Stmt::ForLoop(Spanned::new(
             ast::ForLoop {
-                target: expression(&l.target),
+                target: target(&l.target),
                 iter: call(operators::LOOP, &l.iter, [], l.span()),
                 filter_expr: l.filter_expr.as_ref().map(expression),
                 recursive: l.recursive,
@@ -49,7 +52,7 @@ pub(super) fn statement<'s>(stmt: &Stmt<'s>) -> Stmt<'s> {
                 assignments: w
                     .assignments
                     .iter()
-                    .map(|(target, value)| (expression(target), expression(value)))
+                    .map(|(target, value)| (self::target(target), expression(value)))
                     .collect(),
                 body: statements(&w.body),
             },
@@ -57,14 +60,14 @@ pub(super) fn statement<'s>(stmt: &Stmt<'s>) -> Stmt<'s> {
         )),
         Stmt::Set(s) => Stmt::Set(Spanned::new(
             ast::Set {
-                target: expression(&s.target),
+                target: target(&s.target),
                 expr: expression(&s.expr),
             },
             s.span(),
         )),
         Stmt::SetBlock(s) => Stmt::SetBlock(Spanned::new(
             ast::SetBlock {
-                target: expression(&s.target),
+                target: target(&s.target),
                 filter: s.filter.as_ref().map(expression),
                 body: statements(&s.body),
             },
@@ -117,12 +120,32 @@ fn r#macro<'s>(m: &Spanned<ast::Macro<'s>>) -> Spanned<ast::Macro<'s>> {
     Spanned::new(
         ast::Macro {
             name: m.name,
-            args: expressions(&m.args),
+            args: m.args.iter().map(target).collect(),
             defaults: expressions(&m.defaults),
             body: statements(&m.body),
         },
         m.span(),
     )
+}
+
+/// A name that is given stays a name.
+fn target<'s>(expr: &Expr<'s>) -> Expr<'s> {
+    match expr {
+        Expr::Var(v) => Expr::Var(Spanned::new(ast::Var { id: v.id }, v.span())),
+        Expr::List(l) => Expr::List(Spanned::new(
+            ast::List {
+                items: l.items.iter().map(target).collect(),
+            },
+            l.span(),
+        )),
+        Expr::Tuple(t) => Expr::Tuple(Spanned::new(
+            ast::Tuple {
+                items: t.items.iter().map(target).collect(),
+            },
+            t.span(),
+        )),
+        other => expression(other),
+    }
 }
 
 fn expressions<'s>(all: &[Expr<'s>]) -> Vec<Expr<'s>> {
@@ -131,6 +154,7 @@ fn expressions<'s>(all: &[Expr<'s>]) -> Vec<Expr<'s>> {
 
 pub(super) fn expression<'s>(expr: &Expr<'s>) -> Expr<'s> {
     match expr {
+        Expr::Var(v) if v.id == NULL => constant(Value::from(()), v.span()),
         Expr::Var(v) => Expr::Var(Spanned::new(ast::Var { id: v.id }, v.span())),
         Expr::Const(c) => constant(c.value.clone(), c.span()),
         Expr::Slice(s) => Expr::Slice(Spanned::new(

@@ -53,7 +53,15 @@ impl Writer {
                 building.wrong(&[other], message, None);
             }
         }
-        match *given.first().unwrap_or(&"") {
+        // All are compiled, for each may have mistakes of its own.
+        let mut built = given.iter().map(|name| Self::of(building, settings, name));
+        let first = built.next().unwrap_or(Some(Self::Empty));
+        built.for_each(drop);
+        first
+    }
+
+    fn of(building: &mut Building<'_>, settings: &Settings, body: &str) -> Option<Self> {
+        match body {
             "json" => {
                 let source = settings.json.as_ref()?;
                 building.structure(&["json"], source).map(Self::Json)
@@ -72,8 +80,7 @@ impl Writer {
             "image" => building
                 .template(&["image"], settings.image.as_ref()?)
                 .map(Self::Image),
-            "original" => Some(Self::Original),
-            _ => Some(Self::Empty),
+            _ => Some(Self::Original),
         }
     }
 

@@ -68,7 +68,14 @@ impl Writer {
             let message = format!("`{}` is no HTTP method", settings.method);
             building.wrong(&["method"], message, Some("such as POST, PUT or GET"));
         }
-        let url = building.template(&["url"], &settings.url);
+        let url = engine.url(&settings.url, names);
+        let url = building.keep(&["url"], url);
+        if let Some(Err(error)) = (url.as_ref())
+            .filter(|_| !settings.url.contains("{{") && !settings.url.contains("{%"))
+            .map(|_| url::assemble(&settings.url, &[]))
+        {
+            building.wrong(&["url"], error.0, Some("such as https://10.0.0.5/events"));
+        }
         for name in settings.headers.0.keys() {
             if let Err(message) = usable(name) {
                 building.wrong(&["headers", name], message, None);

@@ -16,7 +16,8 @@ pub(crate) struct Settings {
     /// The HTTP method; `POST` if not given.
     #[serde(default = "post")]
     pub(crate) method: String,
-    /// The address, `http://…` or `https://…`. Write `{{ value | url }}` for a value that may hold any character.
+    /// The address, `http://…` or `https://…`. A template's value is percent-encoded as one part of the path or query; one
+    /// that is the beginning of the address is taken as it is, and may not come from the event.
     pub(crate) url: String,
     /// Added to the url, percent-encoded. A null value is left out, a list repeats its name.
     #[serde(default)]

@@ -21,7 +21,7 @@ pub(super) fn assemble(text: &str, query: &[(String, String)]) -> Result<String,
         .find(|c| c.is_control() || matches!(c, '\\' | '#'))
     {
         return Err(RenderError(format!(
-            "the url holds `{}`: write `{{{{ … | url }}}}` for a value that may hold any character",
+            "the url holds `{}`, which an address must not hold",
             bad.escape_debug()
         )));
     }

@@ -6,6 +6,7 @@ use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned};
 
 use super::calls::FUNCTIONS;
 use super::{Check, named, range, told};
+use crate::template::nullsafe::NULL;
 use crate::template::shape::{self, Shape, nearest};
 use crate::template::{Names, filters};
 
@@ -139,7 +140,7 @@ impl<'a> Check<'a> {
                 format!("`{name}` is not known yet when routes choose"),
                 Some("here are `event`, `plate`, `face`, `object`, `lists` and `now`".to_owned()),
             ),
-            None if FUNCTIONS.contains(&v.id) => return Shape::Open,
+            None if v.id == NULL || FUNCTIONS.contains(&v.id) => return Shape::Open,
             None => (
                 format!("unknown name `{}`", v.id),
                 Some(self.suggest_name(v.id, &known)),

@@ -87,10 +87,11 @@ pub(super) fn xml(value: &Value) -> Result<String, Error> {
     Ok(safe)
 }
 
-/// For one part of a path or one value of a query.
-pub(super) fn url(value: &Value) -> Result<String, Error> {
+/// For one part of a path or one value of a query. Marked as safe, so that an address does not encode it once more.
+pub(super) fn url(value: &Value) -> Result<Value, Error> {
     let text = output::text(value)?;
-    Ok(utf8_percent_encode(&text, RESERVED).to_string())
+    let encoded = utf8_percent_encode(&text, RESERVED).to_string();
+    Ok(Value::from_safe_string(encoded))
 }
 
 /// In the form that plates are compared in.

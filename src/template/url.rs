@@ -1,0 +1,198 @@
+//! Addresses: what a value comes to can fill a place in the address, and never move its borders.
+//!
+//! The formatter marks where each value begins and ends in what is written, and [`address`] puts the whole together, for
+//! how a value is encoded depends on what stands before it.
+
+use minijinja::machinery::ast::{Expr, Spanned, Stmt, Var};
+use minijinja::{Error, Value};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::check::range;
+use super::{Mistake, RenderError, output};
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A value, its bytes percent-encoded between the marks so that it holds neither.
+const OPEN: char = '\u{1}';
+/// The same of one that `| url` has encoded.
+const OPEN_ENCODED: char = '\u{2}';
+const CLOSE: char = '\u{3}';
+
+/// What the formatter writes of a value.
+pub(super) fn marked(value: &Value) -> Result<String, Error> {
+    let text = output::text(value)?;
+    let encoded = value.is_safe() && is_encoded(&text);
+    let open = if encoded { OPEN_ENCODED } else { OPEN };
+    // What a template collected in a block of its own is marked already.
+    let text = unmarked(&text);
+    let text = utf8_percent_encode(&text, NON_ALPHANUMERIC);
+    Ok(format!("{open}{text}{CLOSE}"))
+}
+
+fn is_encoded(text: &str) -> bool {
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let fine = match byte {
+            b'%' => (0..2).all(|_| rest.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
+            b'-' | b'.' | b'_' | b'~' => true,
+            other => other.is_ascii_alphanumeric(),
+        };
+        if !fine {
+            return false;
+        }
+    }
+    true
+}
+
+/// A piece of what was written.
+struct Piece<'a> {
+    text: &'a str,
+    /// What it is, if it is a value.
+    open: Option<char>,
+}
+
+fn pieces(written: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = written;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let (text, after, open) = match first {
+            OPEN | OPEN_ENCODED => {
+                let inner = &rest[first.len_utf8()..];
+                let (value, after) = inner.split_once(CLOSE).unwrap_or((inner, ""));
+                (value, after, Some(first))
+            }
+            _ => {
+                let end = rest.find([OPEN, OPEN_ENCODED]).unwrap_or(rest.len());
+                (&rest[..end], &rest[end..], None)
+            }
+        };
+        rest = after;
+        Some(Piece { text, open })
+    })
+}
+
+fn unmarked(text: &str) -> String {
+    let plain = pieces(text).map(|piece| match piece.open {
+        Some(_) => percent_decode_str(piece.text)
+            .decode_utf8_lossy()
+            .into_owned(),
+        None => piece.text.to_owned(),
+    });
+    plain.collect()
+}
+
+/// The address out of what was written with marks. A value at the very beginning is the beginning of the address as it
+/// is; one in the host may only hold what a host is made of; one behind it is encoded as a part of a path or query.
+pub(super) fn address(written: &str) -> Result<String, RenderError> {
+    let mut out = String::new();
+    // Segments of the path that hold a value, by where they begin.
+    let mut filled: Vec<usize> = Vec::new();
+    for (n, piece) in pieces(written).enumerate() {
+        let blank =
+            n == 0 || n == 1 && out.trim().is_empty() && !written.starts_with([OPEN, OPEN_ENCODED]);
+        let Some(open) = piece.open else {
+            out.push_str(piece.text);
+            continue;
+        };
+        let value = percent_decode_str(piece.text).decode_utf8_lossy();
+        let encoded = match open {
+            OPEN_ENCODED => value.clone().into_owned(),
+            _ => utf8_percent_encode(&value, RESERVED).to_string(),
+        };
+        match out.split_once("://") {
+            None if blank => out.push_str(&value),
+            None => out.push_str(&encoded),
+            Some((_, behind)) if !behind.contains(['/', '?', '#', '\\']) => {
+                in_host(&value, behind)?;
+                out.push_str(&value);
+            }
+            Some(_) => {
+                if !out.contains('?') {
+                    filled.push(out.rfind('/').map_or(0, |slash| slash + 1));
+                }
+                out.push_str(&encoded);
+            }
+        }
+    }
+    let dots = |start: &usize| {
+        let segment = out[*start..].split(['/', '?', '#']).next();
+        let segment = segment
+            .unwrap_or_default()
+            .replace("%2e", ".")
+            .replace("%2E", ".");
+        matches!(segment.as_str(), "." | "..")
+    };
+    if filled.iter().any(dots) {
+        return Err(RenderError(
+            "a value makes a part of the url's path `.` or `..`, which would lead elsewhere"
+                .to_owned(),
+        ));
+    }
+    Ok(out)
+}
+
+/// A value that is glued to a part of the host written out must not go on with a domain or port of its own.
+fn in_host(value: &str, before: &str) -> Result<(), RenderError> {
+    let whole = before.is_empty();
+    let allowed = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_')
+            || whole && matches!(c, '.' | ':' | '[' | ']')
+    };
+    match value.chars().find(|c| !allowed(*c)) {
+        None => Ok(()),
+        Some(bad) => Err(RenderError(format!(
+            "a value holds `{}` and stands in the url's host, which it would change: put a `/` before it",
+            bad.escape_debug()
+        ))),
+    }
+}
+
+/// What is wrong with an address before it meets an event.
+pub(super) fn check(source: &str, tree: &Stmt<'_>) -> Result<(), Mistake> {
+    let mistake = |message: &str, help: &str, range| Mistake {
+        message: message.to_owned(),
+        help: Some(help.to_owned()),
+        range,
+        path: Vec::new(),
+    };
+    if source.contains([OPEN, OPEN_ENCODED, CLOSE]) {
+        let message = "the url holds a control character";
+        return Err(mistake(message, "remove it", 0..source.len()));
+    }
+    let Stmt::Template(template) = tree else {
+        return Ok(());
+    };
+    let mut rest = template
+        .children
+        .iter()
+        .filter(|stmt| !matches!(stmt, Stmt::EmitRaw(raw) if raw.raw.trim().is_empty()));
+    let Some(Stmt::EmitExpr(first)) = rest.next() else {
+        return Ok(());
+    };
+    match root(&first.expr) {
+        Some(name) if matches!(name.id, "event" | "plate" | "face" | "object") => Err(mistake(
+            "whoever sends the event would choose where it is sent to",
+            "begin the url with `http://…`, or with a value of `lists`",
+            range(name.span()),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The name that a value is read from.
+fn root<'t, 's>(expr: &'t Expr<'s>) -> Option<&'t Spanned<Var<'s>>> {
+    match expr {
+        Expr::Var(v) => Some(v),
+        Expr::GetAttr(g) => root(&g.expr),
+        Expr::GetItem(g) => root(&g.expr),
+        Expr::Slice(s) => root(&s.expr),
+        Expr::Filter(f) => f.expr.as_ref().and_then(root),
+        _ => None,
+    }
+}
