@@ -75,10 +75,36 @@ impl Body {
     }
 }
 
+/// Nesting of a JSON document. Readers stop at 128 levels, and inside of an event the document stands some levels deeper.
+const DEPTH_MAX: usize = 100;
+
 /// Parses a JSON document that must be an object or an array.
 pub(super) fn parse(text: &Bytes) -> Result<Value, Undecodable> {
+    if depth(text) > DEPTH_MAX {
+        let reason = format!("the JSON is nested more than {DEPTH_MAX} levels deep");
+        return Err(Undecodable::because(reason));
+    }
     serde_json::from_slice(text)
         .map_err(|error| Undecodable::because(format!("the JSON is broken: {error}")))
+}
+
+fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// `text` if it is UTF-8, without byte order mark and white space before it.
@@ -221,6 +247,14 @@ mod tests {
     }
 
     #[test]
+    fn nesting_is_counted_outside_of_texts() {
+        assert_eq!(depth(br#"{"a":["[[[[\"[[", {}]}"#), 3);
+        let nested = |n: usize| Bytes::from(format!("{}{}", "[".repeat(n), "]".repeat(n)));
+        assert!(parse(&nested(DEPTH_MAX)).is_ok());
+        assert!(parse(&nested(DEPTH_MAX + 1)).is_err());
+    }
+
+    #[test]
     fn what_is_none_of_these_is_refused_with_a_reason() {
         for (body, reason) in [
             (b"".as_slice(), "the body is empty"),
@@ -234,6 +268,6 @@ mod tests {
         let body = read("application/soap+xml; charset=utf-8", b"hello").unwrap();
         assert!(matches!(body, Body::Xml(_)), "{body:?}");
         let deep = Bytes::from("[".repeat(200));
-        assert!(parse(&deep).unwrap_err().reason.contains("recursion limit"));
+        assert!(parse(&deep).unwrap_err().reason.contains("levels deep"));
     }
 }
