@@ -41,7 +41,7 @@ use crate::routes::Route;
 use crate::secret::Blot;
 use crate::sources::DecodeSettings;
 use crate::steps::Step;
-use crate::template::Engine;
+use crate::template::{Engine, Known};
 use crate::{delivery, server, sources, store, targets, telemetry};
 
 use mistake::Mistake;
@@ -157,7 +157,10 @@ impl Config {
         let mut loader = load::Loader {
             root: &root,
             folder,
-            engine: Engine::new(&lists),
+            engine: Engine::knowing(Known {
+                lists,
+                pictures: Some(routing::pictures(&root)),
+            }),
             checker: check::Checker::new(&schema),
             files: taken.files,
             taken: taken.secrets,

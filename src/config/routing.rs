@@ -44,6 +44,18 @@ pub(super) fn routes(
     (routes, steps_of)
 }
 
+/// The names that steps give the pictures they make, on any route: a target does not know which routes lead to it.
+pub(super) fn pictures(root: &Node) -> Vec<String> {
+    let items = |node: Option<&Node>| node.map(Node::items).unwrap_or_default().to_vec();
+    let steps = items(root.get("routes"))
+        .into_iter()
+        .flat_map(|route| items(route.get("steps")));
+    steps
+        .flat_map(|step| step.entries().to_vec())
+        .filter_map(|(_, settings)| settings.get("as")?.text().map(str::to_owned))
+        .collect()
+}
+
 fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<dyn Step>>)> {
     // What is missing was told; the rest is still to be looked through.
     item.value

@@ -167,7 +167,9 @@ impl PicturesWriter {
             "video" => Some(Image::Clip),
             role => {
                 let source = format!("{{{{ images[{}] }}}}", Value::from(role));
-                let template = building.template(&["image"], &source);
+                let known = engine.picture(role);
+                let known = building.keep(&["image"], known);
+                let template = known.and_then(|()| building.template(&["image"], &source));
                 template.map(|template| Image::Picture {
                     role: role.to_owned(),
                     template,

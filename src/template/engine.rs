@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::check::Check;
 use super::output::{self, Output};
 use super::scope::Scope;
+use super::shape::nearest;
 use super::{Mistake, Names, RenderError, filters, nullsafe, operators, source, url};
 use crate::payload::safe_segment;
 
@@ -32,8 +33,31 @@ struct Inner {
     paths: Environment<'static>,
     /// The same, but each value is marked for [`url::address`].
     urls: Environment<'static>,
-    lists: Vec<String>,
+    known: Known,
 }
+
+/// What the config names, so that a template that names anything else is refused.
+#[derive(Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) lists: Vec<String>,
+    /// The names that steps give pictures. Any name will do when `None`.
+    pub(crate) pictures: Option<Vec<String>>,
+}
+
+impl Known {
+    /// What is wrong with the name of a picture: a message, and the name that may be meant.
+    pub(super) fn wrong_picture(&self, name: &str) -> Option<(String, Option<&str>)> {
+        let own = self.pictures.as_ref()?;
+        let known = || ROLES.iter().copied().chain(own.iter().map(String::as_str));
+        if name == "list" || known().any(|known| known == name) {
+            return None;
+        }
+        Some((format!("unknown picture `{name}`"), nearest(name, known())))
+    }
+}
+
+/// The pictures that need no step to give them their name.
+pub(super) const ROLES: &[&str] = &["frame", "vehicle", "plate", "face", "thumbnail"];
 
 /// A text that may hold `{{ … }}`. Knows its source.
 #[derive(Clone)]
@@ -77,7 +101,15 @@ enum Node {
 
 impl Engine {
     /// `lists` are the names of the config's lists, so that a template that names another is refused.
+    #[cfg(test)]
     pub(crate) fn new(lists: &[String]) -> Self {
+        Self::knowing(Known {
+            lists: lists.to_vec(),
+            pictures: None,
+        })
+    }
+
+    pub(crate) fn knowing(known: Known) -> Self {
         let mut paths = environment();
         paths.set_formatter(|out, _, value| {
             Ok(out.write_str(&safe_segment(&output::text(value)?))?)
@@ -88,7 +120,7 @@ impl Engine {
             env: environment(),
             paths,
             urls,
-            lists: lists.to_vec(),
+            known,
         }))
     }
 
@@ -132,10 +164,32 @@ impl Engine {
         Ok(template)
     }
 
+    /// What is wrong with the name of a picture that stands by itself, not in a template.
+    pub(crate) fn picture(&self, name: &str) -> Result<(), Mistake> {
+        let Some((message, near)) = self.0.known.wrong_picture(name) else {
+            return Ok(());
+        };
+        let help = near.map_or_else(
+            || {
+                format!(
+                    "there are {}, `video`, and the names that steps give with `as`",
+                    words(ROLES)
+                )
+            },
+            |near| format!("did you mean `{near}`?"),
+        );
+        Err(Mistake {
+            message,
+            help: Some(help),
+            range: 0..name.len(),
+            path: Vec::new(),
+        })
+    }
+
     fn form(&self, source: &'static str, names: Names) -> Result<Form, Mistake> {
         let tree =
             parse(source, "template", syntax()).map_err(|error| syntax_mistake(&error, source))?;
-        let mut check = Check::new(names, &self.0.lists);
+        let mut check = Check::new(names, &self.0.known);
         check.statement(&tree);
         check.finish()?;
         Ok(match single(&tree) {
@@ -156,7 +210,7 @@ impl Engine {
             });
         }
         let tree = parse_expr(source).map_err(|error| syntax_mistake(&error, source))?;
-        let mut check = Check::new(names, &self.0.lists);
+        let mut check = Check::new(names, &self.0.known);
         check.expression(&tree);
         check.finish()?;
         Ok(Condition {
@@ -225,6 +279,12 @@ impl Engine {
         self.run(code, scope, &mut String::new())
             .map(Option::unwrap_or_default)
     }
+}
+
+/// Such as "`a`, `b`".
+pub(super) fn words(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
 }
 
 fn environment() -> Environment<'static> {

@@ -30,7 +30,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use engine::{Condition, Engine, Structure, Template};
+pub(crate) use engine::{Condition, Engine, Known, Structure, Template};
 pub(crate) use output::Output;
 pub(crate) use scope::{Given, Scope};
 

@@ -16,8 +16,9 @@ pub(crate) struct Settings {
     /// The HTTP method; `POST` if not given.
     #[serde(default = "post")]
     pub(crate) method: String,
-    /// The address, `http://…` or `https://…`. A template's value is percent-encoded as one part of the path or query; one
-    /// that is the beginning of the address is taken as it is, and may not come from the event.
+    /// The address, `http://…` or `https://…`.
+    /// A template's value is percent-encoded as one part of the path or query; one that is the beginning of the address is
+    /// taken as it is, and may not come from the event.
     pub(crate) url: String,
     /// Added to the url, percent-encoded. A null value is left out, a list repeats its name.
     #[serde(default)]

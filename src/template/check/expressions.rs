@@ -6,6 +6,7 @@ use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned};
 
 use super::calls::FUNCTIONS;
 use super::{Check, named, range, told};
+use crate::template::engine::{ROLES, words};
 use crate::template::nullsafe::NULL;
 use crate::template::shape::{self, Shape, nearest};
 use crate::template::{Names, filters};
@@ -77,8 +78,10 @@ impl<'a> Check<'a> {
                         self.field(base, &key, &g.expr, range(g.subscript_expr.span()))
                     }
                     (Shape::List(item), _) => *item,
-                    (Shape::Images, Some(key)) if key == "list" => Shape::List(&shape::PICTURE),
-                    (Shape::Images, _) => shape::PICTURE,
+                    (base @ Shape::Images, Some(key)) => {
+                        self.field(base, &key, &g.expr, range(g.subscript_expr.span()))
+                    }
+                    (Shape::Images, None) => shape::PICTURE,
                     _ => Shape::Open,
                 }
             }
@@ -175,13 +178,26 @@ impl<'a> Check<'a> {
         match base {
             Shape::Open => Shape::Open,
             Shape::Images if name == "list" => Shape::List(&shape::PICTURE),
-            Shape::Images => shape::PICTURE,
+            Shape::Images => {
+                if let Some((message, near)) = self.known.wrong_picture(name) {
+                    let help = match near {
+                        Some(near) => format!("did you mean `{what}.{near}`?"),
+                        None => format!(
+                            "there are {}, and the names that steps give with `as`; all are in `{what}.list`",
+                            words(ROLES)
+                        ),
+                    };
+                    self.mistake(at, message, Some(help));
+                }
+                shape::PICTURE
+            }
             Shape::Lists => {
-                if !self.lists.iter().any(|list| list == name) {
-                    let help = nearest(name, self.lists.iter().map(String::as_str))
+                let lists = &self.known.lists;
+                if !lists.iter().any(|list| list == name) {
+                    let help = nearest(name, lists.iter().map(String::as_str))
                         .map(|near| format!("did you mean `{what}.{near}`?"))
                         .or_else(|| {
-                            self.lists
+                            lists
                                 .is_empty()
                                 .then(|| "there are none under `lists`".to_owned())
                         });

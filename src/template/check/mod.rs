@@ -9,22 +9,22 @@ use minijinja::machinery::Span;
 use minijinja::machinery::ast::{self, Expr, Spanned, Stmt};
 
 use super::shape::{self, Shape};
-use super::{Mistake, Names};
+use super::{Known, Mistake, Names};
 
 /// Walks one syntax tree.
 pub(super) struct Check<'a> {
     names: Names,
-    lists: &'a [String],
+    known: &'a Known,
     /// Names that the template gave itself, innermost last.
     own: Vec<Vec<(&'a str, Shape)>>,
     mistakes: Vec<Mistake>,
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(names: Names, lists: &'a [String]) -> Self {
+    pub(super) fn new(names: Names, known: &'a Known) -> Self {
         Self {
             names,
-            lists,
+            known,
             own: vec![Vec::new()],
             mistakes: Vec::new(),
         }
