@@ -227,6 +227,10 @@ impl<'a> Loader<'a> {
             node.follow(&path).within(&mistake.range)
         };
         self.mistake(Mistake::new(span, mistake.message).maybe_help(mistake.help));
+        for other in mistake.others {
+            let span = node.follow(&path).within(&other.range);
+            self.mistake(Mistake::new(span, other.message).maybe_help(other.help));
+        }
     }
 
     /// Refuses names that are not known, and names said twice.

@@ -156,5 +156,6 @@ fn mistake(message: String, help: Option<&str>) -> Mistake {
         help: help.map(str::to_owned),
         range: 0..0,
         path: Vec::new(),
+        others: Vec::new(),
     }
 }

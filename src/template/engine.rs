@@ -183,6 +183,7 @@ impl Engine {
             help: Some(help),
             range: 0..name.len(),
             path: Vec::new(),
+            others: Vec::new(),
         })
     }
 
@@ -207,6 +208,7 @@ impl Engine {
                 help: Some("leave out `{{` and `}}`".to_owned()),
                 range: 0..source.len(),
                 path: Vec::new(),
+                others: Vec::new(),
             });
         }
         let tree = parse_expr(source).map_err(|error| syntax_mistake(&error, source))?;
@@ -464,5 +466,6 @@ fn syntax_mistake(error: &Error, source: &str) -> Mistake {
         help: None,
         range: start..end,
         path: Vec::new(),
+        others: Vec::new(),
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Mistake {
     pub(crate) range: std::ops::Range<usize>,
     /// Where in a `Structure`: keys and indices from the outside in.
     pub(crate) path: Vec<String>,
+    /// What else is wrong with the same text.
+    pub(crate) others: Vec<Mistake>,
 }
 
 /// Why a template could not be rendered.

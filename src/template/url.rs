@@ -160,6 +160,7 @@ pub(super) fn check(source: &str, tree: &Stmt<'_>) -> Result<(), Mistake> {
         help: Some(help.to_owned()),
         range,
         path: Vec::new(),
+        others: Vec::new(),
     };
     if source.contains([OPEN, OPEN_ENCODED, CLOSE]) {
         let message = "the url holds a control character";

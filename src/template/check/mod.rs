@@ -30,14 +30,15 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The first mistake in the order of the text.
-    pub(super) fn finish(self) -> Result<(), Mistake> {
-        match self
-            .mistakes
-            .into_iter()
-            .min_by_key(|mistake| mistake.range.start)
-        {
-            Some(mistake) => Err(mistake),
+    /// The first mistake in the order of the text, and with it the others.
+    pub(super) fn finish(mut self) -> Result<(), Mistake> {
+        self.mistakes.sort_by_key(|mistake| mistake.range.start);
+        let mut mistakes = self.mistakes.into_iter();
+        match mistakes.next() {
+            Some(first) => Err(Mistake {
+                others: mistakes.collect(),
+                ..first
+            }),
             None => Ok(()),
         }
     }
@@ -48,6 +49,7 @@ impl<'a> Check<'a> {
             help,
             range,
             path: Vec::new(),
+            others: Vec::new(),
         });
     }
 
