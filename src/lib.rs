@@ -36,15 +36,10 @@ mod app;
 mod explain;
 // 7
 mod cli;
+#[doc(hidden)]
+pub mod testing;
 
 /// Runs the command line.
 pub fn main() -> std::process::ExitCode {
     cli::main()
-}
-
-/// What the tests in `tests/` need to run a camhook within their process.
-#[doc(hidden)]
-pub mod testing {
-    pub use crate::app::{App, StartError};
-    pub use crate::clock::Clock;
 }

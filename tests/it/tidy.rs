@@ -23,7 +23,7 @@ const LADDER: [&[&str]; 8] = [
     &["server", "delivery", "admin"],
     &["config"],
     &["app", "explain"],
-    &["cli"],
+    &["cli", "testing"],
 ];
 
 /// Arrows that break the ladder, each with its reason.
@@ -119,6 +119,7 @@ fn every_room_stands_on_the_ladder_and_is_listed_in_its_order() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let listed: Vec<usize> = lib
         .lines()
+        .map(|line| line.strip_prefix("pub ").unwrap_or(line))
         .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
         .map(|room| {
             rung(room).unwrap_or_else(|| panic!("`{room}` is missing in the ladder of tidy.rs"))
