@@ -81,6 +81,11 @@ impl Budget {
         }
     }
 
+    /// All that can be had; a request that needs more never gets it.
+    pub(crate) fn whole(&self) -> usize {
+        self.whole
+    }
+
     fn count(&self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.metrics.inflight_bytes.inc_by(bytes);

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::api::{Answer, event_id, ok};
 use super::rows::state_word;
-use super::{Admin, Refusal};
+use super::{Admin, Refusal, ReplayError};
 use crate::event::{DeliveryId, EventId};
 use crate::name::Name;
-use crate::store::{EventQuery, RetryQuery, TargetState};
+use crate::store::{EventQuery, RetryQuery, StoreError, TargetState};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,21 +134,36 @@ impl Admin {
             Some(name) => Some(self.target(name).await?),
             None => None,
         };
-        let ids = match (replay.events.as_slice(), replay.since) {
-            ([], Some(since)) => self.all_since(since).await?,
-            (ids @ [_, ..], None) => ids
-                .iter()
-                .map(|id| event_id(id))
-                .collect::<Result<_, _>>()?,
+        let (ids, named) = match (replay.events.as_slice(), replay.since) {
+            ([], Some(since)) => (self.all_since(since).await?, false),
+            (ids @ [_, ..], None) => (
+                ids.iter()
+                    .map(|id| event_id(id))
+                    .collect::<Result<_, _>>()?,
+                true,
+            ),
             _ => return Err(Refusal::bad("say which: either `events`, or `since`")),
         };
-        let mut deliveries = 0;
+        let (mut events, mut deliveries) = (0, 0);
         for id in &ids {
-            deliveries += self.planner.replay(*id, to.as_ref()).await?;
+            match self.planner.replay(*id, to.as_ref()).await {
+                Ok(planned) => {
+                    events += 1;
+                    deliveries += planned;
+                }
+                Err(ReplayError::Store(StoreError::Unknown { .. })) if !named => {} // removed since it was listed
+                Err(error) if events == 0 => return Err(error.into()),
+                Err(error) => {
+                    let mut refusal = Refusal::from(error);
+                    refusal.reason = format!(
+                        "{}; before {id}, {events} events were planned anew, {deliveries} deliveries",
+                        refusal.reason
+                    );
+                    return Err(refusal);
+                }
+            }
         }
-        Ok(ok(
-            &json!({ "events": ids.len(), "deliveries": deliveries }),
-        ))
+        Ok(ok(&json!({ "events": events, "deliveries": deliveries })))
     }
 
     /// Oldest first, so that a replay keeps the order.

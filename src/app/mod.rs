@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct App {
     config: PathBuf,
     clock: Clock,
+    /// How long requests under way may take when camhook stops.
+    grace: Duration,
     addresses: Addresses,
     /// Listeners and requests: stopped first.
     accepting: Tasks,
@@ -81,6 +83,7 @@ impl App {
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
 
         let follower = reload::Fixed::of(&config);
+        let grace = config.server.shutdown_grace.0;
         let files = config.files.clone();
         begin_counting(&config, &metrics);
         let addresses = Addresses {
@@ -128,6 +131,7 @@ impl App {
         let app = Self {
             config: path.to_owned(),
             clock,
+            grace,
             addresses,
             accepting,
             delivering,
@@ -185,7 +189,7 @@ impl App {
     /// Takes in what is on its way, lets sends under way end, and closes the store.
     pub async fn stop(self) {
         self.accepting.stop();
-        if !self.accepting.wait(PATIENCE).await {
+        if !self.accepting.wait(self.grace + PATIENCE).await {
             tracing::warn!("some requests did not end in time");
         }
         self.delivering.stop();
@@ -248,7 +252,11 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
             () = tasks.stopping() => return,
             busy = clock.sleep(RETAIN_EVERY) => busy,
         };
-        if let Err(error) = store.retain().await {
+        let retained = tokio::select! {
+            () = tasks.stopping() => return,
+            retained = store.retain() => retained,
+        };
+        if let Err(error) = retained {
             tracing::warn!(%error, "could not remove old events");
         }
     }

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 use crate::admin::{Planner, Promise, ReplayError};
 use crate::clock::Clock;
 use crate::config::Planned;
-use crate::event::EventId;
+use crate::event::{Event, EventId};
 use crate::fate::Plan;
 use crate::name::Name;
 use crate::routes;
 use crate::sources;
-use crate::store::{Intake, Store, StoreError};
+use crate::store::{Intake, Kept, Store, StoreError};
 
 /// Today's way from a request to a plan.
 pub(super) struct Plans {
     store: Store,
     clock: Clock,
     now: ArcSwap<Planned>,
+    turn: Mutex<()>,
 }
 
 impl Plans {
@@ -27,6 +29,7 @@ impl Plans {
             store,
             clock,
             now: ArcSwap::from_pointee(planned.clone()),
+            turn: Mutex::default(),
         }
     }
 
@@ -39,58 +42,62 @@ impl Plans {
     }
 
     async fn again(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {
-        let today = self.now.load_full();
-        let plan = |event: &_| -> Plan {
-            routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
-        };
         match self.store.event(id).await {
-            Ok(kept) => {
-                let plan = plan(&kept.event);
-                let deliveries = plan.deliveries.len();
-                self.store.plan_again(id, plan).await?;
-                Ok(deliveries)
-            }
-            Err(StoreError::Unknown { .. }) => {
-                let unread = self.store.quarantined_request(id).await?;
-                let source = today
-                    .sources
-                    .iter()
-                    .find(|source| source.name == unread.source);
-                let Some(source) = source else {
-                    let reason =
-                        format!("its source `{}` is no longer in routes.yaml", unread.source);
-                    return Err(ReplayError::Undecodable(reason));
-                };
-                let events = sources::decode(
-                    source.source,
-                    &source.name,
-                    &source.decode,
-                    &unread.original,
-                )
-                .map_err(|error| ReplayError::Undecodable(error.to_string()))?;
-                let events: Vec<_> = events
-                    .into_iter()
-                    .map(|event| {
-                        let event = Arc::new(event);
-                        let plan = plan(&event);
-                        (event, plan)
-                    })
-                    .collect();
-                let deliveries = events.iter().map(|(_, plan)| plan.deliveries.len()).sum();
-                let _safe = self
-                    .store
-                    .release(
-                        id,
-                        Intake {
-                            original: unread.original,
-                            events,
-                        },
-                    )
-                    .await?;
-                Ok(deliveries)
-            }
-            Err(error) => Err(error.into()),
+            Err(StoreError::Unknown { .. }) => {}
+            kept => return self.plan_again(kept?, to).await,
         }
+        // One at a time, and with all before it in the index: a request in quarantine is released once, however often
+        // it is asked for, and an event that was acknowledged a moment ago is found.
+        let _turn = self.turn.lock().await;
+        self.store.caught_up().await;
+        match self.store.event(id).await {
+            Err(StoreError::Unknown { .. }) => self.release(id, to).await,
+            kept => self.plan_again(kept?, to).await,
+        }
+    }
+
+    async fn plan_again(&self, kept: Kept, to: Option<&Name>) -> Result<usize, ReplayError> {
+        let plan = self.plan(&kept.event, to);
+        let deliveries = plan.deliveries.len();
+        self.store.plan_again(kept.event.id, plan).await?;
+        Ok(deliveries)
+    }
+
+    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
+        let today = self.now.load();
+        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
+    }
+
+    /// Decodes a request in quarantine anew.
+    async fn release(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {
+        let unread = self.store.quarantined_request(id).await?;
+        let today = self.now.load_full();
+        let source = today
+            .sources
+            .iter()
+            .find(|source| source.name == unread.source);
+        let Some(source) = source else {
+            let reason = format!("its source `{}` is no longer in routes.yaml", unread.source);
+            return Err(ReplayError::Undecodable(reason));
+        };
+        let events = sources::decode(
+            source.source,
+            &source.name,
+            &source.decode,
+            &unread.original,
+        )
+        .map_err(|error| ReplayError::Undecodable(error.to_string()))?;
+        let planned = events.into_iter().map(|event| {
+            let event = Arc::new(event);
+            let plan = self.plan(&event, to);
+            (event, plan)
+        });
+        let events: Vec<_> = planned.collect();
+        let deliveries = events.iter().map(|(_, plan)| plan.deliveries.len()).sum();
+        let original = unread.original;
+        let _safe = self.store.release(id, Intake { original, events }).await?;
+        self.store.caught_up().await;
+        Ok(deliveries)
     }
 }
 

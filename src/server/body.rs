@@ -114,7 +114,8 @@ impl Gathered {
         }
         let held = self.reserved.bytes();
         if needed > held {
-            let wanted = held.saturating_mul(2).max(needed).min(limits.max);
+            let most = limits.max.min(limits.budget.whole()).max(needed);
+            let wanted = held.saturating_mul(2).max(needed).min(most);
             self.reserved.grow(wanted - held, limits.patience).await?;
         }
         if needed == data.len() {

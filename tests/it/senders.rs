@@ -230,6 +230,46 @@ async fn what_is_not_understood_is_kept_in_quarantine_and_answered_as_accepted()
     );
 }
 
+/// A mended sender: what was kept in quarantine becomes one event, however often it is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_quarantine_is_released_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let camhook = Process::start(
+        folder.path(),
+        "sources:\n  in: { kind: platerecognizer, path: / }\n",
+    );
+    assert_eq!(
+        post(
+            &camhook,
+            "/",
+            Some("application/json"),
+            "{\"temperature\": 21}"
+        )
+        .await,
+        200
+    );
+    let id = camhook.get("/api/v1/quarantine").await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // The fix: the source takes any JSON.
+    camhook.stop();
+    let file = folder.path().join("routes.yaml");
+    let routes = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("platerecognizer", "generic");
+    std::fs::write(&file, routes).unwrap();
+    let camhook = Process::start_again(folder.path());
+    let (first, second) = std::thread::scope(|scope| {
+        let [first, second] =
+            [(), ()].map(|()| scope.spawn(|| camhook.cli(&["replay", &id]).status.success()));
+        (first.join().unwrap(), second.join().unwrap())
+    });
+    assert!(first != second, "one of them finds nothing left to release");
+    assert_eq!(camhook.rows(&["events"]).len(), 1);
+    assert!(camhook.rows(&["quarantine"]).is_empty());
+}
+
 #[tokio::test]
 async fn two_plates_of_one_vehicle_give_two_crops_in_either_coordinates() {
     let red = ([60, 50, 160, 80], [220, 20, 20]);
