@@ -75,8 +75,8 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
     let steps: Option<Steps> = loader.part(item.node, &item.value, &[], item.clean);
     let route = match settings?.build(&loader.engine) {
         Ok(route) => route,
-        Err((path, mistake)) => {
-            loader.template_mistake(item.node, &path, mistake);
+        Err(mistake) => {
+            loader.template_mistake(item.node, &["when".to_owned()], mistake);
             return None;
         }
     };

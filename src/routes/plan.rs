@@ -227,8 +227,7 @@ mod tests {
     fn a_mistake_in_a_condition_tells_where_it_stands() {
         let settings: Settings =
             serde_saphyr::from_str("{ name: r, when: plate.scor > 1, to: [a] }").unwrap();
-        let (path, mistake) = settings.build(&Engine::new(&[])).err().unwrap();
-        assert_eq!(path, ["when"]);
+        let mistake = settings.build(&Engine::new(&[])).err().unwrap();
         assert_eq!(mistake.range, 6..10);
         assert!(serde_saphyr::from_str::<Settings>("{ name: r, whn: x, to: [a] }").is_err());
     }

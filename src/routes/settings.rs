@@ -49,13 +49,12 @@ impl Each {
 }
 
 impl Settings {
-    /// Compiles the condition. A mistake comes with the path of its text inside of these settings.
-    pub(crate) fn build(self, engine: &Engine) -> Result<Route, (Vec<String>, Mistake)> {
+    /// Compiles the condition. A mistake is one of `when`.
+    pub(crate) fn build(self, engine: &Engine) -> Result<Route, Mistake> {
         let when = self
             .when
             .map(|when| engine.condition(&when, Names::Choosing))
-            .transpose()
-            .map_err(|mistake| (vec!["when".to_owned()], mistake))?;
+            .transpose()?;
         Ok(Route {
             name: self.name,
             from: self.from,

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
-use minijinja::machinery::{
-    CodeGenerator, Instructions, eval, make_string_output, parse, parse_expr,
-};
+use minijinja::machinery::{CodeGenerator, eval, make_string_output, parse, parse_expr};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 use serde_json::Value as Json;
 
 use super::check::Check;
-use super::output::{self, Output};
+use super::compiled::{Code, Condition, Form, Node, Structure, Template};
+use super::output;
 use super::scope::Scope;
 use super::shape::nearest;
-use super::{Mistake, Names, RenderError, filters, nullsafe, operators, source, url};
+use super::{Mistake, Names, filters, nullsafe, operators, source, url};
 use crate::payload::safe_segment;
 
 /// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
@@ -58,46 +57,6 @@ impl Known {
 
 /// The pictures that need no step to give them their name.
 pub(super) const ROLES: &[&str] = &["frame", "vehicle", "plate", "face", "thumbnail"];
-
-/// A text that may hold `{{ … }}`. Knows its source.
-#[derive(Clone)]
-pub(crate) struct Template {
-    engine: Engine,
-    source: Arc<str>,
-    form: Form,
-}
-
-#[derive(Clone)]
-enum Form {
-    Literal,
-    /// Exactly one `{{ expression }}`.
-    Single(Arc<Code>),
-    Mixed(Arc<Code>),
-    Path(Arc<Code>),
-    Url(Arc<Code>),
-}
-
-type Code = Instructions<'static>;
-
-/// A MiniJinja expression that is true or false (`when`). A condition that cannot be evaluated is false.
-#[derive(Clone)]
-pub(crate) struct Condition {
-    engine: Engine,
-    source: &'static str,
-    code: Arc<Code>,
-}
-
-/// A YAML structure (map, list, text, number, …) whose texts are templates, keys in order.
-#[derive(Clone)]
-pub(crate) struct Structure(Node);
-
-#[derive(Clone)]
-enum Node {
-    Plain(Json),
-    Text(Template),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
-}
 
 impl Engine {
     /// `lists` are the names of the config's lists, so that a template that names another is refused.
@@ -272,11 +231,36 @@ impl Engine {
         }
     }
 
-    fn run(&self, code: &Code, scope: &Scope, text: &mut String) -> Result<Option<Value>, Error> {
+    pub(super) fn run(
+        &self,
+        code: &Code,
+        scope: &Scope,
+        text: &mut String,
+    ) -> Result<Option<Value>, Error> {
         run(&self.0.env, code, scope, text)
     }
 
-    fn value(&self, code: &Code, scope: &Scope) -> Result<Value, Error> {
+    /// Each value is one safe segment of a path.
+    pub(super) fn run_path(
+        &self,
+        code: &Code,
+        scope: &Scope,
+        text: &mut String,
+    ) -> Result<(), Error> {
+        run(&self.0.paths, code, scope, text).map(drop)
+    }
+
+    /// Each value is marked as such, for [`url::address`].
+    pub(super) fn run_url(
+        &self,
+        code: &Code,
+        scope: &Scope,
+        text: &mut String,
+    ) -> Result<(), Error> {
+        run(&self.0.urls, code, scope, text).map(drop)
+    }
+
+    pub(super) fn value(&self, code: &Code, scope: &Scope) -> Result<Value, Error> {
         // An expression leaves its value; nothing is written.
         self.run(code, scope, &mut String::new())
             .map(Option::unwrap_or_default)
@@ -319,98 +303,6 @@ fn run(
         AutoEscape::None,
     )
     .map(|(value, _)| value)
-}
-
-impl Template {
-    pub(crate) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// As text; null is the empty text, a number or list is its JSON, a picture is an error.
-    pub(crate) fn text(&self, scope: &Scope) -> Result<String, RenderError> {
-        match &self.form {
-            Form::Literal => Ok(self.source.as_ref().to_owned()),
-            Form::Single(code) => {
-                let value = self.engine.value(code, scope)?;
-                Ok(output::text(&value)?.into_owned())
-            }
-            Form::Mixed(code) => {
-                let mut text = String::with_capacity(self.source.len() * 2);
-                self.engine.run(code, scope, &mut text)?;
-                Ok(text)
-            }
-            Form::Path(code) => {
-                let mut text = String::with_capacity(self.source.len() * 2);
-                run(&self.engine.0.paths, code, scope, &mut text)?;
-                Ok(text)
-            }
-            Form::Url(code) => {
-                let mut text = String::with_capacity(self.source.len() * 2);
-                run(&self.engine.0.urls, code, scope, &mut text)?;
-                url::address(&text)
-            }
-        }
-    }
-
-    /// A text that is exactly one `{{ expression }}` keeps the value's type; blanks around it do not count.
-    pub(crate) fn output(&self, scope: &Scope) -> Result<Output, RenderError> {
-        match &self.form {
-            Form::Single(code) => Output::of(&self.engine.value(code, scope)?),
-            Form::Literal | Form::Mixed(_) | Form::Path(_) | Form::Url(_) => {
-                self.text(scope).map(|text| Output::Json(text.into()))
-            }
-        }
-    }
-}
-
-impl Condition {
-    pub(crate) fn source(&self) -> &str {
-        self.source
-    }
-
-    pub(crate) fn holds(&self, scope: &Scope) -> bool {
-        self.engine
-            .value(&self.code, scope)
-            .is_ok_and(|value| value.is_true())
-    }
-}
-
-impl Structure {
-    /// A picture inside is an error that says to use `| base64`.
-    pub(crate) fn json(&self, scope: &Scope) -> Result<Json, RenderError> {
-        self.0.json(scope)
-    }
-}
-
-impl Node {
-    fn json(&self, scope: &Scope) -> Result<Json, RenderError> {
-        Ok(match self {
-            Self::Plain(json) => json.clone(),
-            Self::Text(template) => match template.output(scope)? {
-                Output::Json(json) => json,
-                Output::Picture(_) | Output::Pictures(_) => {
-                    return Err(RenderError(format!(
-                        "`{}` is a picture, which JSON cannot hold: use `| base64`",
-                        template.source().trim()
-                    )));
-                }
-            },
-            Self::List(items) => items
-                .iter()
-                .map(|item| item.json(scope))
-                .collect::<Result<_, _>>()?,
-            Self::Map(entries) => {
-                let mut map = serde_json::Map::new();
-                for (key, value) in entries {
-                    let value = value.json(scope)?;
-                    if !value.is_null() {
-                        map.insert(key.clone(), value);
-                    }
-                }
-                Json::Object(map)
-            }
-        })
-    }
 }
 
 /// The expression of a template that is nothing else.

@@ -16,6 +16,7 @@
 //! writes is bounded by its author alone: a loop over `event.raw` writes as much as a request of `max_body` lets it.
 
 mod check;
+mod compiled;
 mod engine;
 mod filters;
 mod nullsafe;
@@ -30,7 +31,8 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use engine::{Condition, Engine, Known, Structure, Template};
+pub(crate) use compiled::{Condition, Structure, Template};
+pub(crate) use engine::{Engine, Known};
 pub(crate) use output::Output;
 pub(crate) use scope::{Given, Scope};
 
