@@ -14,7 +14,7 @@ use crate::event::{DeliveryId, Event, EventId, Item, Original};
 use crate::payload::Payload;
 use crate::routes;
 use crate::sources;
-use crate::store::{Intake, Store};
+use crate::store::{Intake, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::template::{Given, Scope};
 
@@ -121,8 +121,14 @@ impl Way {
             events: vec![(event.clone(), plan)],
         };
         let _safe = self.store.accept(intake).await.expect("the disk has room");
-        let kept = self.store.event(event.id).await.expect("it was accepted");
-        kept.event.original.body.len()
+        loop {
+            // The index follows the log.
+            match self.store.event(event.id).await {
+                Ok(kept) => return kept.event.original.body.len(),
+                Err(StoreError::Unknown { .. }) => self.store.caught_up().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use percent_encoding::percent_decode;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::Undecodable;
 use super::multipart::{self, Part};
@@ -78,8 +78,8 @@ impl Body {
 /// Nesting of a JSON document. Readers stop at 128 levels, and inside of an event the document stands some levels deeper.
 const DEPTH_MAX: usize = 100;
 
-/// Parses a JSON document that must be an object or an array.
-pub(super) fn parse(text: &Bytes) -> Result<Value, Undecodable> {
+/// Parses a JSON document.
+pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a Bytes) -> Result<T, Undecodable> {
     if depth(text) > DEPTH_MAX {
         let reason = format!("the JSON is nested more than {DEPTH_MAX} levels deep");
         return Err(Undecodable::because(reason));
@@ -181,6 +181,8 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn read(content_type: &str, body: &'static [u8]) -> Result<Body, Undecodable> {
@@ -250,8 +252,8 @@ mod tests {
     fn nesting_is_counted_outside_of_texts() {
         assert_eq!(depth(br#"{"a":["[[[[\"[[", {}]}"#), 3);
         let nested = |n: usize| Bytes::from(format!("{}{}", "[".repeat(n), "]".repeat(n)));
-        assert!(parse(&nested(DEPTH_MAX)).is_ok());
-        assert!(parse(&nested(DEPTH_MAX + 1)).is_err());
+        assert!(parse::<Value>(&nested(DEPTH_MAX)).is_ok());
+        assert!(parse::<Value>(&nested(DEPTH_MAX + 1)).is_err());
     }
 
     #[test]
@@ -268,6 +270,11 @@ mod tests {
         let body = read("application/soap+xml; charset=utf-8", b"hello").unwrap();
         assert!(matches!(body, Body::Xml(_)), "{body:?}");
         let deep = Bytes::from("[".repeat(200));
-        assert!(parse(&deep).unwrap_err().reason.contains("levels deep"));
+        assert!(
+            parse::<Value>(&deep)
+                .unwrap_err()
+                .reason
+                .contains("levels deep")
+        );
     }
 }

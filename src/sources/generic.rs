@@ -11,6 +11,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::body::{self, Body};
+use super::json::Json;
 use super::media::{clip, is_clip, picture, role_named};
 use super::multipart::Part;
 use super::{DecodeSettings, Source, Undecodable, xml};
@@ -37,7 +38,7 @@ impl Source for Generic {
         let mut event = Event::new(source.clone(), "generic", Kind::Other, Arc::clone(request));
         match Body::read(request)? {
             Body::Json(text) => {
-                body::parse(&text)?;
+                body::parse::<Json>(&text)?;
                 event.raw = Raw::from_text(text);
             }
             Body::Form(fields) => {

@@ -1,49 +1,51 @@
 //! Values as vendors write them: a number may be text, an absent field null, an id either.
 
-use serde_json::Value;
-
+use super::json::Json;
 use crate::event::{Area, Role, Score, Unit};
 
 /// A finite number, or text that is one.
-pub(super) fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Json) -> Option<f64> {
     let number = match value {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
+        Json::Number(number) => number.as_f64()?,
+        Json::Text(text) => text.trim().parse().ok()?,
         _ => return None,
     };
     number.is_finite().then_some(number)
 }
 
 /// Text that says something, or a number as text.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Json) -> Option<String> {
     match value {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Json::Text(text) if !text.trim().is_empty() => Some(text.to_string()),
+        Json::Number(number) => Some(number.to_string()),
         _ => None,
     }
 }
 
-pub(super) fn score(value: &Value) -> Option<Score> {
+pub(super) fn score(value: &Json) -> Option<Score> {
     Score::from_fraction(number(value)?)
 }
 
 /// The elements of an array; none of anything else.
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+pub(super) fn list<'t, 'a>(value: &'t Json<'a>) -> &'t [Json<'a>] {
+    match value {
+        Json::List(items) => items,
+        _ => &[],
+    }
 }
 
 /// The first of several fields that is there and not null; null when none is.
-pub(super) fn first_of<'a>(fields: &[&'a Value]) -> &'a Value {
+pub(super) fn first_of<'t, 'a>(fields: &[&'t Json<'a>]) -> &'t Json<'a> {
     fields
         .iter()
         .find(|field| !field.is_null())
         .copied()
-        .unwrap_or(&Value::Null)
+        .unwrap_or(&Json::Null)
 }
 
 /// A box in pixels from `{xmin, ymin, xmax, ymax}`; `None` when a corner is missing, and when all are zero, which is how
 /// vendors write that there is none.
-pub(super) fn area(value: &Value, image: Role) -> Option<Area> {
+pub(super) fn area(value: &Json, image: Role) -> Option<Area> {
     // The cast saturates, which is all that can be done for a corner two billion pixels away.
     let corner = |name: &str| Some(number(&value[name])?.round() as i32);
     let area = Area {
@@ -60,9 +62,17 @@ pub(super) fn area(value: &Value, image: Role) -> Option<Area> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn number(value: &Value) -> Option<f64> {
+        super::number(&serde_json::from_str(&value.to_string()).unwrap())
+    }
+
+    fn area(value: &Value, image: Role) -> Option<Area> {
+        super::area(&serde_json::from_str(&value.to_string()).unwrap(), image)
+    }
 
     #[test]
     fn numbers_may_be_text_but_must_be_finite() {

@@ -8,6 +8,7 @@ mod platerecognizer;
 
 mod body;
 mod country;
+mod json;
 mod lenient;
 mod media;
 mod multipart;

@@ -261,13 +261,14 @@ fn sources_and_steps_have_fixtures() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const SOURCE_PLUMBING: [&str; 9] = [
+const SOURCE_PLUMBING: [&str; 10] = [
     "mod",
     "body",
     "multipart",
     "settings",
     "fixtures",
     "lenient",
+    "json",
     "country",
     "media",
     "xml",

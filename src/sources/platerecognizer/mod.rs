@@ -15,10 +15,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::tz::Offset;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::{self, Body};
+use super::json::Json;
 use super::lenient::{first_of, list, number, text};
 use super::media::{clip, is_clip};
 use super::multipart::Part;
@@ -57,9 +57,9 @@ impl Source for PlateRecognizer {
         request: &Arc<Original>,
     ) -> Result<Vec<Event>, Undecodable> {
         let Document { text, parts } = Document::find(request)?;
-        let json = body::parse(&text)?;
+        let json: Json = body::parse(&text)?;
         let (hook, data) = (&json["hook"], &json["data"]);
-        if !hook.is_object() || !data.is_object() {
+        if !hook.is_map() || !data.is_map() {
             return Err(Undecodable::because(
                 "the JSON has no objects `hook` and `data` as Plate Recognizer's webhooks do",
             ));
@@ -74,7 +74,7 @@ impl Source for PlateRecognizer {
         };
         let mut event = Event::new(source.clone(), self.kind(), kind, Arc::clone(request));
         event.vendor_kind = word;
-        event.raw = Raw::from_text(text);
+        event.raw = Raw::from_text(text.clone());
         take_camera(&mut event, says, hook, data);
         take_time(&mut event, settings, data);
         take_plates(&mut event, says, data);
@@ -159,7 +159,7 @@ impl Document {
     }
 }
 
-fn take_camera(event: &mut Event, says: Says, hook: &Value, data: &Value) {
+fn take_camera(event: &mut Event, says: Says, hook: &Json, data: &Json) {
     let told = text(&data["camera_id"]);
     event.camera.id = match says {
         // Here `hook.id` is the number of the webhook, and the SDK has sent the word null.
@@ -185,7 +185,7 @@ fn take_camera(event: &mut Event, says: Says, hook: &Value, data: &Value) {
 
 /// `timestamp` is UTC by documentation and `timestamp_local` the same instant where the camera is, but in real events
 /// either may carry any offset or none, and the two have been seen an hour apart.
-fn take_time(event: &mut Event, settings: &DecodeSettings, data: &Value) {
+fn take_time(event: &mut Event, settings: &DecodeSettings, data: &Json) {
     let mut read = |name: &str| {
         let text = text(&data[name])?;
         let told = Told::read(&text, &settings.zone());
@@ -252,18 +252,18 @@ fn trust(told: Told) -> u8 {
     }
 }
 
-fn take_plates(event: &mut Event, says: Says, data: &Value) {
+fn take_plates(event: &mut Event, says: Says, data: &Json) {
     let told = &data["results"];
     if says == Says::Other {
         return; // what results mean in an event nobody documented is not for us to guess
     }
-    if !told.is_array() && !told.is_null() {
+    if !told.is_list() && !told.is_null() {
         event.repaired.push("`results` is no list".to_owned());
     }
     event.plates = list(told).iter().map(results::read).collect();
 }
 
-fn take_dwell(event: &mut Event, settings: &DecodeSettings, data: &Value) {
+fn take_dwell(event: &mut Event, settings: &DecodeSettings, data: &Json) {
     let told = &data["results"][0];
     let moment = |name: &str| Moment::parse_lenient(&text(&told[name])?, &settings.zone());
     let dwell = Dwell {
@@ -275,7 +275,7 @@ fn take_dwell(event: &mut Event, settings: &DecodeSettings, data: &Value) {
     event.dwell = Some(dwell);
 }
 
-fn take_video(event: &mut Event, hook: &Value, data: &Value, parts: &[Part]) {
+fn take_video(event: &mut Event, hook: &Json, data: &Json, parts: &[Part]) {
     let part = parts
         .iter()
         .find(|part| part.name == "video" || is_clip(part))
@@ -291,7 +291,7 @@ fn take_video(event: &mut Event, hook: &Value, data: &Value, parts: &[Part]) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -4,15 +4,14 @@
 //! vehicle format. Their scores swap places: `score` beside the text is how sure the *text* is, while `plate.score` of the
 //! vehicle format is how sure it is that there *is* a plate, and the text's own stands with it in `plate.props.plate`.
 
-use serde_json::Value;
-
 use crate::event::{Candidate, Plate, Role, Scored, Vehicle};
 use crate::sources::country;
+use crate::sources::json::Json;
 use crate::sources::lenient::{area, first_of, list, number, score, text};
 
 /// Reads whatever of a result can be read, so that item N is always result N.
-pub(super) fn read(result: &Value) -> Plate {
-    let plate = if result["plate"].is_object() {
+pub(super) fn read(result: &Json) -> Plate {
+    let plate = if result["plate"].is_map() {
         read_plate_object(&result["plate"])
     } else {
         read_plate_text(result)
@@ -25,16 +24,16 @@ pub(super) fn read(result: &Value) -> Plate {
         speed: number(&result["speed"]),
         vehicle: read_vehicle(result),
         user_data: match &result["user_data"] {
-            Value::Null => None,
-            Value::String(unset) if unset.is_empty() => None,
-            told => Some(told.clone()),
+            Json::Null => None,
+            Json::Text(unset) if unset.is_empty() => None,
+            told => Some(told.to_json()),
         },
         ..plate
     }
 }
 
 /// The plate format, and the vehicle format where no plate was found.
-fn read_plate_text(result: &Value) -> Plate {
+fn read_plate_text(result: &Json) -> Plate {
     let region = &result["region"];
     let code = text(first_of(&[&region["code"], region]));
     let text = text(&result["plate"]);
@@ -51,7 +50,7 @@ fn read_plate_text(result: &Value) -> Plate {
     }
 }
 
-fn read_plate_object(plate: &Value) -> Plate {
+fn read_plate_object(plate: &Json) -> Plate {
     let readings = &plate["props"]["plate"];
     let region = &plate["props"]["region"][0];
     let code = text(&region["value"]);
@@ -68,8 +67,8 @@ fn read_plate_object(plate: &Value) -> Plate {
     }
 }
 
-fn candidates(told: &Value, name: &str) -> Vec<Candidate> {
-    let read = |candidate: &Value| {
+fn candidates(told: &Json, name: &str) -> Vec<Candidate> {
+    let read = |candidate: &Json| {
         Some(Candidate {
             text: text(&candidate[name])?,
             score: score(&candidate["score"]),
@@ -79,7 +78,7 @@ fn candidates(told: &Value, name: &str) -> Vec<Candidate> {
 }
 
 /// `None` when nothing at all is told of a vehicle.
-fn read_vehicle(result: &Value) -> Option<Vehicle> {
+fn read_vehicle(result: &Json) -> Option<Vehicle> {
     let told = &result["vehicle"];
     let props = &told["props"];
     let models = first_of(&[
@@ -90,10 +89,10 @@ fn read_vehicle(result: &Value) -> Option<Vehicle> {
     ]);
     let colors = scored(first_of(&[&props["color"], &result["color"]]), "color");
     let model = best(list(models), |model| number(&model["score"]));
-    if !told.is_object() && model.is_none() && colors.is_empty() {
+    if !told.is_map() && model.is_none() && colors.is_empty() {
         return None;
     }
-    let model = model.unwrap_or(&Value::Null);
+    let model = model.unwrap_or(&Json::Null);
     let year = first_of(&[&props["year"], &result["year"], &told["year"]]);
     let year = first_of(&[&year[0], year]);
     Some(Vehicle {
@@ -110,8 +109,8 @@ fn read_vehicle(result: &Value) -> Option<Vehicle> {
 }
 
 /// `[{value, score}]` of the vehicle format, or the plate format's `[{<name>, score}]`.
-fn scored(told: &Value, name: &str) -> Vec<Scored> {
-    let read = |entry: &Value| {
+fn scored(told: &Json, name: &str) -> Vec<Scored> {
+    let read = |entry: &Json| {
         Some(Scored {
             value: text(first_of(&[&entry["value"], &entry[name]]))?,
             score: score(&entry["score"]),
@@ -134,9 +133,13 @@ fn best<T>(all: &[T], score: impl Fn(&T) -> Option<f64>) -> Option<&T> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn read(result: &Value) -> Plate {
+        super::read(&serde_json::from_str(&result.to_string()).unwrap())
+    }
 
     #[test]
     fn the_scores_of_the_two_formats_mean_the_same_afterwards() {
