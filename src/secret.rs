@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -44,12 +45,11 @@ pub(crate) struct Blot(Arc<Vec<String>>);
 pub(crate) const MASK: &str = "***";
 
 impl Blot {
-    /// Values shorter than four characters are left out: blotting them would destroy the text around them.
+    /// Each value is known as it stands and as it looks in an address, in a form, in JSON and in base64: what targets
+    /// answer often repeats what they were sent. Values shorter than four characters are left out: blotting them would destroy the text around them.
     pub(crate) fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> = values
-            .into_iter()
-            .filter(|value| value.len() >= 4)
-            .collect();
+        let values = values.into_iter().filter(|value| value.len() >= 4);
+        let mut values: Vec<String> = values.flat_map(forms).collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len())); // the longer first, should one hold another
         values.dedup();
         Self(Arc::new(values))
@@ -66,6 +66,17 @@ impl Blot {
     }
 }
 
+fn forms(secret: String) -> Vec<String> {
+    let percent =
+        percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC)
+            .to_string();
+    let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let json = serde_json::Value::from(secret.as_str()).to_string();
+    let json = json.trim_matches('"').to_owned();
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&secret);
+    vec![percent, form, json, base64, secret]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +85,8 @@ mod tests {
     fn blots_out_every_secret_and_nothing_else() {
         let blot = Blot::new(["hunter22".into(), "abc".into(), "hunter2".into()]);
         assert_eq!(blot.out("hunter22 and hunter2, abc"), "*** and ***, abc");
+        let blot = Blot::new(["pa+ss/w=1".into()]);
+        assert_eq!(blot.out("?t=pa%2Bss%2Fw%3D1 cGErc3Mvdz0x"), "?t=*** ***");
     }
 
     #[test]

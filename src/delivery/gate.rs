@@ -66,7 +66,7 @@ pub(super) enum Outcome {
     Filtered { reason: String },
     /// It cannot be made into something to send: another try would end the same.
     Unfit { reason: String },
-    /// Camhook could not even try, through no fault of the delivery or the target.
+    /// Camhook could not even try: the event cannot be read. Others are not made to wait for it.
     Trouble { reason: String },
 }
 
@@ -188,11 +188,11 @@ impl Gate {
             Outcome::Unfit { reason } => {
                 Course::unasked(Settled::Dead, Some(record::note(now, blot.out(&reason))))
             }
-            Outcome::Trouble { .. } => {
-                let due = after(now, TROUBLE);
-                self.pause_until(due); // the next one would fare no better
-                let counts = false;
-                Course::unasked(Settled::Again { due, counts }, None)
+            Outcome::Trouble { reason } => {
+                let attempt = record::note(now, blot.out(&reason));
+                let mut course = self.again(facts, false, None, attempt, now);
+                course.outcome = None;
+                course
             }
         };
         if probe {
@@ -639,12 +639,15 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_our_own_costs_the_delivery_nothing_and_pauses() {
+    fn an_event_that_cannot_be_read_holds_up_no_other_and_ends() {
         let mut gate = gate(settings());
-        let reason = "the disk failed".to_owned();
-        let course = gate.see(facts(1, 0), Outcome::Trouble { reason }, 0);
-        assert_eq!(again(&course), Some((5, false)));
-        assert_eq!(gate.opening(at(0)), Opening::Until(at(5)));
+        let trouble = || Outcome::Trouble {
+            reason: "the record is damaged".to_owned(),
+        };
+        let course = gate.see(facts(1, 0), trouble(), 0);
+        assert!(again(&course).is_some_and(|(_, counts)| counts));
+        assert!(course.attempt.unwrap().error.is_some() && course.outcome.is_none());
+        assert_eq!(gate.opening(at(0)), Opening::Open);
     }
 
     #[test]

@@ -214,6 +214,7 @@ impl Worker {
 
     fn reload(&mut self) {
         let current = self.shared.current.load_full();
+        self.leased.clear(); // what waits is taken anew, by the new order
         if let Some(outlet) = current.pipelines.targets.get(&self.target) {
             self.gate.adjust(&outlet.settings, &self.shared.clock);
         }

@@ -81,6 +81,20 @@ pub(crate) struct Size {
 }
 
 impl Picture {
+    /// Whether it is the very picture that came with the event, not one that a step made.
+    pub(crate) fn came_with(&self, event: &super::Event) -> bool {
+        event.images.iter().any(|sent| {
+            sent.role == self.role
+                && match (&sent.data, &self.data) {
+                    (PictureData::Bytes(sent), PictureData::Bytes(ours)) => {
+                        sent.as_ptr() == ours.as_ptr() && sent.len() == ours.len()
+                    }
+                    (PictureData::Url(sent), PictureData::Url(ours)) => sent == ours,
+                    _ => false,
+                }
+        })
+    }
+
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         match &self.data {
             PictureData::Bytes(bytes) => Some(bytes),

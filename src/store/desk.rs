@@ -4,15 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::TargetState;
 use crate::clock::{Busy, Clock};
 use crate::name::Name;
-
-/// A lease that nobody settles or drops for so long is taken for lost.
-const LEASE_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// All targets' desks.
 pub(super) struct Desks {
@@ -31,11 +27,19 @@ pub(super) struct Desk {
 
 struct Inner {
     state: TargetState,
-    /// Deliveries that are being worked on, until when. `None`: settled, but the index does not know it yet.
-    leased: HashMap<i64, Option<Timestamp>>,
+    /// Deliveries that somebody works on. A lease lasts as long as its holder, however slow the target is: a second
+    /// one beside it would send the delivery twice. A holder cannot be lost within a process, and ends with it.
+    leased: HashMap<i64, Stage>,
     /// Something changed since the last waiter was told.
     ready: bool,
     waiters: Vec<oneshot::Sender<Busy>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    UnderWay,
+    /// The index does not know yet how it was settled.
+    Settled,
 }
 
 impl Desks {
@@ -110,36 +114,21 @@ impl Desk {
 
     /// The deliveries nobody else may take now.
     pub(super) fn taken(&self) -> HashSet<i64> {
-        let now = self.clock.now();
-        let mut inner = self.inner();
-        inner
-            .leased
-            .retain(|_, until| until.is_none_or(|until| until > now));
-        inner.leased.keys().copied().collect()
+        self.inner().leased.keys().copied().collect()
     }
 
     pub(super) fn take(self: &Arc<Self>, delivery: i64) -> Hold {
-        let until = self
-            .clock
-            .now()
-            .saturating_add(LEASE_MAX)
-            .unwrap_or(Timestamp::MAX);
-        self.inner().leased.insert(delivery, Some(until));
+        self.inner().leased.insert(delivery, Stage::UnderWay);
         Hold {
             desk: Some(self.clone()),
             delivery,
         }
     }
 
-    /// When the first lease is taken for lost.
-    pub(super) fn first_deadline(&self) -> Option<Timestamp> {
-        self.inner().leased.values().flatten().min().copied()
-    }
-
     /// The index knows how the delivery was settled.
     pub(super) fn applied(&self, delivery: i64) {
         let mut inner = self.inner();
-        if let Some(None) = inner.leased.get(&delivery) {
+        if inner.leased.get(&delivery) == Some(&Stage::Settled) {
             inner.leased.remove(&delivery);
         }
     }
@@ -191,7 +180,7 @@ impl Hold {
     /// The delivery's number; it stays taken until the index knows how it was settled.
     pub(super) fn settle(mut self) -> i64 {
         if let Some(desk) = self.desk.take() {
-            desk.inner().leased.insert(self.delivery, None);
+            desk.inner().leased.insert(self.delivery, Stage::Settled);
         }
         self.delivery
     }

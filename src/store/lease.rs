@@ -91,14 +91,7 @@ impl Store {
             }?;
             inner.read_ahead(db, &due);
             let leases: Vec<Lease> = due.into_iter().map(|due| lease(&desk_there, due)).collect();
-            let next_due = if leases.is_empty() {
-                next_due
-                    .into_iter()
-                    .chain(desk_there.first_deadline())
-                    .min()
-            } else {
-                None
-            };
+            let next_due = next_due.filter(|_| leases.is_empty());
             Ok(Leased { leases, next_due })
         })
         .await

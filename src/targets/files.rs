@@ -202,7 +202,9 @@ fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 fn write_temporary(path: &Path, delivery: DeliveryId, bytes: &[u8]) -> io::Result<PathBuf> {
     let temporary = path.with_file_name(format!(".camhook-{delivery}.part"));
     let write = || {
-        let mut file = File::create(&temporary)?;
+        // One that a crash left may be another name of a finished picture, which must not be written over.
+        let _ = std::fs::remove_file(&temporary);
+        let mut file = File::create_new(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()
     };

@@ -52,7 +52,11 @@ impl Scope {
             seen,
             images: Value::from_object(Images {
                 pictures: given.pictures.to_vec(),
-                senders: given.event.images.len(),
+                made: given
+                    .pictures
+                    .iter()
+                    .map(|picture| !picture.came_with(given.event))
+                    .collect(),
                 item: given.item,
             }),
             lists: Value::from_object(ListsView(given.lists.clone())),
@@ -128,8 +132,8 @@ impl Object for Root {
 #[derive(Debug)]
 struct Images {
     pictures: Vec<Picture>,
-    /// How many of them came with the event; the others were made by steps.
-    senders: usize,
+    /// Which of them steps made; the others came with the event.
+    made: Vec<bool>,
     item: Option<Item>,
 }
 
@@ -137,15 +141,18 @@ impl Images {
     /// The current item's picture of that role, else one that shows all of the event; without an item, the first. Never
     /// the picture of another item. What a step made, the last one above all, stands before what it was made from.
     fn of_role(&self, role: &str) -> Option<&Picture> {
-        let (sent, made) = self
-            .pictures
-            .split_at(self.senders.min(self.pictures.len()));
-        let sent = || sent.iter().filter(|picture| picture.role.as_str() == role);
-        let made = || made.iter().filter(|picture| picture.role.as_str() == role);
+        let of = |by_step: bool| {
+            let pictures = self.pictures.iter().zip(&self.made);
+            let pictures = pictures.filter(move |(_, made)| **made == by_step);
+            pictures
+                .map(|(picture, _)| picture)
+                .filter(|picture| picture.role.as_str() == role)
+        };
+        let (sent, made) = (|| of(false), || of(true));
         let current = |picture: &&Picture| picture.item == self.item;
         let first_made = || match self.item {
             Some(_) => made().rfind(|picture| picture.item.is_none()),
-            None => made().next(),
+            None => made().min_by_key(|picture| picture.item),
         };
         made()
             .rfind(current)

@@ -26,10 +26,8 @@ async fn a_leased_delivery_is_given_to_nobody_else_until_it_is_let_go() {
     let mut leases = lease(&store, "vms", Order::None).await;
     assert_eq!((leases[0].attempts, leases[0].planned_at), (1, START));
 
-    bench.wait(700); // longer than any lease lasts
-    let second = lease(&store, "vms", Order::None).await;
-    assert_eq!(second.len(), 1);
-    drop(second);
+    bench.wait(86_400); // however slow its target is
+    assert!(lease(&store, "vms", Order::None).await.is_empty());
     settle(&store, leases.remove(0), Settled::Delivered).await;
     assert!(lease(&store, "vms", Order::None).await.is_empty());
     assert_eq!(store.0.desks.of(&name("vms")).leased(), 0);

@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, Response, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -60,6 +60,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
 /// Enough for every answer worth reading; what is longer costs its connection.
 const ANSWER_MAX: usize = 64 * 1024;
+/// How long the text of an answer is waited for, once its status is there.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const LOCATION_MAX: usize = 200;
 const USER_AGENT: &str = concat!("camhook/", env!("CARGO_PKG_VERSION"));
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -163,11 +165,16 @@ impl HttpTarget {
         };
         let host = host(&url);
         let deadline = Instant::now() + self.timeout;
+        let takes_a_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
         let mut building = self
             .client
             .request(request.method, url)
             .headers(headers(delivery, request.headers));
-        if !request.body.is_empty() {
+        if request.body.is_empty() {
+            if takes_a_body {
+                building = building.header(header::CONTENT_LENGTH, 0); // some servers answer 411 without
+            }
+        } else {
             building = building.body(reqwest::Body::wrap(pieces::Pieces::new(request.body)));
         }
         match timeout_at(deadline, building.send()).await {
@@ -188,7 +195,8 @@ impl HttpTarget {
             let location = response.headers().get(header::LOCATION);
             self.blot.out(&complaint(status, &verdict, location))
         });
-        let answer = read(response, deadline).await;
+        // What it means is known: the rest is worth a short wait only, for somebody may be waiting to shut down.
+        let answer = read(response, deadline.min(Instant::now() + ANSWER_TIMEOUT)).await;
         Report {
             verdict,
             status: Some(status.as_u16()),
