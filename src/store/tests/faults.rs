@@ -94,3 +94,32 @@ async fn when_sqlite_is_full_nothing_is_accepted_and_nothing_that_was_is_lost() 
     let kept = again.events(EventQuery::default()).await.unwrap();
     assert_eq!(kept.len(), accepted.len() - 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_while_sqlite_is_full_it_applies_the_rest_when_it_is_opened_with_room() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut accepted = vec![bench.accept(&store, "gate", "FIRST", &["vms"]).await];
+    let first = lease(&store, "vms", Order::None).await.remove(0);
+    store.0.room.index_full.store(true, Ordering::SeqCst);
+    loop {
+        let (id, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100]), &["vms", "log"]);
+        match store.accept(intake).await {
+            Ok(_) => accepted.push(id),
+            Err(_) => break,
+        }
+    }
+    // A batch of its own behind the one that does not fit: it would fit, and must not be applied before it.
+    store.0.writer.send(Command::Roll).unwrap();
+    store.settle(first, attempt(START), Settled::Delivered);
+    store.close().await;
+
+    let again = bench.open();
+    let mut ids = again.events(EventQuery::default()).await.unwrap();
+    ids.reverse();
+    assert_eq!(ids, accepted);
+    assert_eq!(
+        lease(&again, "vms", Order::None).await.len(),
+        accepted.len() - 1
+    );
+}
