@@ -179,7 +179,9 @@ fn replay(catalog: &Catalog, index: &mut Index) -> Result<(Option<(Segment, End)
             continue; // all of it was applied
         }
         let number = segment.header.number;
-        let (offset, expected) = if index.progress.next.segment == number {
+        // A file that was moved away leaves its number to another, of which nothing was applied.
+        let same = segment.header.first_lsn <= index.progress.synced;
+        let (offset, expected) = if index.progress.next.segment == number && same {
             (index.progress.next.offset, index.progress.synced + 1)
         } else {
             (HEADER_BYTES, segment.header.first_lsn)

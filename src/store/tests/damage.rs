@@ -175,3 +175,29 @@ async fn an_index_that_cannot_be_read_is_rebuilt() {
         [id]
     );
 }
+
+#[tokio::test]
+async fn a_segment_that_takes_the_number_of_a_lost_one_is_read_from_its_beginning() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let first = bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    store.0.writer.send(Command::Roll).unwrap();
+    bench.accept(&store, "gate", "LOST", &["vms"]).await;
+    store.close().await;
+    let log = bench.folder.path().join("log");
+    std::fs::remove_file(log.join("0000000002.seg")).unwrap();
+    bench.open().close().await;
+    let index = bench.folder.path().join("index.sqlite");
+    let earlier = std::fs::read(&index).unwrap();
+
+    let store = bench.open();
+    let second = bench.accept(&store, "gate", "TWO", &["vms"]).await;
+    assert_eq!(store.0.catalog.segments().len(), 2);
+    store.close().await;
+    // As after a power failure: the event is in the log, and the index does not know it.
+    std::fs::write(&index, earlier).unwrap();
+    assert_eq!(
+        bench.open().events(EventQuery::default()).await.unwrap(),
+        [second, first]
+    );
+}
