@@ -48,6 +48,8 @@ pub(super) struct Index {
     pub(super) ordered: HashSet<Name>,
     /// What the current transaction did, for those who wait and for the metrics.
     pub(super) news: News,
+    /// What is in memory is not what is in the database: undoing a transaction failed.
+    stale: bool,
 }
 
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl Index {
             progress,
             ordered: HashSet::new(),
             news: News::default(),
+            stale: false,
         };
         index.load_targets()?;
         Ok(index)
@@ -103,6 +106,9 @@ impl Index {
     }
 
     pub(super) fn begin(&mut self) -> Result<()> {
+        if self.stale {
+            self.rollback()?;
+        }
         self.news = News::default();
         self.db.execute_batch("BEGIN IMMEDIATE")
     }
@@ -120,15 +126,18 @@ impl Index {
         self.db.execute_batch("COMMIT")
     }
 
-    /// Undoes the current transaction, in memory as well.
+    /// Undoes the current transaction, in memory as well. After an error the next transaction tries that again first.
     pub(super) fn rollback(&mut self) -> Result<()> {
+        self.stale = true;
         if !self.db.is_autocommit() {
             self.db.execute_batch("ROLLBACK")?;
         }
         self.news = News::default();
-        self.books = Books::load(&self.db)?;
         self.progress = load_progress(&self.db)?;
-        self.load_targets()
+        self.books = Books::load(&self.db)?;
+        self.load_targets()?;
+        self.stale = false;
+        Ok(())
     }
 
     /// Applies one record, in several transactions if it is about many rows. Returns how many.
@@ -366,4 +375,42 @@ fn load_progress(db: &Connection) -> Result<Progress> {
             })
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    #[test]
+    fn what_could_not_be_undone_is_undone_before_the_next_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = schema::open_writer(&folder.path().join("index.sqlite")).unwrap();
+        let mut index = Index::load(db).unwrap();
+        let before = index.progress;
+        index.begin().unwrap();
+        let change = Change {
+            lsn: 1,
+            position: Position::default(),
+            bytes: 64,
+            synced: true,
+            what: What::Purge(Purge {
+                at: Timestamp::UNIX_EPOCH,
+                before: Timestamp::UNIX_EPOCH,
+            }),
+            applied: None,
+            _guard: None,
+        };
+        index.apply_some(&change, &mut 0).unwrap();
+        assert_eq!((index.progress.lsn, index.books.segments().len()), (1, 1));
+        let lost = "ROLLBACK; ALTER TABLE targets RENAME TO away";
+        index.db.execute_batch(lost).unwrap();
+        assert!(index.rollback().is_err());
+        assert!(index.begin().is_err());
+        let found = "ALTER TABLE away RENAME TO targets";
+        index.db.execute_batch(found).unwrap();
+        index.begin().unwrap();
+        assert_eq!(index.progress, before);
+        assert!(index.books.segments().is_empty());
+    }
 }
