@@ -59,7 +59,7 @@ const OPEN_MAX: usize = 64;
 const SPARES_MAX: usize = 2;
 
 impl Catalog {
-    /// Looks at the files in `folder`, which is made if needed.
+    /// Looks at the files in `folder`.
     pub(super) fn open(
         folder: PathBuf,
         disk: Arc<dyn Disk>,
@@ -69,7 +69,6 @@ impl Catalog {
             let path = path.display().to_string();
             move |error: io::Error| format!("{path}: {error}")
         };
-        std::fs::create_dir_all(&folder).map_err(told(&folder))?;
         let mut files = Files::default();
         for entry in std::fs::read_dir(&folder).map_err(told(&folder))? {
             let path = entry.map_err(told(&folder))?.path();

@@ -52,7 +52,7 @@ impl Store {
         let folder = settings.path.clone();
         let failed =
             |error: std::io::Error| StoreError::Failed(format!("{}: {error}", folder.display()));
-        std::fs::create_dir_all(&folder).map_err(failed)?;
+        make_folder(&*disk, &folder.join("log")).map_err(failed)?;
         let lock = lock(&folder)?;
         let segment_bytes =
             (settings.max_size / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES) / 4096
@@ -145,6 +145,24 @@ impl Store {
             threads: Mutex::new(vec![writer, indexer]),
         })))
     }
+}
+
+/// Makes a folder that lasts, with those it lies in.
+fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        None => return std::fs::create_dir(folder),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    make_folder(disk, parent)?;
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => disk.sync_folder(folder)?,
+    }
+    disk.sync_folder(parent)
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {

@@ -1,6 +1,10 @@
 //! Disks that are full or fail.
 
 use super::*;
+use crate::store::catalog::Position;
+use crate::store::index::Index;
+use crate::store::record::Purge;
+use crate::store::writer::Change;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -122,4 +126,53 @@ async fn closed_while_sqlite_is_full_it_applies_the_rest_when_it_is_opened_with_
         lease(&again, "vms", Order::None).await.len(),
         accepted.len() - 1
     );
+}
+
+#[test]
+fn what_could_not_be_undone_is_undone_before_the_next_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = schema::open_writer(&folder.path().join("index.sqlite")).unwrap();
+    let mut index = Index::load(db).unwrap();
+    let before = index.progress;
+    index.begin().unwrap();
+    let change = Change {
+        lsn: 1,
+        position: Position::default(),
+        bytes: 64,
+        synced: true,
+        what: What::Purge(Purge {
+            at: Timestamp::UNIX_EPOCH,
+            before: Timestamp::UNIX_EPOCH,
+        }),
+        applied: None,
+        _guard: None,
+    };
+    index.apply_some(&change, &mut 0).unwrap();
+    assert_eq!((index.progress.lsn, index.books.segments().len()), (1, 1));
+    let lost = "ROLLBACK; ALTER TABLE targets RENAME TO away";
+    index.db.execute_batch(lost).unwrap();
+    assert!(index.rollback().is_err());
+    assert!(index.begin().is_err());
+    let found = "ALTER TABLE away RENAME TO targets";
+    index.db.execute_batch(found).unwrap();
+    index.begin().unwrap();
+    assert_eq!(index.progress, before);
+    assert!(index.books.segments().is_empty());
+}
+
+#[tokio::test]
+async fn the_folders_of_a_new_store_are_synced_with_those_they_lie_in() {
+    let bench = Bench::new();
+    let outer = bench.folder.path();
+    let path = outer.join("data").join("store");
+    bench.try_open_at(&path).unwrap().close().await;
+    let synced = bench.disk.0.lock().unwrap().folders.clone();
+    for folder in [
+        outer,
+        path.parent().unwrap(),
+        &path,
+        path.join("log").as_path(),
+    ] {
+        assert!(synced.iter().any(|one| one == folder), "{folder:?}");
+    }
 }
