@@ -152,6 +152,7 @@ impl Indexer {
                     }
                     let undone = self.index.rollback();
                     self.room.drop_ballast();
+                    self.room.catalog.drop_spares();
                     if self.closing.load(Ordering::SeqCst) {
                         return false;
                     }

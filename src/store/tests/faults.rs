@@ -4,6 +4,7 @@ use super::*;
 use crate::store::catalog::Position;
 use crate::store::index::Index;
 use crate::store::record::Purge;
+use crate::store::segment::Header;
 use crate::store::writer::Change;
 
 const ENOSPC: i32 = 28;
@@ -175,4 +176,30 @@ async fn the_folders_of_a_new_store_are_synced_with_those_they_lie_in() {
     ] {
         assert!(synced.iter().any(|one| one == folder), "{folder:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_sqlite_is_full_it_gets_the_room_of_spare_segments() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    let catalog = &store.0.catalog;
+    let header = Header {
+        number: 99,
+        first_lsn: 1,
+        synced: 1,
+        salt: 0,
+    };
+    catalog.begin(header, catalog.segment_bytes).unwrap();
+    catalog.retire(99).unwrap();
+    assert!(catalog.has_spare());
+    store.0.room.index_full.store(true, Ordering::SeqCst);
+    loop {
+        let (_, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100]), &["vms"]);
+        if store.accept(intake).await.is_err() {
+            break;
+        }
+    }
+    store.0.room.index_full.store(false, Ordering::SeqCst);
+    store.caught_up().await;
+    assert!(!catalog.has_spare());
 }
