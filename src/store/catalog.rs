@@ -59,7 +59,7 @@ const OPEN_MAX: usize = 64;
 const SPARES_MAX: usize = 2;
 
 impl Catalog {
-    /// Looks at the files in `folder`, which is made if needed.
+    /// Looks at the files in `folder`.
     pub(super) fn open(
         folder: PathBuf,
         disk: Arc<dyn Disk>,
@@ -69,8 +69,8 @@ impl Catalog {
             let path = path.display().to_string();
             move |error: io::Error| format!("{path}: {error}")
         };
-        std::fs::create_dir_all(&folder).map_err(told(&folder))?;
         let mut files = Files::default();
+        let mut misnamed = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(told(&folder))? {
             let path = entry.map_err(told(&folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -92,10 +92,31 @@ impl Catalog {
                         path.display()
                     )
                 })?;
-                files
-                    .segments
-                    .insert(header.number, Segment { header, bytes });
+                if *name == file_name(header.number) {
+                    let segment = Segment { header, bytes };
+                    files.segments.insert(header.number, segment);
+                } else {
+                    misnamed.push((path.clone(), header, bytes));
+                }
             }
+        }
+        for (path, header, bytes) in misnamed {
+            // A spare that got its next header, when a power failure took its names back.
+            let file = disk.open(&path).map_err(told(&path))?;
+            let first = read_record(&*file, header.salt, HEADER_BYTES).map_err(told(&path))?;
+            if first.is_ok() || files.segments.contains_key(&header.number) {
+                return Err(format!(
+                    "{} holds segment {}; nothing was changed. Give it its name back, or move it away",
+                    path.display(),
+                    file_name(header.number)
+                ));
+            }
+            let spare = folder.join(format!("spare-{:010}", files.next_spare));
+            files.next_spare += 1;
+            disk.rename(&path, &spare)
+                .and_then(|()| disk.sync_folder(&folder))
+                .map_err(told(&path))?;
+            files.spares.push((spare, bytes));
         }
         Ok(Self {
             folder,
@@ -110,7 +131,7 @@ impl Catalog {
     }
 
     pub(super) fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:010}.seg"))
+        self.folder.join(file_name(number))
     }
 
     /// All segments, oldest first.
@@ -249,18 +270,22 @@ impl Catalog {
             return Ok(());
         };
         let path = self.path(number);
+        let mut spare = None;
         if segment.bytes == self.segment_bytes && files.spares.len() < SPARES_MAX {
-            let spare = self.folder.join(format!("spare-{:010}", files.next_spare));
+            let name = self.folder.join(format!("spare-{:010}", files.next_spare));
             files.next_spare += 1;
-            self.disk.rename(&path, &spare)?;
-            files.spares.push((spare, segment.bytes));
+            self.disk.rename(&path, &name)?;
+            spare = Some((name, segment.bytes));
         } else {
             self.disk.remove(&path)?;
         }
         files.segments.remove(&number);
         files.open.remove(&number);
         drop(files);
-        self.disk.sync_folder(&self.folder)
+        self.disk.sync_folder(&self.folder)?;
+        // Not before the new name lasts: else a power failure would bring its next content back under the old one.
+        self.files().spares.extend(spare);
+        Ok(())
     }
 
     /// Gives the spare files' room back.
@@ -329,6 +354,10 @@ impl Catalog {
         self.disk.remove(&self.path(number))?;
         self.disk.sync_folder(&self.folder)
     }
+}
+
+fn file_name(number: u64) -> String {
+    format!("{number:010}.seg")
 }
 
 fn read_header(disk: &dyn Disk, path: &Path) -> Result<(Header, u64), String> {

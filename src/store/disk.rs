@@ -148,6 +148,8 @@ pub(super) mod faults {
         pub(in crate::store) allocate: Option<i32>,
         pub(in crate::store) write: Option<i32>,
         pub(in crate::store) sync: Option<i32>,
+        /// The folders that were synced.
+        pub(in crate::store) folders: Vec<std::path::PathBuf>,
     }
 
     #[derive(Clone, Default)]
@@ -190,7 +192,9 @@ pub(super) mod faults {
             SystemDisk.remove(path)
         }
         fn sync_folder(&self, path: &Path) -> io::Result<()> {
-            SystemDisk.sync_folder(path)
+            SystemDisk.sync_folder(path)?;
+            self.0.lock().unwrap().folders.push(path.to_owned());
+            Ok(())
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Index {
     pub(super) ordered: HashSet<Name>,
     /// What the current transaction did, for those who wait and for the metrics.
     pub(super) news: News,
+    /// What is in memory is not what is in the database: undoing a transaction failed.
+    stale: bool,
 }
 
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl Index {
             progress,
             ordered: HashSet::new(),
             news: News::default(),
+            stale: false,
         };
         index.load_targets()?;
         Ok(index)
@@ -103,6 +106,9 @@ impl Index {
     }
 
     pub(super) fn begin(&mut self) -> Result<()> {
+        if self.stale {
+            self.rollback()?;
+        }
         self.news = News::default();
         self.db.execute_batch("BEGIN IMMEDIATE")
     }
@@ -120,15 +126,18 @@ impl Index {
         self.db.execute_batch("COMMIT")
     }
 
-    /// Undoes the current transaction, in memory as well.
+    /// Undoes the current transaction, in memory as well. After an error the next transaction tries that again first.
     pub(super) fn rollback(&mut self) -> Result<()> {
+        self.stale = true;
         if !self.db.is_autocommit() {
             self.db.execute_batch("ROLLBACK")?;
         }
         self.news = News::default();
-        self.books = Books::load(&self.db)?;
         self.progress = load_progress(&self.db)?;
-        self.load_targets()
+        self.books = Books::load(&self.db)?;
+        self.load_targets()?;
+        self.stale = false;
+        Ok(())
     }
 
     /// Applies one record, in several transactions if it is about many rows. Returns how many.

@@ -56,8 +56,9 @@ impl Indexer {
             if let Told::Changes(mut batch) = told {
                 let after = self.gather(&mut batch);
                 self.busy = batch.len() > BUSY_BATCH;
-                for part in parts(batch) {
-                    self.apply(part);
+                if !parts(batch).into_iter().all(|part| self.apply(part)) {
+                    self.give_up(after);
+                    break;
                 }
                 match after {
                     Some(next) => told = next,
@@ -97,6 +98,14 @@ impl Indexer {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
+    /// Applies nothing more: behind a gap, progress would hide it. What is left out is applied when the store is opened.
+    fn give_up(&self, after: Option<Told>) {
+        let mut next = after.or_else(|| self.told.recv().ok());
+        while !matches!(next, None | Some(Told::Close)) {
+            next = self.told.recv().ok();
+        }
+    }
+
     /// What else waits, up to a transaction's limit; and the first thing that is no change.
     fn gather(&self, batch: &mut Vec<Change>) -> Option<Told> {
         let until = Instant::now()
@@ -121,7 +130,8 @@ impl Indexer {
     }
 
     /// Applies a batch in one transaction, however long that takes: the log has it, so it cannot be lost, only late.
-    fn apply(&mut self, batch: Vec<Change>) {
+    /// False only when the store is being closed and the index cannot be written.
+    fn apply(&mut self, batch: Vec<Change>) -> bool {
         let mut counts = vec![0; batch.len()];
         let mut cursor = 0;
         loop {
@@ -142,8 +152,9 @@ impl Indexer {
                     }
                     let undone = self.index.rollback();
                     self.room.drop_ballast();
+                    self.room.catalog.drop_spares();
                     if self.closing.load(Ordering::SeqCst) {
-                        return;
+                        return false;
                     }
                     if let Err(error) = undone {
                         tracing::error!(%error, "cannot read the index");
@@ -157,6 +168,7 @@ impl Indexer {
                 let _ = applied.send(count);
             }
         }
+        true
     }
 
     /// One transaction. True when all of the batch is applied; else its only change goes on at `cursor`.

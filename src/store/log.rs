@@ -124,9 +124,13 @@ impl Log {
             .max(needed.next_multiple_of(4 << 10))
     }
 
-    /// Goes on in a new segment of that length, and ends the active one. On an error the active one stays.
+    /// Goes on in a new segment of that length, and ends the active one. On an error the active one stays, unless it was
+    /// the one that failed.
     pub(super) fn roll(&mut self, bytes: u64) -> io::Result<u64> {
-        self.sync()?;
+        if let Err(error) = self.sync() {
+            self.abandon(self.next_lsn);
+            return Err(error);
+        }
         let header = Header {
             number: self.next_number,
             // The active segment's seal takes one number.
@@ -271,5 +275,39 @@ impl Log {
         self.active
             .as_ref()
             .is_none_or(|active| active.offset == HEADER_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::disk::faults::FaultyDisk;
+
+    const BYTES: u64 = 64 << 10;
+
+    #[test]
+    fn a_segment_whose_sync_fails_when_it_is_to_end_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::default();
+        let catalog = Catalog::open(folder.path().to_owned(), Arc::new(disk.clone()), BYTES);
+        let catalog = Arc::new(catalog.unwrap());
+        let mut log = Log::resume(catalog.clone(), None, 1).unwrap();
+        assert_eq!(log.roll(BYTES).unwrap(), 1);
+        let draft = Draft::new(RecordKind::Outcome, b"{}".to_vec(), Vec::new());
+        log.write([&draft].into_iter()).unwrap();
+        log.sync().unwrap();
+        log.write([&draft].into_iter()).unwrap();
+        disk.0.lock().unwrap().sync = Some(5);
+        assert!(log.roll(BYTES).is_err());
+        disk.0.lock().unwrap().sync = None;
+
+        log.sync().unwrap();
+        assert_eq!(log.active_number(), None);
+        assert!(!log.fits(draft.bytes(), 0));
+        assert_eq!(log.roll(BYTES).unwrap(), 2);
+        log.write([&draft].into_iter()).unwrap();
+        // The next segment does not claim that what failed is safe.
+        let header = catalog.segments()[1].header;
+        assert_eq!((header.first_lsn, header.synced), (3, 2));
     }
 }

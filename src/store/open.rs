@@ -52,7 +52,7 @@ impl Store {
         let folder = settings.path.clone();
         let failed =
             |error: std::io::Error| StoreError::Failed(format!("{}: {error}", folder.display()));
-        std::fs::create_dir_all(&folder).map_err(failed)?;
+        make_folder(&*disk, &folder.join("log")).map_err(failed)?;
         let lock = lock(&folder)?;
         let segment_bytes =
             (settings.max_size / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES) / 4096
@@ -147,6 +147,24 @@ impl Store {
     }
 }
 
+/// Makes a folder that lasts, with those it lies in.
+fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = match folder.parent() {
+        None => return std::fs::create_dir(folder),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    make_folder(disk, parent)?;
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => disk.sync_folder(folder)?,
+    }
+    disk.sync_folder(parent)
+}
+
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let failed =
@@ -179,7 +197,9 @@ fn replay(catalog: &Catalog, index: &mut Index) -> Result<(Option<(Segment, End)
             continue; // all of it was applied
         }
         let number = segment.header.number;
-        let (offset, expected) = if index.progress.next.segment == number {
+        // A file that was moved away leaves its number to another, of which nothing was applied.
+        let same = segment.header.first_lsn <= index.progress.synced;
+        let (offset, expected) = if index.progress.next.segment == number && same {
             (index.progress.next.offset, index.progress.synced + 1)
         } else {
             (HEADER_BYTES, segment.header.first_lsn)

@@ -130,7 +130,7 @@ impl Writer {
                         }
                     }
                     // Also when that failed: somebody waits to be told.
-                    self.tell(Told::Rolled(self.log.active_number().unwrap_or(0)));
+                    self.tell(Told::Rolled(self.log.active_number().unwrap_or(u64::MAX)));
                 }
                 Some(Command::Barrier(reply)) => {
                     self.sync_outcomes();

@@ -1,6 +1,7 @@
 //! Crashes, cut writes, damaged and lost files.
 
 use super::*;
+use crate::store::segment::Header;
 
 #[tokio::test]
 async fn a_crash_loses_nothing_and_the_index_can_be_rebuilt_from_the_segments_alone() {
@@ -170,6 +171,66 @@ async fn an_index_that_cannot_be_read_is_rebuilt() {
     let id = bench.accept(&store, "gate", "ONE", &["vms"]).await;
     drop(store);
     std::fs::write(bench.folder.path().join("index.sqlite"), vec![7; 8_192]).unwrap();
+    assert_eq!(
+        bench.open().events(EventQuery::default()).await.unwrap(),
+        [id]
+    );
+}
+
+#[tokio::test]
+async fn a_segment_that_takes_the_number_of_a_lost_one_is_read_from_its_beginning() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let first = bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    store.0.writer.send(Command::Roll).unwrap();
+    bench.accept(&store, "gate", "LOST", &["vms"]).await;
+    store.close().await;
+    let log = bench.folder.path().join("log");
+    std::fs::remove_file(log.join("0000000002.seg")).unwrap();
+    bench.open().close().await;
+    let index = bench.folder.path().join("index.sqlite");
+    let earlier = std::fs::read(&index).unwrap();
+
+    let store = bench.open();
+    let second = bench.accept(&store, "gate", "TWO", &["vms"]).await;
+    assert_eq!(store.0.catalog.segments().len(), 2);
+    store.close().await;
+    // As after a power failure: the event is in the log, and the index does not know it.
+    std::fs::write(&index, earlier).unwrap();
+    assert_eq!(
+        bench.open().events(EventQuery::default()).await.unwrap(),
+        [second, first]
+    );
+}
+
+#[tokio::test]
+async fn a_spare_under_its_old_name_is_no_segment_but_a_renamed_segment_is_refused() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let id = bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    store.close().await;
+    let log = bench.folder.path().join("log");
+    let whole = std::fs::read(log.join("0000000001.seg")).unwrap();
+    // The header that segment 7 was begun with, in the file that had been segment 0.
+    let mut header = Header::from_bytes(whole[..64].try_into().unwrap()).unwrap();
+    header.number = 7;
+    header.salt ^= 1;
+    let mut spare = whole.clone();
+    spare[..64].copy_from_slice(&header.to_bytes());
+    std::fs::write(log.join("0000000000.seg"), spare).unwrap();
+    let store = bench.open();
+    assert_eq!(store.events(EventQuery::default()).await.unwrap(), [id]);
+    assert!(store.0.catalog.has_spare());
+    store.close().await;
+
+    let path = log.join("0000000005.seg");
+    std::fs::rename(log.join("0000000001.seg"), &path).unwrap();
+    let error = bench.try_open_at(bench.folder.path()).err().unwrap();
+    assert!(
+        error.to_string().contains("holds segment 0000000001.seg"),
+        "{error}"
+    );
+    std::fs::rename(path, log.join("0000000001.seg")).unwrap();
     assert_eq!(
         bench.open().events(EventQuery::default()).await.unwrap(),
         [id]

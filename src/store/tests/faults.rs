@@ -1,6 +1,11 @@
 //! Disks that are full or fail.
 
 use super::*;
+use crate::store::catalog::Position;
+use crate::store::index::Index;
+use crate::store::record::Purge;
+use crate::store::segment::Header;
+use crate::store::writer::Change;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -93,4 +98,108 @@ async fn when_sqlite_is_full_nothing_is_accepted_and_nothing_that_was_is_lost() 
     let again = bench.try_open_at(copy.path()).unwrap();
     let kept = again.events(EventQuery::default()).await.unwrap();
     assert_eq!(kept.len(), accepted.len() - 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_while_sqlite_is_full_it_applies_the_rest_when_it_is_opened_with_room() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let mut accepted = vec![bench.accept(&store, "gate", "FIRST", &["vms"]).await];
+    let first = lease(&store, "vms", Order::None).await.remove(0);
+    store.0.room.index_full.store(true, Ordering::SeqCst);
+    loop {
+        let (id, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100]), &["vms", "log"]);
+        match store.accept(intake).await {
+            Ok(_) => accepted.push(id),
+            Err(_) => break,
+        }
+    }
+    // A batch of its own behind the one that does not fit: it would fit, and must not be applied before it.
+    store.0.writer.send(Command::Roll).unwrap();
+    store.settle(first, attempt(START), Settled::Delivered);
+    store.close().await;
+
+    let again = bench.open();
+    let mut ids = again.events(EventQuery::default()).await.unwrap();
+    ids.reverse();
+    assert_eq!(ids, accepted);
+    assert_eq!(
+        lease(&again, "vms", Order::None).await.len(),
+        accepted.len() - 1
+    );
+}
+
+#[test]
+fn what_could_not_be_undone_is_undone_before_the_next_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = schema::open_writer(&folder.path().join("index.sqlite")).unwrap();
+    let mut index = Index::load(db).unwrap();
+    let before = index.progress;
+    index.begin().unwrap();
+    let change = Change {
+        lsn: 1,
+        position: Position::default(),
+        bytes: 64,
+        synced: true,
+        what: What::Purge(Purge {
+            at: Timestamp::UNIX_EPOCH,
+            before: Timestamp::UNIX_EPOCH,
+        }),
+        applied: None,
+        _guard: None,
+    };
+    index.apply_some(&change, &mut 0).unwrap();
+    assert_eq!((index.progress.lsn, index.books.segments().len()), (1, 1));
+    let lost = "ROLLBACK; ALTER TABLE targets RENAME TO away";
+    index.db.execute_batch(lost).unwrap();
+    assert!(index.rollback().is_err());
+    assert!(index.begin().is_err());
+    let found = "ALTER TABLE away RENAME TO targets";
+    index.db.execute_batch(found).unwrap();
+    index.begin().unwrap();
+    assert_eq!(index.progress, before);
+    assert!(index.books.segments().is_empty());
+}
+
+#[tokio::test]
+async fn the_folders_of_a_new_store_are_synced_with_those_they_lie_in() {
+    let bench = Bench::new();
+    let outer = bench.folder.path();
+    let path = outer.join("data").join("store");
+    bench.try_open_at(&path).unwrap().close().await;
+    let synced = bench.disk.0.lock().unwrap().folders.clone();
+    for folder in [
+        outer,
+        path.parent().unwrap(),
+        &path,
+        path.join("log").as_path(),
+    ] {
+        assert!(synced.iter().any(|one| one == folder), "{folder:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_sqlite_is_full_it_gets_the_room_of_spare_segments() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    let catalog = &store.0.catalog;
+    let header = Header {
+        number: 99,
+        first_lsn: 1,
+        synced: 1,
+        salt: 0,
+    };
+    catalog.begin(header, catalog.segment_bytes).unwrap();
+    catalog.retire(99).unwrap();
+    assert!(catalog.has_spare());
+    store.0.room.index_full.store(true, Ordering::SeqCst);
+    loop {
+        let (_, intake) = bench.intake("gate", "P", Bytes::from(vec![1; 100]), &["vms"]);
+        if store.accept(intake).await.is_err() {
+            break;
+        }
+    }
+    store.0.room.index_full.store(false, Ordering::SeqCst);
+    store.caught_up().await;
+    assert!(!catalog.has_spare());
 }

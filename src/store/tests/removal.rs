@@ -148,3 +148,17 @@ async fn full_of_undelivered_events_it_accepts_nothing_until_some_are_settled() 
     bench.accept(&store, "gate", "AGAIN", &["vms"]).await;
     assert!(store.accepting().is_ok());
 }
+
+#[tokio::test]
+async fn what_is_old_goes_also_while_no_segment_can_be_begun() {
+    let bench = Bench::new();
+    let store = bench.open();
+    bench.accept(&store, "gate", "OLD", &[]).await;
+    bench.disk.0.lock().unwrap().sync = Some(5);
+    let (_, intake) = bench.intake("gate", "REFUSED", Bytes::new(), &[]);
+    assert!(store.accept(intake).await.is_err());
+    bench.wait(8 * 86_400);
+    store.retain().await.unwrap();
+    let left = store.events(EventQuery::default()).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
