@@ -597,7 +597,7 @@ fn pictures_are_found_by_role_and_item() {
             None,
             vec![crop(1, "crop 1"), crop(0, "crop 0")],
             "plate",
-            Some("crop 1"),
+            Some("crop 0"), // not the first by chance: the first plate's
         ),
         (
             None,
@@ -627,6 +627,42 @@ fn pictures_are_found_by_role_and_item() {
             (Output::Json(Json::Null), None) => {}
             (other, _) => panic!("{item:?} {role}: {other:?}"),
         }
+    }
+}
+
+/// A crop takes the place of the sender's own, and others stand behind it: places tell nothing.
+#[test]
+fn what_a_step_put_in_the_senders_place_is_found_first() {
+    let event = Arc::new(event());
+    let crop = |n, bytes| picture(Role::PLATE, Some(Item::Plate(n)), bytes);
+    let mut pictures = event.images.clone();
+    pictures.retain(|picture| picture.item != Some(Item::Plate(1)));
+    let first = pictures
+        .iter()
+        .position(|picture| picture.item == Some(Item::Plate(0)));
+    pictures[first.unwrap()] = crop(0, "crop 0");
+    pictures.push(crop(1, "crop 1"));
+    for (item, expected) in [
+        (None, "crop 0"),
+        (Some(Item::Plate(0)), "crop 0"),
+        (Some(Item::Plate(1)), "crop 1"),
+    ] {
+        let scope = Scope::new(&Given {
+            event: &event,
+            item,
+            pictures: &pictures,
+            lists: &Lists::default(),
+            with: None,
+            delivery: None,
+            now: event.received_at,
+        });
+        let template = engine()
+            .template("{{ images.plate }}", Names::Rendering)
+            .unwrap();
+        let Output::Picture(found) = template.output(&scope).unwrap() else {
+            panic!("a picture");
+        };
+        assert_eq!(found.bytes().unwrap(), expected, "{item:?}");
     }
 }
 
