@@ -37,7 +37,7 @@ pub(super) struct Segment {
 /// The files of the log. Shared by all threads.
 pub(super) struct Catalog {
     pub(super) folder: PathBuf,
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
     /// Length of an ordinary segment.
     pub(super) segment_bytes: u64,
     files: Mutex<Files>,
@@ -69,8 +69,7 @@ impl Catalog {
             let path = path.display().to_string();
             move |error: io::Error| format!("{path}: {error}")
         };
-        let mut files = Files::default();
-        let mut misnamed = Vec::new();
+        let (mut files, mut misnamed) = (Files::default(), Vec::new());
         for entry in std::fs::read_dir(&folder).map_err(told(&folder))? {
             let path = entry.map_err(told(&folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -105,10 +104,9 @@ impl Catalog {
             let file = disk.open(&path).map_err(told(&path))?;
             let first = read_record(&*file, header.salt, HEADER_BYTES).map_err(told(&path))?;
             if first.is_ok() || files.segments.contains_key(&header.number) {
+                let (path, name) = (path.display(), file_name(header.number));
                 return Err(format!(
-                    "{} holds segment {}; nothing was changed. Give it its name back, or move it away",
-                    path.display(),
-                    file_name(header.number)
+                    "{path} holds segment {name}: give it its name back, or move it away"
                 ));
             }
             let spare = folder.join(format!("spare-{:010}", files.next_spare));
@@ -283,7 +281,7 @@ impl Catalog {
         files.open.remove(&number);
         drop(files);
         self.disk.sync_folder(&self.folder)?;
-        // Not before the new name lasts: else a power failure would bring its next content back under the old one.
+        // Not before the new name lasts: a power failure would bring its next content back under the old one.
         self.files().spares.extend(spare);
         Ok(())
     }
@@ -329,9 +327,8 @@ impl Catalog {
             return Err(error);
         }
         let mut files = self.files();
-        files
-            .segments
-            .insert(header.number, Segment { header, bytes });
+        let segment = Segment { header, bytes };
+        files.segments.insert(header.number, segment);
         files.open.insert(header.number, file.clone());
         Ok(file)
     }

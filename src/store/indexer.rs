@@ -280,7 +280,12 @@ impl Indexer {
     }
 
     fn retain(&mut self) -> Result<(), StoreError> {
-        while let Some(book) = self.index.removable(self.active, self.kept_since(), false) {
+        let told = |error| StoreError::Failed(format!("the index: {error}"));
+        loop {
+            let found = self.index.removable(self.active, self.kept_since(), false);
+            let Some(book) = found.map_err(told)? else {
+                break;
+            };
             self.remove(&book)?;
         }
         self.make_room();
@@ -290,16 +295,18 @@ impl Indexer {
         Ok(())
     }
 
-    /// Removes the oldest settled segments until the next one fits under `max_size`.
+    /// Removes the oldest settled segments until the next one fits on the disk and under `max_size`.
     fn make_room(&mut self) {
         self.room.measure();
         let next = self.room.catalog.segment_bytes;
         loop {
             let recycled = self.room.catalog.has_spare();
-            if self.room.allows(if recycled { 0 } else { next }) {
+            let short = self.room.full().is_some() && !recycled && !self.room.disk_allows(next);
+            if !short && self.room.allows(if recycled { 0 } else { next }) {
                 break;
             }
-            let Some(book) = self.index.removable(self.active, Timestamp::MIN, true) else {
+            let found = self.index.removable(self.active, Timestamp::MIN, true);
+            let Ok(Some(book)) = found else {
                 if !self.room.allows(0) {
                     self.room.catalog.drop_spares();
                 }

@@ -1,5 +1,6 @@
 //! Opening a store: take the lock, look at the files, bring the index up to date, start the threads.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -61,16 +62,20 @@ impl Store {
             Catalog::open(folder.join("log"), disk, segment_bytes).map_err(StoreError::Failed)?;
         let catalog = Arc::new(catalog);
         let index_path = folder.join("index.sqlite");
-        let db = schema::open_writer(&index_path).map_err(StoreError::Failed)?;
         // A small store must not be filled by the index's own log.
         let wal_pages = i64::try_from(settings.max_size / 16 / 4096)
             .unwrap_or(4_000)
             .clamp(64, 4_000);
         let told = |error: rusqlite::Error| StoreError::Failed(format!("the index: {error}"));
-        db.pragma_update(None, "journal_size_limit", wal_pages * 4096)
-            .map_err(told)?;
-        let mut index = Index::load(db).map_err(told)?;
-        let (last, next_lsn) = replay(&catalog, &mut index).map_err(StoreError::Failed)?;
+        let damaged = Cell::new(false);
+        let caught_up = catch_up(&catalog, &index_path, wal_pages, &damaged).or_else(|why| {
+            if !damaged.get() {
+                return Err(why);
+            }
+            schema::set_aside(&index_path, &why)?;
+            catch_up(&catalog, &index_path, wal_pages, &damaged)
+        });
+        let (index, last, next_lsn) = caught_up.map_err(StoreError::Failed)?;
         let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
 
         let room = Room::new(folder, settings.max_size, catalog.clone(), metrics.clone());
@@ -184,11 +189,36 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Applies what the log has and the index has not. Returns where the log ends and the next LSN.
-fn replay(catalog: &Catalog, index: &mut Index) -> Result<(Option<(Segment, End)>, u64), String> {
+/// The index with all that the log has, where the log ends, and the next LSN.
+type CaughtUp = (Index, Option<(Segment, End)>, u64);
+
+/// Opens the index and applies what the log has and it has not. Tells whether an error is due to a `damaged` file.
+fn catch_up(
+    catalog: &Catalog,
+    path: &Path,
+    wal_pages: i64,
+    damaged: &Cell<bool>,
+) -> Result<CaughtUp, String> {
+    let told = |error: rusqlite::Error| {
+        damaged.set(damaged.get() || schema::is_damaged(&error));
+        format!("the index: {error}")
+    };
+    let db = schema::open_writer(path)?;
+    db.pragma_update(None, "journal_size_limit", wal_pages * 4096)
+        .map_err(told)?;
+    let mut index = Index::load(db).map_err(told)?;
+    let (last, next_lsn) = replay(catalog, &mut index, &told)?;
+    Ok((index, last, next_lsn))
+}
+
+/// Returns where the log ends and the next LSN.
+fn replay(
+    catalog: &Catalog,
+    index: &mut Index,
+    told: &dyn Fn(rusqlite::Error) -> String,
+) -> Result<(Option<(Segment, End)>, u64), String> {
     let segments = catalog.segments();
     let mut last = None;
-    let told = |error: rusqlite::Error| format!("the index: {error}");
     let mut waiting = 0;
     for (n, segment) in segments.iter().enumerate() {
         let next = segments.get(n + 1);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::FallocateFlags;
 
 use super::catalog::Catalog;
+use super::disk::is_full;
 use crate::telemetry::Metrics;
 
 /// Room set aside so that outcomes can be written when nothing else can.
@@ -71,6 +72,15 @@ impl Room {
     /// Whether a file of that length would stay under `max_size`.
     pub(super) fn allows(&self, bytes: u64) -> bool {
         self.used().saturating_add(bytes) <= self.max_size
+    }
+
+    /// Whether the disk has room for a file of that length, found by trying.
+    pub(super) fn disk_allows(&self, bytes: u64) -> bool {
+        let path = self.catalog.folder.join("new-try");
+        let file = self.catalog.disk.create(&path);
+        let tried = file.and_then(|file| file.allocate(bytes));
+        let _ = self.catalog.disk.remove(&path);
+        !tried.is_err_and(|error| is_full(&error))
     }
 
     pub(super) fn full(&self) -> Option<String> {

@@ -149,17 +149,31 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, String> {
         Ok(db) => Ok(db),
         Err(error) if is_busy(&error) => Err(format!("{}: {error}", path.display())),
         Err(error) => {
-            tracing::warn!(index = %path.display(), %error, "rebuilding the index from the log");
-            for suffix in ["", "-wal", "-shm"] {
-                let old = format!("{}{suffix}", path.display());
-                if Path::new(&old).exists() {
-                    let aside = format!("{}.unreadable{suffix}", path.display());
-                    std::fs::rename(&old, &aside).map_err(|error| format!("{old}: {error}"))?;
-                }
-            }
+            set_aside(path, &error.to_string())?;
             try_open(path).map_err(|error| format!("{}: {error}", path.display()))
         }
     }
+}
+
+/// Makes way for another index.
+pub(super) fn set_aside(path: &Path, why: &str) -> Result<(), String> {
+    tracing::warn!(index = %path.display(), why, "rebuilding the index from the log");
+    for suffix in ["", "-wal", "-shm"] {
+        let old = format!("{}{suffix}", path.display());
+        if Path::new(&old).exists() {
+            let aside = format!("{}.unreadable{suffix}", path.display());
+            std::fs::rename(&old, &aside).map_err(|error| format!("{old}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file itself is at fault.
+pub(super) fn is_damaged(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

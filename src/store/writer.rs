@@ -214,11 +214,12 @@ impl Writer {
             let recycled =
                 wanted == self.room.catalog.segment_bytes && self.room.catalog.has_spare();
             if !recycled && !self.room.allows(wanted) {
-                self.tell(Told::MakeRoom);
-                return Err(self.full(format!(
+                let full = self.full(format!(
                     "it has reached its max_size of {} bytes, and what it holds is not delivered yet",
                     self.room.max_size
-                )));
+                ));
+                self.tell(Told::MakeRoom);
+                return Err(full);
             }
             return match self.roll(wanted) {
                 Ok(()) => {
@@ -227,8 +228,9 @@ impl Writer {
                 }
                 Err(error) if is_full(&error) => {
                     self.room.catalog.drop_spares();
+                    let full = self.full(error.to_string());
                     self.tell(Told::MakeRoom);
-                    Err(self.full(error.to_string()))
+                    Err(full)
                 }
                 Err(error) => Err(StoreError::Failed(error.to_string())),
             };

@@ -236,3 +236,32 @@ async fn a_spare_under_its_old_name_is_no_segment_but_a_renamed_segment_is_refus
         [id]
     );
 }
+
+#[tokio::test]
+async fn an_index_damaged_inside_is_rebuilt_as_well() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let db = schema::open_reader(&store.0.index_path).unwrap();
+    let pages = ["targets", "events"].map(|table| {
+        let page = "SELECT rootpage FROM sqlite_master WHERE name = ?1";
+        db.query_row(page, [table], |row| row.get::<_, i64>(0))
+            .unwrap()
+    });
+    drop(db);
+    store.close().await;
+    let index = bench.folder.path().join("index.sqlite");
+    let earlier = std::fs::read(&index).unwrap();
+    let store = bench.open();
+    let id = bench.accept(&store, "gate", "ONE", &["vms"]).await;
+    store.close().await;
+    for page in pages {
+        let mut damaged = earlier.clone();
+        let begin = (page as usize - 1) * 4_096;
+        damaged[begin..begin + 4_096].fill(7);
+        std::fs::write(&index, damaged).unwrap();
+        let store = bench.open();
+        assert_eq!(store.events(EventQuery::default()).await.unwrap(), [id]);
+        store.close().await;
+        std::fs::remove_file(bench.folder.path().join("index.sqlite.unreadable")).unwrap();
+    }
+}

@@ -162,3 +162,48 @@ async fn what_is_old_goes_also_while_no_segment_can_be_begun() {
     let left = store.events(EventQuery::default()).await.unwrap();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[tokio::test]
+async fn a_segment_whose_events_were_purged_goes_whatever_its_age() {
+    let bench = Bench::new();
+    let store = bench.open();
+    bench.accept(&store, "gate", "PURGED", &[]).await;
+    store.0.writer.send(Command::Roll).unwrap();
+    let kept = bench.accept(&store, "gate", "KEPT", &["vms"]).await;
+    let until = bench.clock.now() + SignedDuration::from_secs(1);
+    assert_eq!(store.purge(until).await.unwrap(), 1);
+    store.retain().await.unwrap();
+    let segments = store.0.catalog.segments();
+    assert_eq!(segments.len(), 1);
+    assert_eq!(segments[0].header.number, 2);
+    assert_eq!(store.events(EventQuery::default()).await.unwrap(), [kept]);
+    let before = told(&store).await;
+    let copy = bench.crashed(false);
+    assert_eq!(told(&bench.try_open_at(copy.path()).unwrap()).await, before);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_the_oldest_settled_events_make_room() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    let mut accepted = Vec::new();
+    let mut refused = 0;
+    for n in 0..40 {
+        if n == 10 {
+            bench.disk.0.lock().unwrap().allocate = Some(28);
+        }
+        let (id, intake) = bench.intake("gate", "P", Bytes::from(vec![n; 100_000]), &[]);
+        match store.accept(intake).await {
+            Ok(_) => accepted.push(id),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Full(_)), "{error}");
+                refused += 1;
+            }
+        }
+        store.caught_up().await;
+    }
+    assert!(refused > 0 && accepted.len() > 25, "{refused} refused");
+    let kept = store.events(EventQuery::default()).await.unwrap();
+    assert!(kept.len() < accepted.len() && kept.len() > 5);
+    assert_eq!(kept.first(), accepted.last());
+}
