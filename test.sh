@@ -18,4 +18,4 @@ cargo fmt --check
 echo "== lints"
 cargo clippy --locked --all-targets -- -D warnings
 echo "== tests"
-RUST_BACKTRACE="${RUST_BACKTRACE:-0}" cargo test --locked -- "$@"
+RUST_BACKTRACE="${RUST_BACKTRACE:-0}" cargo test --locked --tests -- "$@"
