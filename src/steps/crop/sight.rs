@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Subject;
-use crate::event::{Area, Event, Item, Picture, PictureData, Pixels, Role, Size, Unit};
+use crate::event::{Area, Event, Item, Picture, Pixels, Role, Size, Unit};
 use crate::steps::album::{Album, Photo};
 
 /// How far the size of a crop may be from that of its box.
@@ -37,7 +37,7 @@ pub(super) fn look<'a>(
         let picture = &photo.picture;
         // The sender's own crop is not cut again, and what an earlier step cut lies elsewhere than its role says.
         (picture.role != *own_role || picture.role == area.image)
-            && (picture.role == Role::FRAME || came_along(picture, event))
+            && (picture.role == Role::FRAME || picture.came_with(event))
             && is_of(picture, subject, event)
     };
     let photos: Vec<_> = album.photos().filter(shows).collect();
@@ -69,19 +69,6 @@ pub(super) fn look<'a>(
         Reverse((own && lies_inside(area, sight.size), shown, own, named))
     });
     Look { sights, otherwise }
-}
-
-/// Whether the sender sent the picture, told from those that steps made by the very bytes it lies in.
-fn came_along(picture: &Picture, event: &Event) -> bool {
-    event.images.iter().any(|sent| {
-        sent.role == picture.role
-            && match (&sent.data, &picture.data) {
-                (PictureData::Bytes(sent), PictureData::Bytes(ours)) => {
-                    sent.as_ptr() == ours.as_ptr() && sent.len() == ours.len()
-                }
-                _ => false,
-            }
-    })
 }
 
 /// Whether the picture is of the whole event, of this subject, or of the same vehicle as another plate's.
