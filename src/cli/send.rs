@@ -44,36 +44,27 @@ pub(super) struct Arguments {
 }
 
 fn samples() -> String {
-    let rows = sample::ALL
-        .iter()
-        .map(|sample| format!("  {:<20} {}", sample.name(), sample.about()));
+    let rows = sample::all().map(|sample| format!("  {:<20} {}", sample.name, sample.about));
     format!("Samples:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
-fn chosen(words: &[String]) -> Result<Vec<Sample>, Failure> {
+fn chosen(words: &[String]) -> Result<Vec<&'static Sample>, Failure> {
     let name = words.join(" ");
-    let of_sender = |sender: &str| {
-        sample::ALL
-            .into_iter()
-            .filter(|sample| sample.name().starts_with(sender))
-            .collect()
-    };
-    Ok(match name.as_str() {
-        "" | "stream" => vec![Sample::StreamRecognition],
-        "snapshot" => vec![Sample::SnapshotImage],
-        "all" => sample::ALL.to_vec(),
-        "stream all" => of_sender("stream"),
-        "snapshot all" => of_sender("snapshot"),
-        name => match Sample::named(name) {
-            Some(sample) => vec![sample],
-            None => {
-                return Err(Failure::Said(format!(
-                    "no sample is called `{name}`\n{}",
-                    samples()
-                )));
-            }
+    let samples: Vec<_> = match name.as_str() {
+        "" => sample::all().take(1).collect(),
+        "all" => sample::all().collect(),
+        name => match name.strip_suffix(" all") {
+            Some(sender) => Sample::of_sender(sender).collect(),
+            None => Sample::named(name).into_iter().collect(),
         },
-    })
+    };
+    if samples.is_empty() {
+        return Err(Failure::Said(format!(
+            "no sample is called `{name}`\n{}",
+            self::samples()
+        )));
+    }
+    Ok(samples)
 }
 
 pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Failure> {
@@ -122,10 +113,14 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
                 url: &url,
                 seed: seed + n,
             };
-            let request = drawn.request(*sample, &told);
-            let mut post = client
-                .post(&url)
-                .header("content-type", request.content_type)
+            let request = sample.request(&drawn, &told);
+            let mut post = request
+                .headers
+                .into_iter()
+                .fold(
+                    client.request(request.method, &url),
+                    |post, (name, value)| post.header(name, value),
+                )
                 .body(request.body);
             if let Some(token) = &arguments.token {
                 post = post.header("authorization", format!("Token {token}"));

@@ -13,28 +13,16 @@ mod viewtron;
 
 use jiff::Timestamp;
 
-use platerecognizer::Pictures;
 use scene::Scene;
 
-/// One kind of request that a sender makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Sample {
-    StreamRecognition,
-    StreamOriginal,
-    StreamBoth,
-    StreamPlatePicture,
-    StreamVehicleFormat,
-    StreamNoPlate,
-    StreamNoImage,
-    StreamDwell,
-    StreamVideo,
-    SnapshotImage,
-    SnapshotTwoCars,
-    SnapshotNoPlate,
-    SnapshotData,
-    ViewtronCamera,
-    ViewtronRecorder,
-    ViewtronHeartbeat,
+/// One kind of request that a sender makes. Each sender's file lists its own.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// What the command line calls it: the sender's word, a space, the kind.
+    pub(crate) name: &'static str,
+    /// What it is, in a line.
+    pub(crate) about: &'static str,
+    make: fn(&Drawn, &Told<'_>) -> Request,
 }
 
 /// The photos, ready to be sent any number of times.
@@ -59,107 +47,63 @@ pub(crate) struct Told<'a> {
     pub(crate) seed: u64,
 }
 
-/// A request to be posted.
+/// A request to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    pub(crate) content_type: String,
+    pub(crate) method: http::Method,
+    /// The content type is the first of them.
+    pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Every sample there is, the most ordinary first.
-pub(crate) const ALL: [Sample; 16] = [
-    Sample::StreamRecognition,
-    Sample::StreamOriginal,
-    Sample::StreamBoth,
-    Sample::StreamPlatePicture,
-    Sample::StreamVehicleFormat,
-    Sample::StreamNoPlate,
-    Sample::StreamNoImage,
-    Sample::StreamDwell,
-    Sample::StreamVideo,
-    Sample::SnapshotImage,
-    Sample::SnapshotTwoCars,
-    Sample::SnapshotNoPlate,
-    Sample::SnapshotData,
-    Sample::ViewtronCamera,
-    Sample::ViewtronRecorder,
-    Sample::ViewtronHeartbeat,
+impl Request {
+    fn post(content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            method: http::Method::POST,
+            headers: vec![("content-type", content_type.into())],
+            body: body.into(),
+        }
+    }
+
+    #[cfg(test)]
+    fn content_type(&self) -> &str {
+        &self.headers[0].1
+    }
+}
+
+/// Every sender's samples, the most ordinary first.
+const SENDERS: [&[Sample]; 3] = [
+    &platerecognizer::STREAM,
+    &platerecognizer::SNAPSHOT,
+    &viewtron::SAMPLES,
 ];
 
+/// Every sample there is.
+pub(crate) fn all() -> impl Iterator<Item = &'static Sample> {
+    SENDERS.into_iter().flatten()
+}
+
 impl Sample {
-    /// What the command line calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::StreamRecognition => "stream recognition",
-            Self::StreamOriginal => "stream original",
-            Self::StreamBoth => "stream both",
-            Self::StreamPlatePicture => "stream plate",
-            Self::StreamVehicleFormat => "stream vehicle",
-            Self::StreamNoPlate => "stream noplate",
-            Self::StreamNoImage => "stream noimage",
-            Self::StreamDwell => "stream dwell",
-            Self::StreamVideo => "stream video",
-            Self::SnapshotImage => "snapshot image",
-            Self::SnapshotTwoCars => "snapshot two",
-            Self::SnapshotNoPlate => "snapshot noplate",
-            Self::SnapshotData => "snapshot data",
-            Self::ViewtronCamera => "viewtron camera",
-            Self::ViewtronRecorder => "viewtron recorder",
-            Self::ViewtronHeartbeat => "viewtron heartbeat",
-        }
-    }
-
-    /// What it is, in a line.
-    pub(crate) fn about(self) -> &'static str {
-        match self {
-            Self::StreamRecognition => {
-                "a plate with the picture of its vehicle, as Stream sends by default"
-            }
-            Self::StreamOriginal => "a plate with the full frame (image_type = original)",
-            Self::StreamBoth => "a plate with frame and vehicle (image_type = original, vehicle)",
-            Self::StreamPlatePicture => {
-                "a plate with vehicle and plate pictures (image_type = vehicle, plate)"
-            }
-            Self::StreamVehicleFormat => "a plate in the vehicle format (detection_mode = vehicle)",
-            Self::StreamNoPlate => "a vehicle whose plate was not found (detection_mode = vehicle)",
-            Self::StreamNoImage => "a plate without a picture, as a form (image = no)",
-            Self::StreamDwell => "how long a vehicle stayed, as a form",
-            Self::StreamVideo => "a video clip that follows a plate (video = file)",
-            Self::SnapshotImage => "a plate with the picture that was posted to Snapshot",
-            Self::SnapshotTwoCars => "two cars in one picture",
-            Self::SnapshotNoPlate => "a picture without any plate",
-            Self::SnapshotData => "a plate as bare JSON (Data Only)",
-            Self::ViewtronCamera => "a plate as a Viewtron camera posts it",
-            Self::ViewtronRecorder => "a plate as a Viewtron recorder posts it for its camera",
-            Self::ViewtronHeartbeat => "a sign of life of a Viewtron recorder",
-        }
-    }
-
-    /// Who sends it.
-    #[cfg(test)]
-    fn vendor(self) -> &'static str {
-        match self {
-            Self::StreamRecognition
-            | Self::StreamOriginal
-            | Self::StreamBoth
-            | Self::StreamPlatePicture
-            | Self::StreamVehicleFormat
-            | Self::StreamNoPlate
-            | Self::StreamNoImage
-            | Self::StreamDwell
-            | Self::StreamVideo
-            | Self::SnapshotImage
-            | Self::SnapshotTwoCars
-            | Self::SnapshotNoPlate
-            | Self::SnapshotData => "platerecognizer",
-            Self::ViewtronCamera | Self::ViewtronRecorder | Self::ViewtronHeartbeat => "viewtron",
-        }
-    }
-
-    /// By its name; hyphens count as spaces.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// By its name; hyphens count as spaces, and a sender's word alone is its first sample.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
         let name = name.replace('-', " ");
-        ALL.into_iter().find(|sample| sample.name() == name)
+        all()
+            .find(|sample| sample.name == name)
+            .or_else(|| Self::of_sender(&name).next())
+    }
+
+    /// All samples of the sender that the command line calls so.
+    pub(crate) fn of_sender(word: &str) -> impl Iterator<Item = &'static Self> {
+        all().filter(move |sample| {
+            sample
+                .name
+                .split_once(' ')
+                .is_some_and(|(sender, _)| sender == word)
+        })
+    }
+
+    pub(crate) fn request(&self, drawn: &Drawn, told: &Told<'_>) -> Request {
+        (self.make)(drawn, told)
     }
 }
 
@@ -170,29 +114,6 @@ impl Drawn {
             one_car: Scene::draw(&[plate]),
             two_cars: Scene::draw(&[plate, second_plate]),
             no_car: Scene::draw(&[]),
-        }
-    }
-
-    pub(crate) fn request(&self, sample: Sample, told: &Told<'_>) -> Request {
-        match sample {
-            Sample::StreamRecognition => platerecognizer::stream(self, told, Pictures::Vehicle),
-            Sample::StreamOriginal => platerecognizer::stream(self, told, Pictures::Original),
-            Sample::StreamBoth => platerecognizer::stream(self, told, Pictures::Both),
-            Sample::StreamPlatePicture => {
-                platerecognizer::stream(self, told, Pictures::VehicleAndPlate)
-            }
-            Sample::StreamVehicleFormat => platerecognizer::stream_vehicle_format(self, told, true),
-            Sample::StreamNoPlate => platerecognizer::stream_vehicle_format(self, told, false),
-            Sample::StreamNoImage => platerecognizer::stream_without_image(self, told),
-            Sample::StreamDwell => platerecognizer::stream_dwell(self, told),
-            Sample::StreamVideo => platerecognizer::stream_video(self, told),
-            Sample::SnapshotImage => platerecognizer::snapshot(&self.one_car, told, true),
-            Sample::SnapshotTwoCars => platerecognizer::snapshot(&self.two_cars, told, true),
-            Sample::SnapshotNoPlate => platerecognizer::snapshot(&self.no_car, told, true),
-            Sample::SnapshotData => platerecognizer::snapshot(&self.one_car, told, false),
-            Sample::ViewtronCamera => viewtron::camera_plate(self, told),
-            Sample::ViewtronRecorder => viewtron::recorder_plate(self, told),
-            Sample::ViewtronHeartbeat => viewtron::heartbeat(told),
         }
     }
 }
@@ -254,17 +175,19 @@ mod tests {
 
     #[test]
     fn every_sample_is_found_by_its_name() {
-        let names: HashSet<_> = ALL.iter().map(|sample| sample.name()).collect();
-        assert_eq!(names.len(), ALL.len());
-        for sample in ALL {
-            assert_eq!(Sample::named(sample.name()), Some(sample));
-            assert_eq!(
-                Sample::named(&sample.name().replace(' ', "-")),
-                Some(sample)
-            );
-            assert!(!sample.about().is_empty());
+        let names: HashSet<_> = all().map(|sample| sample.name).collect();
+        assert_eq!(names.len(), all().count());
+        for sample in all() {
+            for name in [sample.name.to_owned(), sample.name.replace(' ', "-")] {
+                assert_eq!(Sample::named(&name).unwrap().name, sample.name);
+            }
+            assert!(!sample.about.is_empty());
         }
-        assert_eq!(Sample::named("stream"), None);
+        for senders in SENDERS {
+            let (word, _) = senders[0].name.split_once(' ').unwrap();
+            assert_eq!(Sample::named(word).unwrap().name, senders[0].name);
+        }
+        assert!(Sample::named("streams").is_none());
     }
 
     #[test]

@@ -10,37 +10,108 @@ use serde_json::{Value, json};
 use super::python::{File, dumps, multipart, quote_plus};
 use super::reading::Read;
 use super::scene::{Car, PAINT, Scene};
-use super::{Chance, Drawn, Request, Told};
+use super::{Chance, Drawn, Request, Sample, Told};
 use crate::event::Pixels;
 
-pub(super) fn stream(drawn: &Drawn, told: &Told<'_>, pictures: Pictures) -> Request {
+pub(super) const STREAM: [Sample; 9] = [
+    Sample {
+        name: "stream recognition",
+        about: "a plate with the picture of its vehicle, as Stream sends by default",
+        make: |drawn, told| stream(drawn, told, Pictures::Vehicle),
+    },
+    Sample {
+        name: "stream original",
+        about: "a plate with the full frame (image_type = original)",
+        make: |drawn, told| stream(drawn, told, Pictures::Original),
+    },
+    Sample {
+        name: "stream both",
+        about: "a plate with frame and vehicle (image_type = original, vehicle)",
+        make: |drawn, told| stream(drawn, told, Pictures::Both),
+    },
+    Sample {
+        name: "stream plate",
+        about: "a plate with vehicle and plate pictures (image_type = vehicle, plate)",
+        make: |drawn, told| stream(drawn, told, Pictures::VehicleAndPlate),
+    },
+    Sample {
+        name: "stream vehicle",
+        about: "a plate in the vehicle format (detection_mode = vehicle)",
+        make: |drawn, told| stream_vehicle_format(drawn, told, true),
+    },
+    Sample {
+        name: "stream noplate",
+        about: "a vehicle whose plate was not found (detection_mode = vehicle)",
+        make: |drawn, told| stream_vehicle_format(drawn, told, false),
+    },
+    Sample {
+        name: "stream noimage",
+        about: "a plate without a picture, as a form (image = no)",
+        make: stream_without_image,
+    },
+    Sample {
+        name: "stream dwell",
+        about: "how long a vehicle stayed, as a form",
+        make: stream_dwell,
+    },
+    Sample {
+        name: "stream video",
+        about: "a video clip that follows a plate (video = file)",
+        make: stream_video,
+    },
+];
+
+pub(super) const SNAPSHOT: [Sample; 4] = [
+    Sample {
+        name: "snapshot image",
+        about: "a plate with the picture that was posted to Snapshot",
+        make: |drawn, told| snapshot(&drawn.one_car, told, true),
+    },
+    Sample {
+        name: "snapshot two",
+        about: "two cars in one picture",
+        make: |drawn, told| snapshot(&drawn.two_cars, told, true),
+    },
+    Sample {
+        name: "snapshot noplate",
+        about: "a picture without any plate",
+        make: |drawn, told| snapshot(&drawn.no_car, told, true),
+    },
+    Sample {
+        name: "snapshot data",
+        about: "a plate as bare JSON (Data Only)",
+        make: |drawn, told| snapshot(&drawn.one_car, told, false),
+    },
+];
+
+fn stream(drawn: &Drawn, told: &Told<'_>, pictures: Pictures) -> Request {
     Sender::new(&drawn.one_car, told).stream(pictures)
 }
 
-pub(super) fn stream_vehicle_format(drawn: &Drawn, told: &Told<'_>, with_plate: bool) -> Request {
+fn stream_vehicle_format(drawn: &Drawn, told: &Told<'_>, with_plate: bool) -> Request {
     Sender::new(&drawn.one_car, told).stream_vehicle_format(with_plate)
 }
 
-pub(super) fn stream_without_image(drawn: &Drawn, told: &Told<'_>) -> Request {
+fn stream_without_image(drawn: &Drawn, told: &Told<'_>) -> Request {
     Sender::new(&drawn.one_car, told).stream_without_image()
 }
 
-pub(super) fn stream_dwell(drawn: &Drawn, told: &Told<'_>) -> Request {
+fn stream_dwell(drawn: &Drawn, told: &Told<'_>) -> Request {
     Sender::new(&drawn.one_car, told).stream_dwell()
 }
 
-pub(super) fn stream_video(drawn: &Drawn, told: &Told<'_>) -> Request {
+fn stream_video(drawn: &Drawn, told: &Told<'_>) -> Request {
     Sender::new(&drawn.one_car, told).stream_video()
 }
 
 /// One request for one picture, with a result for each car in it.
-pub(super) fn snapshot(scene: &Scene, told: &Told<'_>, with_image: bool) -> Request {
+fn snapshot(scene: &Scene, told: &Told<'_>, with_image: bool) -> Request {
     Sender::new(scene, told).snapshot(with_image)
 }
 
 /// What Stream calls `image_type`.
 #[derive(Clone, Copy)]
-pub(super) enum Pictures {
+enum Pictures {
     Vehicle,
     Original,
     Both,
@@ -193,10 +264,7 @@ impl<'a> Sender<'a> {
             },
         });
         if !with_image {
-            return Request {
-                content_type: "application/json".to_owned(),
-                body: dumps(&json).into_bytes(),
-            };
+            return Request::post("application/json", dumps(&json));
         }
         let upload = File {
             name: "upload",
@@ -269,10 +337,10 @@ impl<'a> Sender<'a> {
 
     fn multipart(&mut self, json: &Value, files: &[File<'_>]) -> Request {
         let boundary = self.chance.hex();
-        Request {
-            content_type: format!("multipart/form-data; boundary={boundary}"),
-            body: multipart(&boundary, &dumps(json), files),
-        }
+        Request::post(
+            format!("multipart/form-data; boundary={boundary}"),
+            multipart(&boundary, &dumps(json), files),
+        )
     }
 
     fn utc(&self) -> String {
@@ -308,10 +376,10 @@ impl<'a> Sender<'a> {
 }
 
 fn form(json: &Value) -> Request {
-    Request {
-        content_type: "application/x-www-form-urlencoded".to_owned(),
-        body: format!("json={}", quote_plus(&dumps(json))).into_bytes(),
-    }
+    Request::post(
+        "application/x-www-form-urlencoded",
+        format!("json={}", quote_plus(&dumps(json))),
+    )
 }
 
 fn told_box(pixels: Pixels) -> Value {
@@ -353,7 +421,6 @@ mod tests {
     use memchr::memmem;
 
     use super::*;
-    use crate::sample::{ALL, Sample};
 
     fn told<'a>() -> Told<'a> {
         Told {
@@ -368,11 +435,11 @@ mod tests {
 
     fn document(request: &Request) -> Value {
         let body = &request.body;
-        let text = if request.content_type.starts_with("multipart") {
+        let text = if request.content_type().starts_with("multipart") {
             let start = memmem::find(body, b"\r\n\r\n").unwrap() + 4;
             let end = start + memmem::find(&body[start..], b"\r\n--").unwrap();
             body[start..end].to_vec()
-        } else if request.content_type == "application/json" {
+        } else if request.content_type() == "application/json" {
             body.clone()
         } else {
             let (name, value) = form_urlencoded::parse(body).next().unwrap();
@@ -393,12 +460,9 @@ mod tests {
     #[test]
     fn every_sample_tells_the_same_when_asked_again() {
         let drawn = Drawn::new("AB123CD", "XY987ZT");
-        for sample in ALL
-            .into_iter()
-            .filter(|sample| sample.vendor() == "platerecognizer")
-        {
-            let one = drawn.request(sample, &told());
-            assert_eq!(one, drawn.request(sample, &told()), "{sample:?}");
+        for sample in STREAM.iter().chain(&SNAPSHOT) {
+            let one = sample.request(&drawn, &told());
+            assert_eq!(one, sample.request(&drawn, &told()), "{sample:?}");
             let data = &document(&one)["data"];
             assert_eq!(data["camera_id"], "gate-1", "{sample:?}");
             assert_eq!(
@@ -406,7 +470,7 @@ mod tests {
                 "{sample:?}"
             );
             let other = Told { seed: 43, ..told() };
-            assert_ne!(one, drawn.request(sample, &other), "{sample:?}");
+            assert_ne!(one, sample.request(&drawn, &other), "{sample:?}");
         }
     }
 
@@ -414,24 +478,16 @@ mod tests {
     fn the_box_lies_on_the_plate_in_the_picture_that_is_sent() {
         let drawn = Drawn::new("AB123CD", "XY987ZT");
         let cases = [
-            (Sample::StreamRecognition, "upload", "/data/results/0/box"),
-            (Sample::StreamOriginal, "upload", "/data/results/0/box"),
-            (Sample::StreamBoth, "vehicle", "/data/results/0/box"),
-            (
-                Sample::StreamBoth,
-                "original",
-                "/data/results/0/vehicle/box",
-            ),
-            (
-                Sample::StreamVehicleFormat,
-                "upload",
-                "/data/results/0/plate/box",
-            ),
-            (Sample::SnapshotImage, "upload", "/data/results/0/box"),
-            (Sample::SnapshotTwoCars, "upload", "/data/results/1/box"),
+            ("stream recognition", "upload", "/data/results/0/box"),
+            ("stream original", "upload", "/data/results/0/box"),
+            ("stream both", "vehicle", "/data/results/0/box"),
+            ("stream both", "original", "/data/results/0/vehicle/box"),
+            ("stream vehicle", "upload", "/data/results/0/plate/box"),
+            ("snapshot image", "upload", "/data/results/0/box"),
+            ("snapshot two", "upload", "/data/results/1/box"),
         ];
         for (sample, name, pointer) in cases {
-            let request = drawn.request(sample, &told());
+            let request = Sample::named(sample).unwrap().request(&drawn, &told());
             let document = document(&request);
             let side = |key: &str| {
                 u32::try_from(document.pointer(pointer).unwrap()[key].as_u64().unwrap()).unwrap()
@@ -466,7 +522,7 @@ mod tests {
             at: "2025-03-04T09:11:12Z".parse().unwrap(),
             ..told()
         };
-        let data = &document(&drawn.request(Sample::StreamDwell, &told))["data"];
+        let data = &document(&stream_dwell(&drawn, &told))["data"];
         assert_eq!(data["timestamp_local"], "2025-03-04 09:11:12+00:00");
         assert_eq!(data["results"][0]["first_seen"], data["timestamp_local"]);
     }
@@ -479,11 +535,8 @@ mod tests {
             plate: "京A12345",
             ..told()
         };
-        for sample in ALL
-            .into_iter()
-            .filter(|sample| sample.vendor() == "platerecognizer")
-        {
-            let document = document(&drawn.request(sample, &told));
+        for sample in STREAM.iter().chain(&SNAPSHOT) {
+            let document = document(&sample.request(&drawn, &told));
             assert_eq!(document["data"]["camera_id"], told.camera, "{sample:?}");
         }
     }

@@ -7,15 +7,33 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::scene::{Car, PAINT, SIZE};
-use super::{Chance, Drawn, Request, Told};
+use super::{Chance, Drawn, Request, Sample, Told};
 use crate::event::Pixels;
+
+pub(super) const SAMPLES: [Sample; 3] = [
+    Sample {
+        name: "viewtron camera",
+        about: "a plate as a Viewtron camera posts it",
+        make: camera_plate,
+    },
+    Sample {
+        name: "viewtron recorder",
+        about: "a plate as a Viewtron recorder posts it for its camera",
+        make: recorder_plate,
+    },
+    Sample {
+        name: "viewtron heartbeat",
+        about: "a sign of life of a Viewtron recorder",
+        make: heartbeat,
+    },
+];
 
 /// From the range that is reserved for documentation.
 const MAC: &str = "00:00:5e:00:53:17";
 const IP: &str = "192.0.2.60";
 
 /// A plate as a camera posts it: an item with the overview, then one with the plate.
-pub(super) fn camera_plate(drawn: &Drawn, told: &Told<'_>) -> Request {
+fn camera_plate(drawn: &Drawn, told: &Told<'_>) -> Request {
     let mut chance = Chance(told.seed);
     let car = drawn.car();
     let Pixels {
@@ -71,14 +89,11 @@ pub(super) fn camera_plate(drawn: &Drawn, told: &Told<'_>) -> Request {
         color = PAINT[0].1,
         crop = camera_picture(&car.plate_picture, width, height, "car"),
     );
-    Request {
-        content_type: "application/xml; charset=utf-8".to_owned(),
-        body: text.into_bytes(),
-    }
+    Request::post("application/xml; charset=utf-8", text)
 }
 
 /// A plate as a recorder posts it for one of its cameras. The frame's size is told as 0 by 0, as real ones do.
-pub(super) fn recorder_plate(drawn: &Drawn, told: &Told<'_>) -> Request {
+fn recorder_plate(drawn: &Drawn, told: &Told<'_>) -> Request {
     let mut chance = Chance(told.seed);
     let car = drawn.car();
     let text = format!(
@@ -108,7 +123,7 @@ pub(super) fn recorder_plate(drawn: &Drawn, told: &Told<'_>) -> Request {
 }
 
 /// What a recorder posts when nothing happens.
-pub(super) fn heartbeat(told: &Told<'_>) -> Request {
+fn heartbeat(_: &Drawn, told: &Told<'_>) -> Request {
     recorder(format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <config version="2.0.0" xmlns="http://www.ipc.com/ver10">
@@ -122,10 +137,7 @@ pub(super) fn heartbeat(told: &Told<'_>) -> Request {
 
 fn recorder(text: String) -> Request {
     // It says SOAP and is none.
-    Request {
-        content_type: "application/soap+xml; charset=utf-8".to_owned(),
-        body: text.into_bytes(),
-    }
+    Request::post("application/soap+xml; charset=utf-8", text)
 }
 
 fn camera_picture(jpeg: &[u8], width: u32, height: u32, target: &str) -> String {
@@ -252,7 +264,7 @@ mod tests {
         let recorder = String::from_utf8(recorder_plate(&drawn, &told()).body).unwrap();
         assert!(recorder.contains("<![CDATA[AB<1>3]]]]><![CDATA[>D]]>"));
         assert!(
-            String::from_utf8(heartbeat(&told()).body)
+            String::from_utf8(heartbeat(&Drawn::new("", ""), &told()).body)
                 .unwrap()
                 .contains("<![CDATA[gate & yard]]>")
         );

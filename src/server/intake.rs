@@ -10,9 +10,9 @@ use super::door::{Door, Entry};
 use super::front::{Received, Reception};
 use super::settings::Durability;
 use crate::budget::Reserved;
-use crate::event::{Event, Original};
+use crate::event::{Event, Kind, Original};
 use crate::routes;
-use crate::sources::{self, Answer, Undecodable};
+use crate::sources::{self, Answer, Source, Undecodable};
 use crate::store::{self, Accepted, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, SourceKind, SourceOnly};
@@ -95,8 +95,9 @@ impl Intake {
     ) -> Result<Answer, Refusal> {
         let Received { original, reserved } = received;
         let original = Arc::new(original);
-        let answer = entry.source.answer();
-        let events = match decode(entry, &original).await {
+        let source = sources::speaker(entry.source, &original);
+        let answer = source.answer();
+        let events = match decode(source, entry, &original).await {
             Ok(events) => events,
             Err(Undecodable { reason }) if entry.refuses_undecodable() => {
                 return Err(Refusal::Undecodable { reason });
@@ -125,7 +126,7 @@ impl Intake {
             original,
             events: planned,
         };
-        match entry.settings.durability {
+        match entry.settings.durability.unwrap_or_else(|| usual(&intake)) {
             Durability::Full => self.commit(entry.name.as_str(), intake, reserved).await?,
             Durability::Relaxed => {
                 self.ready()?;
@@ -180,20 +181,33 @@ impl Intake {
     }
 }
 
-async fn decode(entry: &Entry, original: &Arc<Original>) -> Result<Vec<Event>, Undecodable> {
-    if original.body.len() <= LARGE {
-        return decode_here(entry, original);
+/// Tracks come several times a second, each soon outdated by the next: they are not worth a wait for the disk.
+fn usual(intake: &store::Intake) -> Durability {
+    if intake
+        .events
+        .iter()
+        .all(|(event, _)| event.kind == Kind::Track)
+    {
+        Durability::Relaxed
+    } else {
+        Durability::Full
     }
-    let (source, decode) = (entry.source, entry.decode.clone());
+}
+
+async fn decode(
+    source: &'static dyn Source,
+    entry: &Entry,
+    original: &Arc<Original>,
+) -> Result<Vec<Event>, Undecodable> {
+    if original.body.len() <= LARGE {
+        return unless_it_panics(|| sources::decode(source, &entry.name, &entry.decode, original));
+    }
+    let decode = entry.decode.clone();
     let (name, original) = (entry.name.clone(), original.clone());
     let decoding = tokio::task::spawn_blocking(move || {
         unless_it_panics(|| sources::decode(source, &name, &decode, &original))
     });
     decoding.await.unwrap_or_else(|_| Err(our_bug()))
-}
-
-fn decode_here(entry: &Entry, original: &Arc<Original>) -> Result<Vec<Event>, Undecodable> {
-    unless_it_panics(|| sources::decode(entry.source, &entry.name, &entry.decode, original))
 }
 
 /// A decoder's panic is our bug and must not cost the sender its event: the request goes where it can be replayed from.
@@ -227,10 +241,13 @@ mod tests {
         let entry = entry("/", &Fake);
         let large = vec![b'!'; LARGE + 1].leak();
         for body in [&b"!"[..], large] {
-            let error = decode(&entry, &request(body)).await.err().unwrap();
+            let error = decode(&Fake, &entry, &request(body)).await.err().unwrap();
             assert!(error.reason.contains("bug in camhook"));
         }
-        assert_eq!(decode(&entry, &request(b"2")).await.unwrap().len(), 2);
+        assert_eq!(
+            decode(&Fake, &entry, &request(b"2")).await.unwrap().len(),
+            2
+        );
     }
 
     #[test]

@@ -98,7 +98,8 @@ pub(crate) struct SourceSettings {
     pub(crate) max_body: ByteSize,
     /// What becomes of a request that cannot be understood. Default `keep`; `refuse` for kind `generic`.
     pub(crate) undecodable: Option<OnUndecodable>,
-    pub(crate) durability: Durability,
+    /// What a success answer promises. Default `full`; `relaxed` for posts that tell of nothing but tracks.
+    pub(crate) durability: Option<Durability>,
 }
 
 impl Default for SourceSettings {
@@ -108,7 +109,7 @@ impl Default for SourceSettings {
             auth: AuthSettings::default(),
             max_body: ByteSize(32 << 20),
             undecodable: None,
-            durability: Durability::Full,
+            durability: None,
         }
     }
 }
@@ -122,7 +123,7 @@ pub(crate) enum OnUndecodable {
     Refuse,
 }
 
-/// What a success answer promises. Default `full`.
+/// What a success answer promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Durability {

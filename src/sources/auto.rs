@@ -27,14 +27,21 @@ impl Source for Auto {
         settings: &DecodeSettings,
         request: &Arc<Original>,
     ) -> Result<Vec<Event>, Undecodable> {
-        ALL.iter()
-            .find(|vendor| vendor.recognises(request))
-            .copied()
-            .unwrap_or(&Generic) // which then tells why it is not even well-formed
-            .decode(source, settings, request)
+        vendor(request).decode(source, settings, request)
+    }
+
+    fn passes_on(&self, request: &Original) -> Option<&'static dyn Source> {
+        Some(vendor(request))
     }
 
     fn methods(&self) -> &'static [Method] {
         Generic.methods()
     }
+}
+
+fn vendor(request: &Original) -> &'static dyn Source {
+    ALL.iter()
+        .find(|vendor| vendor.recognises(request))
+        .copied()
+        .unwrap_or(&Generic) // which then tells why it is not even well-formed
 }

@@ -41,6 +41,11 @@ pub(crate) fn kinds() -> Vec<&'static str> {
     ALL.iter().map(|source| source.kind()).collect()
 }
 
+/// Who understands the request: the source itself, unless it only passes requests on.
+pub(crate) fn speaker(source: &'static dyn Source, request: &Original) -> &'static dyn Source {
+    source.passes_on(request).unwrap_or(source)
+}
+
 /// One request's events with what the settings know of their cameras: what everybody but a source itself calls.
 pub(crate) fn decode(
     source: &dyn Source,
@@ -62,6 +67,11 @@ pub(crate) trait Source: Send + Sync {
 
     /// Whether the request is this vendor's, by its shape alone; `auto` asks in the order of [`ALL`].
     fn recognises(&self, request: &Original) -> bool;
+
+    /// Who is to decode and answer the request in this source's place; none unless it only passes requests on.
+    fn passes_on(&self, _: &Original) -> Option<&'static dyn Source> {
+        None
+    }
 
     /// One request's events: none for a request that says nothing (never for one that was not understood).
     fn decode(
