@@ -25,7 +25,7 @@ pub(super) fn targets(loader: &mut Loader<'_>) -> (Vec<Target>, Places) {
     let entries = loader.entries("targets");
     let known = places(&entries);
     let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
-    let clients = Clients::new();
+    let clients = Clients::new(targets::http::Sessions::default());
     let targets = entries
         .iter()
         .filter_map(|entry| target(loader, entry, &clients, &blot))

@@ -10,6 +10,8 @@ use super::output::from_json;
 use super::view::Seen;
 use crate::event::{DeliveryId, Event, Item, Picture};
 use crate::lists::{List, Lists};
+use crate::payload::around::TOKEN;
+use crate::payload::late;
 
 /// What the names of a template stand for, for one delivery (or one event and item, in `when`).
 pub(crate) struct Scope {
@@ -75,6 +77,18 @@ impl Scope {
         })
     }
 
+    /// The same without any pictures.
+    pub(crate) fn without_pictures(&self) -> Self {
+        Self::of(Root {
+            images: Value::from_object(Images {
+                pictures: Vec::new(),
+                made: Vec::new(),
+                item: None,
+            }),
+            ..(*self.root).clone()
+        })
+    }
+
     fn of(root: Root) -> Self {
         let root = Arc::new(root);
         Self {
@@ -111,6 +125,8 @@ impl Object for Root {
             "images" => self.images.clone(),
             "lists" => self.lists.clone(),
             "with" => self.with.clone(),
+            "session" => Value::from_pairs([("token", Value::from(late::mark(TOKEN)))]),
+            "captured" => Value::from_object(CapturedView),
             "now" => Value::from(self.now.to_string()),
             "delivery" => match self.delivery {
                 Some((id, attempt)) => Value::from_pairs([
@@ -121,6 +137,21 @@ impl Object for Root {
             },
             _ => return None,
         })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+/// Values that an earlier answer will tell; until then their marks stand for them.
+#[derive(Debug)]
+struct CapturedView;
+
+impl Object for CapturedView {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = format!("captured.{}", key.as_str()?);
+        Some(Value::from(late::mark(&name)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

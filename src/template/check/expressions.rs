@@ -135,7 +135,11 @@ impl<'a> Check<'a> {
         }
         let known = top_level();
         let allowed = |name: &str| {
-            self.names == Names::Rendering || !matches!(name, "images" | "with" | "delivery")
+            self.names == Names::Rendering
+                || !matches!(
+                    name,
+                    "images" | "with" | "delivery" | "session" | "captured"
+                )
         };
         let (message, help) = match known.iter().find(|(name, _)| *name == v.id) {
             Some((name, shape)) if allowed(name) => return *shape,
@@ -245,7 +249,7 @@ impl<'a> Check<'a> {
     }
 }
 
-fn top_level() -> [(&'static str, Shape); 9] {
+fn top_level() -> [(&'static str, Shape); 11] {
     [
         ("event", shape::EVENT),
         ("plate", shape::PLATE),
@@ -255,6 +259,8 @@ fn top_level() -> [(&'static str, Shape); 9] {
         ("lists", Shape::Lists),
         ("with", Shape::Open),
         ("delivery", shape::DELIVERY),
+        ("session", shape::SESSION),
+        ("captured", Shape::Open),
         ("now", shape::NOW),
     ]
 }

@@ -1,7 +1,12 @@
 //! What goes out: a request, a line or files, rendered and ready to send.
 
+pub(crate) mod around;
+pub(crate) mod late;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
+
+pub(crate) use around::Around;
 
 /// One thing to hand to a target.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub(crate) struct Request {
     /// `Authorization` and the body's `Content-Type` included.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Body,
+    /// What has to happen around it, if anything.
+    pub(crate) around: Option<Box<Around>>,
 }
 
 /// A body in pieces, so that pictures are sent from where they lie.
