@@ -1,7 +1,7 @@
 //! Systems that are spoken to over HTTP.
 //!
 //! What must hold whatever the other side does: a send ends within its timeout, costs at most 64 KiB of answer, and is
-//! judged by its status as soon as there is one. A 2xx whose body then breaks off or drips is a 2xx: the system has the
+//! judged by its status as soon as there is one, unless rules ask for more. A 2xx whose body then breaks off or drips is a 2xx: the system has the
 //! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
 //! credentials to another host.
 
@@ -49,7 +49,6 @@ pub(crate) struct Settings {
     /// Whom to trust: `{ ca }`, `{ pin }`; and who camhook is: `{ cert, key }`.
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
-    /// What statuses mean to this system: `{ delivered, try_again, hold, dead }`, each a list such as `[409, "5xx"]`.
     #[serde(default)]
     pub(crate) judge: Judge,
 }
@@ -189,14 +188,21 @@ impl HttpTarget {
 
     async fn judged(&self, response: Response, deadline: Instant) -> Report {
         let status = response.status();
-        let pause = judge::pause(response.headers(), self.clock.now());
-        let verdict = self.judge.verdict(status, pause);
+        let headers = response.headers().clone();
+        let pause = judge::pause(&headers, self.clock.now());
+        // Where the status alone decides, the rest is worth a short wait only, for somebody may be waiting to shut down.
+        let until = match self.judge.reads_body() {
+            true => deadline,
+            false => deadline.min(Instant::now() + ANSWER_TIMEOUT),
+        };
+        let answer = read(response, until).await;
+        let judge::Ruling { verdict, because } =
+            self.judge.ruling(status, &headers, &answer, pause);
         let error = (verdict != Verdict::Delivered).then(|| {
-            let location = response.headers().get(header::LOCATION);
-            self.blot.out(&complaint(status, &verdict, location))
+            let location = headers.get(header::LOCATION);
+            let complaint = complaint(status, &verdict, because, location);
+            self.blot.out(&complaint)
         });
-        // What it means is known: the rest is worth a short wait only, for somebody may be waiting to shut down.
-        let answer = read(response, deadline.min(Instant::now() + ANSWER_TIMEOUT)).await;
         Report {
             verdict,
             status: Some(status.as_u16()),
@@ -262,12 +268,19 @@ fn host(url: &Url) -> String {
     }
 }
 
-fn complaint(status: StatusCode, verdict: &Verdict, location: Option<&HeaderValue>) -> String {
+fn complaint(
+    status: StatusCode,
+    verdict: &Verdict,
+    because: Option<String>,
+    location: Option<&HeaderValue>,
+) -> String {
     let mut complaint = format!("answered {status}");
     if complaint.ends_with(" <unknown status code>") {
         complaint = format!("answered {}", status.as_u16());
     }
-    if let Some(location) = location.filter(|_| status.is_redirection()) {
+    if let Some(because) = because {
+        complaint.push_str(&format!(": {because}"));
+    } else if let Some(location) = location.filter(|_| status.is_redirection()) {
         let location = String::from_utf8_lossy(location.as_bytes());
         let location: String = location.chars().take(LOCATION_MAX).collect();
         complaint.push_str(&format!(
