@@ -22,7 +22,7 @@ mod open;
 mod outgoing;
 mod parse;
 mod position;
-mod preset;
+pub(crate) mod preset;
 mod routing;
 mod schema;
 mod secrets;
@@ -51,7 +51,7 @@ use mistake::Mistake;
 pub(crate) use entry::Admin;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
-pub(crate) use preset::{Each, Preset};
+pub(crate) use preset::{Each, Kind, Preset, Tried};
 pub(crate) use schema::schema;
 pub(crate) use watch::watch;
 

@@ -58,7 +58,7 @@ pub(super) fn strict() -> Value {
     let sending = targets::http::Settings::json_schema(g);
     let http = joined(
         "A request over HTTP: what it says, and how it is sent. At most one of `json`, `form`, `multipart`, `text`, `xml`, \
-         `image` and `original`.",
+         `image`, `stream` and `original`.",
         &[render::http::Settings::json_schema(g), sending.clone()],
     );
     let beside = BESIDE_HTTP.iter().filter_map(|key| {

@@ -13,7 +13,7 @@ mod shipped;
 mod with;
 
 pub(crate) use example::{Tried, try_out};
-pub(crate) use file::{Each, Kind, Preset, Setting};
+pub(crate) use file::{Each, Kind, Preset};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -222,6 +222,22 @@ pub(crate) fn find(name: &str, folder: Option<&Path>) -> Result<Preset, super::R
         )
         .with_pages(catalog.pages)),
     }
+}
+
+/// The folder of the user's presets, as far as the config can be read.
+pub(crate) fn folder(config: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(config).ok()?;
+    let root = parse::parse(&text, &mut Vec::new())?;
+    let path = root.get("presets")?.get("path")?.text()?;
+    Some(config.parent().unwrap_or(Path::new(".")).join(path))
+}
+
+/// A preset's file: the user's own, else a shipped one.
+pub(crate) fn text(name: &str, folder: Option<&Path>) -> Option<String> {
+    let own = folder.map(|folder| folder.join(format!("{name}.yaml")));
+    let own = own.and_then(|file| std::fs::read_to_string(file).ok());
+    let shipped = || SHIPPED.iter().find(|(known, _)| *known == name);
+    own.or_else(|| shipped().map(|(_, text)| (*text).to_owned()))
 }
 
 /// The user's own, by name.

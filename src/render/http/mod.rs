@@ -2,6 +2,7 @@
 
 mod body;
 mod settings;
+mod stream;
 mod url;
 
 use base64::Engine as _;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::fields::{pairs, text_of};
 use super::{Building, Mistakes};
-use crate::event::Event;
+use crate::event::{Event, Item};
 use crate::payload::Request;
 use crate::template::{Engine, Names, Output, RenderError, Scope, Structure, Template};
 
@@ -101,7 +102,12 @@ impl Writer {
         building.done(built)
     }
 
-    pub(super) fn write(&self, event: &Event, scope: &Scope) -> Result<Request, RenderError> {
+    pub(super) fn write(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+    ) -> Result<Request, RenderError> {
         let fields = |structure: &Option<Structure>| match structure {
             Some(structure) => structure.json(scope).map(pairs),
             None => Ok(Vec::new()),
@@ -111,7 +117,7 @@ impl Writer {
             None => None,
         };
         let url = url::assemble(&self.url.text(scope)?, &fields(&self.query)?)?;
-        let body = self.body.write(event, scope)?;
+        let body = self.body.write(event, item, scope, &url)?;
         Ok(Request {
             method: self.method.clone(),
             url,
