@@ -28,7 +28,7 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
     }
     let mut unreachable = 0;
     for target in &config.targets {
-        let Some((host, port)) = target.renderer.address() else {
+        let Some((host, port)) = target.address() else {
             show::line(&format!("  {}: nothing to connect to", target.name));
             continue;
         };

@@ -5,6 +5,8 @@ mod check;
 mod demo;
 mod explain;
 mod look;
+mod preset_page;
+mod presets;
 mod run;
 mod send;
 mod show;
@@ -78,6 +80,8 @@ enum Command {
     Purge(steer::Purge),
     /// Show what each route would do with an event; nothing is sent.
     Explain(explain::Arguments),
+    /// Systems that camhook knows how to speak to; `show NAME` and `test NAME` tell more of one.
+    Presets(presets::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
 }
@@ -123,6 +127,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run => run::run(&common).await,
             Command::Check { connect } => check::check(&common, connect).await,
             Command::Schema => check::schema(),
+            Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,
             Command::Demo(arguments) => demo::demo(arguments).await,
             Command::Events(arguments) => look::events(&common, arguments).await,

@@ -70,6 +70,26 @@ pub(super) struct Steps {
     pub(super) steps: Vec<steps::Settings>,
 }
 
+/// Presets of your own.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Presets {
+    /// A folder of preset files (`*.yaml`), counted from this file's folder. A preset there with the name of a shipped one
+    /// takes its place.
+    pub(super) path: Option<String>,
+}
+
+/// What a target takes from a preset.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ByPreset {
+    /// The system to speak to, by the name of its preset: `camhook presets` lists them. Stands in place of `http`, `jsonl`
+    /// and so on.
+    pub(super) preset: Option<String>,
+    /// The preset's settings, such as its `url`: `camhook presets show NAME` tells them. Texts may be templates.
+    pub(super) with: Option<Map<String, Value>>,
+}
+
 /// Why settings could not be read, and where in them.
 pub(super) struct Unreadable {
     pub(super) path: Vec<String>,

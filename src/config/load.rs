@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::check::Checker;
 use super::entry::Unreadable;
 use super::mistake::{Mistake, suggestion};
+use super::preset::Catalog;
 use super::tree::{Key, Node, Shape};
 use crate::clock::Clock;
 use crate::name::Name;
@@ -23,6 +24,8 @@ pub(super) struct Loader<'a> {
     pub(super) root: &'a Node,
     pub(super) folder: &'a Path,
     pub(super) engine: template::Engine,
+    /// The presets that targets use.
+    pub(super) catalog: &'a Catalog,
     pub(super) checker: Checker<'a>,
     /// Files to watch besides the config.
     pub(super) files: Vec<PathBuf>,

@@ -37,14 +37,40 @@ impl Mistake {
     }
 }
 
-/// All mistakes of one file, in the order they stand in it. Secrets are masked.
+/// A file that mistakes stand in. Places count through all files of a config, one behind the other.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub(crate) struct Page {
     /// As the user named the file.
     pub(crate) file: String,
     /// The file's text, secrets masked byte for byte, so that positions hold.
     pub(crate) source: String,
+    /// The place of its first byte.
+    pub(crate) start: usize,
+}
+
+/// All mistakes of a config, in the order they stand in its files. Secrets are masked.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub(crate) pages: Vec<Page>,
     pub(crate) mistakes: Vec<Mistake>,
+}
+
+impl Page {
+    /// The byte of this file.
+    fn byte(&self, place: usize) -> usize {
+        place.saturating_sub(self.start).min(self.source.len())
+    }
+
+    fn line_and_column(&self, place: usize) -> (usize, usize) {
+        let before = &self.source[..boundary(&self.source, self.byte(place))];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default();
+        (line, column.chars().count() + 1)
+    }
+
+    fn within(&self, mistake: &Mistake) -> Range<usize> {
+        self.byte(mistake.span.start)..self.byte(mistake.span.end)
+    }
 }
 
 impl Report {
@@ -52,24 +78,36 @@ impl Report {
         // What stands in an anchor is found again in each of its aliases.
         mistakes.sort_by_key(|mistake| (mistake.span.start, mistake.message.clone()));
         mistakes.dedup();
-        Self {
+        let page = Page {
             file,
             source,
+            start: 0,
+        };
+        Self {
+            pages: vec![page],
             mistakes,
         }
     }
 
-    /// `file:line:column` of a mistake; columns count characters, from 1.
-    fn place(&self, mistake: &Mistake) -> String {
-        let (line, column) = self.line_and_column(mistake.span.start);
-        format!("{}:{line}:{column}", self.file)
+    /// With further files that mistakes may stand in, in the order of their places.
+    pub(super) fn with_pages(mut self, pages: Vec<Page>) -> Self {
+        self.pages.extend(pages);
+        self
     }
 
-    fn line_and_column(&self, byte: usize) -> (usize, usize) {
-        let before = &self.source[..boundary(&self.source, byte)];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default();
-        (line, column.chars().count() + 1)
+    fn page(&self, mistake: &Mistake) -> &Page {
+        let before = |page: &&Page| page.start <= mistake.span.start;
+        self.pages
+            .iter()
+            .rfind(before)
+            .expect("the first page begins at 0")
+    }
+
+    /// `file:line:column` of a mistake; columns count characters, from 1.
+    fn place(&self, mistake: &Mistake) -> String {
+        let page = self.page(mistake);
+        let (line, column) = page.line_and_column(mistake.span.start);
+        format!("{}:{line}:{column}", page.file)
     }
 
     /// All mistakes, for a terminal or for everything else.
@@ -85,9 +123,10 @@ impl Report {
     pub(crate) fn plain(&self) -> String {
         let mut page = String::new();
         for mistake in &self.mistakes {
-            let (number, column) = self.line_and_column(mistake.span.start);
+            let source = &self.page(mistake).source;
+            let (number, column) = self.page(mistake).line_and_column(mistake.span.start);
             let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
-            if let Some(line) = self.source.lines().nth(number - 1) {
+            if let Some(line) = source.lines().nth(number - 1) {
                 let margin = number.to_string();
                 let lead: String = line
                     .chars()
@@ -107,8 +146,9 @@ impl Report {
     }
 
     fn length(&self, mistake: &Mistake) -> usize {
-        self.source
-            .get(mistake.span.clone())
+        let page = self.page(mistake);
+        page.source
+            .get(page.within(mistake))
             .map_or(1, |text| text.chars().count())
     }
 
@@ -118,22 +158,18 @@ impl Report {
             GraphicalReportHandler::new_themed(GraphicalTheme::unicode()).with_context_lines(1);
         let mut page = String::new();
         for mistake in &self.mistakes {
-            let length = mistake.span.len().min(self.source.len());
-            let label = LabeledSpan::underline((
-                mistake.span.start.min(self.source.len()),
-                length.min(
-                    self.source
-                        .len()
-                        .saturating_sub(mistake.span.start.min(self.source.len())),
-                ),
-            ));
+            let found_in = self.page(mistake);
+            let span = found_in.within(mistake);
+            let label = LabeledSpan::underline((span.start, span.len()));
             let mut diagnostic =
                 MietteDiagnostic::new(format!("{}: {}", self.place(mistake), mistake.message))
                     .with_severity(Severity::Error)
                     .with_label(label);
             diagnostic.help.clone_from(&mistake.help);
-            let report = miette::Report::new(diagnostic)
-                .with_source_code(NamedSource::new(self.file.clone(), self.source.clone()));
+            let report = miette::Report::new(diagnostic).with_source_code(NamedSource::new(
+                found_in.file.clone(),
+                found_in.source.clone(),
+            ));
             if handler.render_report(&mut page, report.as_ref()).is_err() {
                 let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
             }

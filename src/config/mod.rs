@@ -1,12 +1,13 @@
 //! The config: `routes.yaml` -> one checked [`Config`], or a [`Report`] of all that is wrong with it.
 //!
-//! The file is read in four moves, each over the whole file, so that one run tells every mistake in its place:
+//! The file is read in five moves, each over the whole file, so that one run tells every mistake in its place:
 //!
 //! 1. [`parse`] reads YAML to a [`tree`] that remembers the bytes each key, value and character came from.
 //! 2. [`expand`] puts in what is taken from the environment and from secret files, and remembers it to be blotted out.
-//! 3. [`check`] walks the tree along the JSON Schema made from the rooms' settings: keys, types, words, units. What it
+//! 3. [`preset`] fills in what presets say, each value with its place in the preset's file.
+//! 4. [`check`] walks the tree along the JSON Schema made from the rooms' settings: keys, types, words, units. What it
 //!    refuses is left out of the values, so that the rest of the entry is still looked at.
-//! 4. [`load`], with [`incoming`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
+//! 5. [`load`], with [`incoming`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
 //!    and compiles templates; their mistakes are brought back to the file by the way to the setting and the byte in it.
 //!
 //! Nothing here knows the settings themselves: they belong to the rooms, with their docs, and are joined by key.
@@ -21,6 +22,7 @@ mod open;
 mod outgoing;
 mod parse;
 mod position;
+pub(crate) mod preset;
 mod routing;
 mod schema;
 mod secrets;
@@ -49,6 +51,7 @@ use mistake::Mistake;
 pub(crate) use entry::Admin;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
+pub(crate) use preset::{Each, Kind, Preset, Tried};
 pub(crate) use schema::schema;
 pub(crate) use watch::watch;
 
@@ -87,8 +90,21 @@ pub(crate) struct Source {
 pub(crate) struct Target {
     pub(crate) name: Name,
     pub(crate) delivery: delivery::Settings,
+    /// The settings of its preset, if it has one.
+    pub(crate) with: Option<Arc<delivery::With>>,
     pub(crate) renderer: Renderer,
     pub(crate) sender: Arc<dyn targets::Target>,
+}
+
+impl Target {
+    /// Host and port of the system, if it is reached over the network and does not depend on the event.
+    pub(crate) fn address(&self) -> Option<(String, u16)> {
+        let by_preset = || {
+            let url = url::Url::parse(self.with.as_ref()?.url()?).ok()?;
+            Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+        };
+        self.renderer.address().or_else(by_preset)
+    }
 }
 
 impl Config {
@@ -149,6 +165,10 @@ impl Config {
         expand::expand(&mut root, folder, environment, &mut taken);
         mistakes.append(&mut taken.mistakes);
 
+        let catalog = preset::apply(&mut root, text.len(), folder);
+        mistakes.extend(catalog.mistakes.iter().cloned());
+        taken.files.extend(catalog.files.iter().cloned());
+
         let lists: Vec<String> = root.get("lists").map_or(Vec::new(), |lists| {
             let names = lists.entries().iter().map(|(key, _)| key.text.clone());
             names.collect()
@@ -160,7 +180,9 @@ impl Config {
             engine: Engine::knowing(Known {
                 lists,
                 pictures: Some(routing::pictures(&root)),
+                with: Some(Vec::new()),
             }),
+            catalog: &catalog,
             checker: check::Checker::new(&schema),
             files: taken.files,
             taken: taken.secrets,
@@ -178,7 +200,8 @@ impl Config {
                 mistake.message = secrets.blot.out(&mistake.message);
                 mistake.help = mistake.help.take().map(|help| secrets.blot.out(&help));
             }
-            return Err(Report::new(file.to_owned(), secrets.mask(text), mistakes));
+            let report = Report::new(file.to_owned(), secrets.mask(text), mistakes);
+            return Err(report.with_pages(catalog.pages.clone()));
         }
         config.shown = secrets.mask(text);
         config.blot = secrets.blot;

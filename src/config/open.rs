@@ -66,7 +66,7 @@ impl Config {
             let outlet = Outlet {
                 renderer: Arc::new(target.renderer),
                 target: target.sender,
-                with: None,
+                with: target.with,
                 settings: target.delivery,
             };
             (target.name, outlet)

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Target;
 use super::load::{Entry, Loader, Places, object, place, places};
 use super::mistake::Mistake;
+use super::preset;
 use super::schema::{BESIDE_HTTP, TRANSPORTS};
 use super::secrets;
 use super::tree::Node;
@@ -24,11 +25,29 @@ use crate::template::Names;
 pub(super) fn targets(loader: &mut Loader<'_>) -> (Vec<Target>, Places) {
     let entries = loader.entries("targets");
     let known = places(&entries);
+    // Before the first target is built, for a secret of any of them must be known to all.
+    let withs: Vec<_> = entries
+        .iter()
+        .map(|entry| preset::with(loader, entry, loader.catalog))
+        .collect();
     let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
     let clients = Clients::new(targets::http::Sessions::default());
     let targets = entries
         .iter()
-        .filter_map(|entry| target(loader, entry, &clients, &blot))
+        .zip(withs)
+        .filter_map(|(entry, with)| {
+            let Some((names, with)) = with else {
+                return target(loader, entry, &clients, &blot);
+            };
+            let engine = loader.engine.clone();
+            loader.engine = engine.with_settings(names);
+            let built = target(loader, entry, &clients, &blot);
+            loader.engine = engine;
+            Some(Target {
+                with: Some(with?),
+                ..built?
+            })
+        })
         .collect();
     (targets, known)
 }
@@ -53,6 +72,7 @@ fn target(
     Some(Target {
         name: entry.name.clone(),
         delivery: delivery?,
+        with: None,
         renderer,
         sender,
     })
@@ -68,11 +88,12 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
         })
         .collect();
     match given.as_slice() {
+        [] if entry.node.get("preset").is_some() => {} // what is wrong with it was told
         [] if entry.clean => {
             let message = format!("target `{}` does not say how it sends", entry.name);
             loader.mistake(
                 Mistake::new(entry.key.at.clone(), message)
-                    .help("add one of `http`, `jsonl`, `csv`, `files`, `log`"),
+                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `log`"),
             );
         }
         [] => {}

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::entry::{Admin, Decoding, Steps, Store, joined, named, object};
+use super::entry::{Admin, ByPreset, Decoding, Presets, Steps, Store, joined, named, object};
 use crate::{delivery, lists, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
@@ -53,11 +53,12 @@ pub(super) fn strict() -> Value {
             server::SourceSettings::json_schema(g),
         ],
     );
+    let presets = g.subschema_for::<Presets>();
     let list = g.subschema_for::<lists::Settings>();
     let sending = targets::http::Settings::json_schema(g);
     let http = joined(
         "A request over HTTP: what it says, and how it is sent. At most one of `json`, `form`, `multipart`, `text`, `xml`, \
-         `image` and `original`.",
+         `image`, `stream` and `original`.",
         &[render::http::Settings::json_schema(g), sending.clone()],
     );
     let beside = BESIDE_HTTP.iter().filter_map(|key| {
@@ -73,8 +74,9 @@ pub(super) fn strict() -> Value {
     ];
     transports.extend(beside);
     let target = joined(
-        "One downstream system: one of `http`, `jsonl`, `csv`, `files` and `log`, and how fast and how often to try.",
+        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files` and `log`, and how fast and how often to try.",
         &[
+            ByPreset::json_schema(g),
             object("How it is sent.", transports),
             delivery::Settings::json_schema(g),
         ],
@@ -97,6 +99,7 @@ pub(super) fn strict() -> Value {
             "store": store,
             "log": log,
             "sources": named("Places that cameras post to, by name.", &source),
+            "presets": presets,
             "lists": named("Tables that conditions and templates look plates up in, by name.", &list),
             "targets": named("Downstream systems, by name.", &target),
             "routes": {

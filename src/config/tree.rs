@@ -77,6 +77,36 @@ impl Node {
         }
     }
 
+    /// Moves all places on by so many bytes: those of a file that stands behind others.
+    pub(super) fn shift(&mut self, by: usize) {
+        let moved = |at: &Range<usize>| at.start + by..at.end + by;
+        self.at = moved(&self.at);
+        match &mut self.shape {
+            Shape::Map(entries) => {
+                for (key, value) in entries {
+                    key.at = moved(&key.at);
+                    value.shift(by);
+                }
+            }
+            Shape::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            Shape::Scalar(scalar) => scalar.positions.iter_mut().for_each(|at| *at += by),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        self.entries_mut()?
+            .iter_mut()
+            .find(|(name, _)| name.text == key)
+            .map(|(_, value)| value)
+    }
+
+    pub(super) fn entries_mut(&mut self) -> Option<&mut Vec<(Key, Self)>> {
+        match &mut self.shape {
+            Shape::Map(entries) => Some(entries),
+            Shape::List(_) | Shape::Scalar(_) => None,
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&str> {
         match &self.shape {
             Shape::Scalar(scalar) => Some(&scalar.text),

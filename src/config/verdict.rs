@@ -10,10 +10,7 @@ use super::tree::{Key, Node, Shape, number};
 use crate::units::{ByteSize, Rate, Span};
 
 pub(super) fn unknown_key<'k>(key: &Key, known: impl IntoIterator<Item = &'k str>) -> Mistake {
-    let help = match key.text.as_str() {
-        "preset" => Some("presets come with a later version; write `http:`".to_owned()),
-        other => suggestion(other, known, "keys here"),
-    };
+    let help = suggestion(&key.text, known, "keys here");
     Mistake::new(key.at.clone(), format!("unknown key `{}`", key.text)).maybe_help(help)
 }
 

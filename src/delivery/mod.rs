@@ -23,6 +23,7 @@ mod memo;
 mod prepare;
 mod record;
 mod settings;
+mod with;
 mod worker;
 
 use std::future::poll_fn;
@@ -36,6 +37,7 @@ use tokio::task::unconstrained;
 pub(crate) use deliveries::Deliveries;
 pub(crate) use prepare::{Outlet, Pipelines, Unready, prepare};
 pub(crate) use settings::Settings;
+pub(crate) use with::{Cameras, With};
 
 /// That long after; the end of time when it is longer than time lasts.
 fn after(moment: Timestamp, duration: Duration) -> Timestamp {

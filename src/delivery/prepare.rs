@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::event::{DeliveryId, Event, Item};
 use crate::lists::Lists;
@@ -17,6 +16,7 @@ use crate::targets::Target;
 use crate::template::{Given, Scope};
 
 use super::settings::Settings;
+use super::with::With;
 
 /// What the config of the moment says about delivering. Cheap to clone; a reload makes a new one.
 #[derive(Clone, Default)]
@@ -35,7 +35,7 @@ pub(crate) struct Outlet {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) target: Arc<dyn Target>,
     /// A preset's settings.
-    pub(crate) with: Option<Arc<Value>>,
+    pub(crate) with: Option<Arc<With>>,
     pub(crate) settings: Settings,
 }
 
@@ -130,15 +130,21 @@ pub(super) fn write(
     delivery: (DeliveryId, u32),
     now: Timestamp,
 ) -> Result<Payload, String> {
-    let scope = Scope::new(&Given {
-        event: &work.event,
-        item: work.item,
-        pictures: &work.pictures,
-        lists,
-        with: outlet.with.as_deref(),
-        delivery: Some(delivery),
-        now,
-    });
+    let scope = |with: Option<&serde_json::Value>| {
+        Scope::new(&Given {
+            event: &work.event,
+            item: work.item,
+            pictures: &work.pictures,
+            lists,
+            with,
+            delivery: Some(delivery),
+            now,
+        })
+    };
+    let scope = match &outlet.with {
+        Some(with) => scope(Some(&with.values(&work.event, &scope(None))?)),
+        None => scope(None),
+    };
     outlet
         .renderer
         .render(&work.event, work.item, &scope)

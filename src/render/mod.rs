@@ -79,7 +79,7 @@ impl Renderer {
         scope: &Scope,
     ) -> Result<Payload, RenderError> {
         match self {
-            Self::Http(writer) => writer.write(event, scope).map(Payload::Http),
+            Self::Http(writer) => writer.write(event, item, scope).map(Payload::Http),
             Self::Lines(writer) => writer.write(event, item, scope),
             Self::Csv(writer) => writer.write(event, item, scope),
             Self::Files(writer) => writer.write(event, scope),

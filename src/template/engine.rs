@@ -41,6 +41,8 @@ pub(crate) struct Known {
     pub(crate) lists: Vec<String>,
     /// The names that steps give pictures. Any name will do when `None`.
     pub(crate) pictures: Option<Vec<String>>,
+    /// The settings of the target's preset. Any name will do when `None`.
+    pub(crate) with: Option<Vec<String>>,
 }
 
 impl Known {
@@ -53,6 +55,23 @@ impl Known {
         }
         Some((format!("unknown picture `{name}`"), nearest(name, known())))
     }
+
+    /// What is wrong with the name of a preset's setting: a message and advice.
+    pub(super) fn wrong_setting(&self, name: &str) -> Option<(String, String)> {
+        let with = self.with.as_ref()?;
+        if with.iter().any(|known| known == name) {
+            return None;
+        }
+        let names: Vec<&str> = with.iter().map(String::as_str).collect();
+        let help = match nearest(name, names.iter().copied()) {
+            _ if names.is_empty() => {
+                "`with` is for the target of a preset, where it holds the settings".to_owned()
+            }
+            Some(near) => format!("did you mean `with.{near}`?"),
+            None => format!("the preset's settings are {}", words(&names)),
+        };
+        Some((format!("unknown setting `with.{name}`"), help))
+    }
 }
 
 /// The pictures that need no step to give them their name.
@@ -64,7 +83,7 @@ impl Engine {
     pub(crate) fn new(lists: &[String]) -> Self {
         Self::knowing(Known {
             lists: lists.to_vec(),
-            pictures: None,
+            ..Known::default()
         })
     }
 
@@ -81,6 +100,14 @@ impl Engine {
             urls,
             known,
         }))
+    }
+
+    /// The same for the templates of a target whose preset has these settings.
+    pub(crate) fn with_settings(&self, with: Vec<String>) -> Self {
+        Self::knowing(Known {
+            with: Some(with),
+            ..self.0.known.clone()
+        })
     }
 
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {

@@ -15,6 +15,8 @@ pub(super) enum Shape {
     Images,
     /// `lists`: those of the config.
     Lists,
+    /// `with`: the settings of the target's preset.
+    With,
 }
 
 use Shape::{Leaf, List, Map, Open};

@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::Writer as RequestWriter;
 use super::settings::{Call, Find, First, Lifetime, Session, Settings};
-use crate::event::Event;
+use crate::event::{Event, Item};
 use crate::payload::around::{self, Around};
 use crate::render::Building;
 use crate::template::{RenderError, Scope};
@@ -53,16 +53,17 @@ impl Writer {
         &self,
         main: &RequestWriter,
         event: &Event,
+        item: Option<Item>,
         scope: &Scope,
     ) -> Result<Around, RenderError> {
         let first = |first: &FirstWriter| -> Result<_, RenderError> {
             Ok(around::First {
-                request: first.request.write(event, scope)?,
+                request: first.request.write(event, item, scope)?,
                 capture: first.capture.clone(),
             })
         };
         let smaller = if self.retry_without_pictures {
-            let smaller = main.write_bare(event, &scope.without_pictures())?;
+            let smaller = main.write_bare(event, item, &scope.without_pictures())?;
             Some(Box::new(smaller))
         } else {
             None
@@ -84,11 +85,11 @@ impl Writer {
             return Ok(None);
         };
         let logout = match &session.logout {
-            Some(logout) => Some(logout.write(event, scope)?),
+            Some(logout) => Some(logout.write(event, None, scope)?),
             None => None,
         };
         Ok(Some(around::Session {
-            login: session.login.write(event, scope)?,
+            login: session.login.write(event, None, scope)?,
             token: session.token.clone(),
             lifetime: session.lifetime.clone(),
             logout,

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Settings;
 use super::settings::{Part, Parts};
-use crate::event::{Event, Picture};
+use super::stream;
+use crate::event::{Event, Item, Picture};
 use crate::payload::Body;
 use crate::render::Building;
 use crate::render::fields::{pairs, text_of};
@@ -22,6 +23,7 @@ pub(super) enum Writer {
     Text(Template),
     Xml(Template),
     Image(Template),
+    Stream(stream::Writer),
     Original,
 }
 
@@ -80,11 +82,19 @@ impl Writer {
             "image" => building
                 .template(&["image"], settings.image.as_ref()?)
                 .map(Self::Image),
+            "stream" => stream::Writer::new(building).map(Self::Stream),
             _ => Some(Self::Original),
         }
     }
 
-    pub(super) fn write(&self, event: &Event, scope: &Scope) -> Result<Written, RenderError> {
+    /// `url` is where the request goes.
+    pub(super) fn write(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+        url: &str,
+    ) -> Result<Written, RenderError> {
         Ok(match self {
             Self::Empty => Written::default(),
             Self::Json(structure) => json(&structure.json(scope)?),
@@ -99,6 +109,7 @@ impl Writer {
             Self::Text(template) => text(template.text(scope)?, "text/plain; charset=utf-8"),
             Self::Xml(template) => text(template.text(scope)?, "application/xml; charset=utf-8"),
             Self::Image(template) => image(template.output(scope)?)?,
+            Self::Stream(writer) => writer.write(event, item, scope, url)?,
             Self::Original => original(event),
         })
     }
@@ -113,6 +124,7 @@ fn given(settings: &Settings) -> Vec<&'static str> {
         ("text", settings.text.is_some()),
         ("xml", settings.xml.is_some()),
         ("image", settings.image.is_some()),
+        ("stream", settings.stream),
         ("original", settings.original),
     ];
     let given = bodies.into_iter().filter(|(_, given)| *given);
@@ -246,6 +258,11 @@ impl Said {
     }
 }
 
+/// A picture as a file, under its name and with its usual ending; none that was not fetched.
+pub(super) fn picture_part(name: &str, picture: &Picture) -> Option<multipart::Part> {
+    Said::default().picture(name, 0, picture)
+}
+
 /// `a.jpg`, `a-2.jpg`, `a-3.jpg`.
 fn numbered(filename: String, n: usize) -> String {
     match filename.rsplit_once('.') {
@@ -267,7 +284,7 @@ fn json(value: &Value) -> Written {
     text(value.to_string(), "application/json")
 }
 
-fn form(fields: Value) -> Written {
+pub(super) fn form(fields: Value) -> Written {
     let body = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs(fields))
         .finish();
@@ -281,7 +298,7 @@ fn text(text: String, content_type: &str) -> Written {
     }
 }
 
-fn multipart(event: &Event, parts: Vec<multipart::Part>) -> Written {
+pub(super) fn multipart(event: &Event, parts: Vec<multipart::Part>) -> Written {
     // The id is made after the sender has spoken, so that no sender can guess the boundary.
     let (content_type, body) = multipart::write(event.id.as_bytes(), parts);
     Written {

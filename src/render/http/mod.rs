@@ -4,6 +4,7 @@ mod around;
 mod auth;
 mod body;
 mod settings;
+mod stream;
 mod url;
 
 use http::{HeaderName, HeaderValue, Method, header};
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::fields::pairs;
 use super::{Building, Mistakes};
-use crate::event::Event;
+use crate::event::{Event, Item};
 use crate::payload::{Around, Request};
 use crate::template::{Engine, Names, RenderError, Scope, Structure, Template};
 
@@ -100,14 +101,19 @@ impl Writer {
         building.done(built)
     }
 
-    pub(super) fn write(&self, event: &Event, scope: &Scope) -> Result<Request, RenderError> {
-        let mut request = self.write_bare(event, scope)?;
+    pub(super) fn write(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+    ) -> Result<Request, RenderError> {
+        let mut request = self.write_bare(event, item, scope)?;
         let sign = match &self.auth {
             Some(auth) => auth.sign(scope)?,
             None => None,
         };
         let around = match &self.around {
-            Some(writer) => Some(writer.write(self, event, scope)?),
+            Some(writer) => Some(writer.write(self, event, item, scope)?),
             None => None,
         };
         if around.is_some() || sign.is_some() {
@@ -120,7 +126,12 @@ impl Writer {
     }
 
     /// The request alone, without what has to happen around it.
-    fn write_bare(&self, event: &Event, scope: &Scope) -> Result<Request, RenderError> {
+    fn write_bare(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+    ) -> Result<Request, RenderError> {
         let fields = |structure: &Option<Structure>| match structure {
             Some(structure) => structure.json(scope).map(pairs),
             None => Ok(Vec::new()),
@@ -130,7 +141,7 @@ impl Writer {
             None => None,
         };
         let url = url::assemble(&self.url.text(scope)?, &fields(&self.query)?)?;
-        let body = self.body.write(event, scope)?;
+        let body = self.body.write(event, item, scope, &url)?;
         Ok(Request {
             method: self.method.clone(),
             url,
@@ -151,7 +162,7 @@ impl Writer {
         let Some(check) = &self.check else {
             return Ok(None);
         };
-        let mut request = check.write(event, scope)?;
+        let mut request = check.write(event, None, scope)?;
         if let Some(writer) = &self.around
             && let Some(session) = writer.session(event, scope)?
         {

@@ -10,7 +10,7 @@ use crate::render::fields::Fields;
 use crate::units::Span;
 
 /// The request a target is sent. Every text may be a template; a text that is exactly one `{{ expression }}` keeps the
-/// value's type. At most one of `json`, `form`, `multipart`, `text`, `xml`, `image` and `original` says the body.
+/// value's type. At most one of `json`, `form`, `multipart`, `text`, `xml`, `image`, `stream` and `original` says the body.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -65,6 +65,10 @@ pub(crate) struct Settings {
     /// A picture as the body, such as `"{{ images.frame }}"`.
     #[serde(default)]
     pub(crate) image: Option<String>,
+    /// `true` sends what Plate Recognizer Stream would: its JSON as the field `json` with the pictures as files, or a form
+    /// with that one field where there are none. For receivers that know Stream.
+    #[serde(default)]
+    pub(crate) stream: bool,
     /// `true` sends the sender's own body and content type, byte for byte.
     #[serde(default)]
     pub(crate) original: bool,
@@ -206,6 +210,7 @@ impl Call {
             xml: call.xml,
             image: None,
             original: false,
+            stream: false,
         }
     }
 }

@@ -1,26 +1,46 @@
-//! What a system answered, and where values stand in it.
+//! What a system answered, and where values stand in it. Read as JSON or XML once, and only if somebody asks.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use http::{HeaderMap, StatusCode, header};
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::Event;
 use reqwest::Response;
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::payload::around::Find;
 
 /// Enough for every answer worth reading; what is longer costs its connection.
-pub(super) const ANSWER_MAX: usize = 64 * 1024;
+const ANSWER_MAX: usize = 64 * 1024;
+/// So many elements of an answer are looked at.
+const ELEMENTS_MAX: usize = 10_000;
 
 /// An answer, its body as far as it came.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    json: OnceLock<Option<Value>>,
+    xml: OnceLock<Vec<(String, String)>>,
 }
 
 impl Answer {
+    pub(super) fn new(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+            json: OnceLock::new(),
+            xml: OnceLock::new(),
+        }
+    }
+
     /// Reads the body until it ends, breaks off, is too long or too late.
     pub(super) async fn read(mut response: Response, deadline: Instant) -> Self {
         let mut body = Vec::new();
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
             let room = ANSWER_MAX - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -28,25 +48,45 @@ impl Answer {
                 break;
             }
         }
-        Self {
-            status,
-            headers,
-            body,
-        }
+        let headers = std::mem::take(response.headers_mut());
+        Self::new(response.status(), headers, body)
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let value = self.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// `None` when the body is no JSON.
+    pub(super) fn json(&self) -> Option<&Value> {
+        let read = || {
+            let body = &self.body[..];
+            serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
+        };
+        self.json.get_or_init(read).as_ref()
+    }
+
+    /// Elements without their prefixes, each with the text directly inside of it, as far as the document is well-formed.
+    pub(super) fn xml(&self) -> &[(String, String)] {
+        self.xml.get_or_init(|| elements(&self.body))
     }
 
     /// The value that stands there; numbers and flags as text.
     pub(super) fn find(&self, find: &Find) -> Option<String> {
         match find {
-            Find::Json(pointer) => {
-                let json: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
-                match json.pointer(pointer)? {
-                    serde_json::Value::String(text) => Some(text.clone()),
-                    serde_json::Value::Null => None,
-                    other => Some(other.to_string()),
-                }
+            Find::Json(pointer) => match self.json()?.pointer(pointer)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Null => None,
+                other => Some(other.to_string()),
+            },
+            Find::Xml(name) => {
+                let found = self.xml().iter().find(|(known, _)| known == name);
+                found.map(|(_, text)| text.clone())
             }
-            Find::Xml(name) => xml_text(&self.body, name),
             Find::Header(name) => Some(self.headers.get(name)?.to_str().ok()?.to_owned()),
             Find::Cookie(name) => self
                 .headers
@@ -60,51 +100,46 @@ impl Answer {
     }
 }
 
-/// The text of the first element of that local name.
-fn xml_text(body: &[u8], name: &str) -> Option<String> {
-    let mut reader = quick_xml::Reader::from_str(std::str::from_utf8(body).ok()?);
-    reader.config_mut().check_end_names = false;
-    let mut inside: Option<String> = None;
-    loop {
-        use quick_xml::events::Event;
-        match reader.read_event().ok()? {
-            Event::Start(start) if inside.is_none() => {
-                if start.local_name().as_ref() == name {
-                    inside = Some(String::new());
-                }
+fn elements(body: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(body);
+    let mut reader = Reader::from_str(&text);
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    while found.len() < ELEMENTS_MAX {
+        let Ok(event) = reader.read_event() else {
+            break;
+        };
+        match event {
+            Event::Start(start) => {
+                open.push(found.len());
+                found.push((start.local_name().as_ref().to_owned(), String::new()));
             }
-            Event::Empty(empty) if inside.is_none() => {
-                if empty.local_name().as_ref() == name {
-                    return Some(String::new());
-                }
-            }
-            Event::Text(text) => {
-                if let Some(found) = &mut inside {
-                    found.push_str(&text);
-                }
-            }
-            Event::CData(text) => {
-                if let Some(found) = &mut inside {
-                    found.push_str(&text);
-                }
-            }
-            Event::GeneralRef(reference) => {
-                if let Some(found) = &mut inside {
-                    match reference.resolve_char_ref().ok()? {
-                        Some(character) => found.push(character),
-                        None => found
-                            .push_str(quick_xml::escape::resolve_predefined_entity(&reference)?),
-                    }
-                }
+            Event::Empty(start) => {
+                found.push((start.local_name().as_ref().to_owned(), String::new()));
             }
             Event::End(_) => {
-                if let Some(found) = inside {
-                    return Some(found.trim().to_owned());
-                }
+                open.pop();
             }
-            Event::Eof => return None,
+            Event::Eof => break,
+            Event::Text(text) => say(&mut found, &open, text.trim()),
+            Event::CData(text) => say(&mut found, &open, text.trim()),
+            Event::GeneralRef(name) => match name.resolve_char_ref() {
+                Ok(Some(character)) => say(&mut found, &open, character.encode_utf8(&mut [0; 4])),
+                _ => say(
+                    &mut found,
+                    &open,
+                    resolve_predefined_entity(&name).unwrap_or_default(),
+                ),
+            },
             _ => {}
         }
+    }
+    found
+}
+
+fn say(found: &mut [(String, String)], open: &[usize], text: &str) {
+    if let Some(at) = open.last() {
+        found[*at].1.push_str(text);
     }
 }
 
@@ -123,11 +158,7 @@ mod tests {
         ] {
             headers.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
         }
-        Answer {
-            status: StatusCode::OK,
-            headers,
-            body: body.as_bytes().to_vec(),
-        }
+        Answer::new(StatusCode::OK, headers, body.as_bytes().to_vec())
     }
 
     #[test]

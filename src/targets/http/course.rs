@@ -72,7 +72,7 @@ impl HttpTarget {
         deadline: Instant,
     ) -> Outcome {
         let secret = token.map(|token| token.value.as_str());
-        let over = |answer: &Answer| token.is_some() && !last && self.session_is_over(answer);
+        let over = |answer: &Answer| token.is_some() && !last && self.ruling(answer).login_again;
         let (done, mut values) = self.captured.of(delivery);
         if let Some(token) = secret {
             values.push((TOKEN.to_owned(), token.to_owned()));
@@ -142,10 +142,6 @@ impl HttpTarget {
             )));
         }
         self.exchange(delivery, filled, deadline).await
-    }
-
-    fn session_is_over(&self, answer: &Answer) -> bool {
-        answer.status == StatusCode::UNAUTHORIZED
     }
 }
 

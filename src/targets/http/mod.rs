@@ -1,7 +1,7 @@
 //! Systems that are spoken to over HTTP.
 //!
 //! What must hold whatever the other side does: a send ends within its timeout, costs at most 64 KiB of answer, and is
-//! judged by its status as soon as there is one. A 2xx whose body then breaks off or drips is a 2xx: the system has the
+//! judged by its status as soon as there is one, unless rules ask for more. A 2xx whose body then breaks off or drips is a 2xx: the system has the
 //! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
 //! credentials to another host.
 
@@ -56,7 +56,6 @@ pub(crate) struct Settings {
     /// Whom to trust: `{ ca }`, `{ pin }`; and who camhook is: `{ cert, key }`.
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
-    /// What statuses mean to this system: `{ delivered, try_again, hold, dead }`, each a list such as `[409, "5xx"]`.
     #[serde(default)]
     pub(crate) judge: Judge,
 }
@@ -224,9 +223,12 @@ impl HttpTarget {
         }
         match timeout_at(deadline, building.send()).await {
             Ok(Ok(response)) => {
-                // What it means is known by its status: the rest is worth a short wait only, for somebody may be
-                // waiting to shut down.
-                let until = deadline.min(Instant::now() + ANSWER_TIMEOUT);
+                // Where the status alone decides, the rest is worth a short wait only, for somebody may be waiting to
+                // shut down.
+                let until = match delivery.is_none() || self.judge.reads_body() {
+                    true => deadline,
+                    false => deadline.min(Instant::now() + ANSWER_TIMEOUT),
+                };
                 Ok(Answer::read(response, until).await)
             }
             Ok(Err(error)) => Err(Report::try_again(
@@ -239,12 +241,18 @@ impl HttpTarget {
         }
     }
 
-    fn judged(&self, answer: &Answer, token: Option<&str>) -> Report {
+    fn ruling(&self, answer: &Answer) -> judge::Ruling {
         let pause = judge::pause(&answer.headers, self.clock.now());
-        let verdict = self.judge.verdict(answer.status, pause);
+        self.judge.ruling(answer, pause)
+    }
+
+    fn judged(&self, answer: &Answer, token: Option<&str>) -> Report {
+        let ruling = self.ruling(answer);
+        let (verdict, because) = (ruling.verdict, ruling.because);
         let error = (verdict != Verdict::Delivered).then(|| {
             let location = answer.headers.get(header::LOCATION);
-            self.blot.out(&complaint(answer.status, &verdict, location))
+            let complaint = complaint(answer.status, &verdict, because, location);
+            self.blot.out(&complaint)
         });
         Report {
             verdict,
@@ -315,12 +323,19 @@ fn host(url: &Url) -> String {
     }
 }
 
-fn complaint(status: StatusCode, verdict: &Verdict, location: Option<&HeaderValue>) -> String {
+fn complaint(
+    status: StatusCode,
+    verdict: &Verdict,
+    because: Option<String>,
+    location: Option<&HeaderValue>,
+) -> String {
     let mut complaint = format!("answered {status}");
     if complaint.ends_with(" <unknown status code>") {
         complaint = format!("answered {}", status.as_u16());
     }
-    if let Some(location) = location.filter(|_| status.is_redirection()) {
+    if let Some(because) = because {
+        complaint.push_str(&format!(": {because}"));
+    } else if let Some(location) = location.filter(|_| status.is_redirection()) {
         let location = String::from_utf8_lossy(location.as_bytes());
         let location: String = location.chars().take(LOCATION_MAX).collect();
         complaint.push_str(&format!(

@@ -160,7 +160,7 @@ impl HttpTarget {
         now: Timestamp,
     ) -> Result<Token, Report> {
         let pause = judge::pause(&answer.headers, now);
-        let verdict = match judge::Judge::default().verdict(answer.status, pause) {
+        let verdict = match judge::Judge::default().ruling(answer, pause).verdict {
             Verdict::Delivered => match answer.find(&session.token) {
                 Some(value) if !value.is_empty() => {
                     let until = lifetime(&session.lifetime, answer).map(|span| after(now, span));

@@ -492,7 +492,7 @@ mod tests {
     impl Secured {
         async fn asked_with(&self, tls: &str) -> Report {
             let settings: HttpSettings = serde_saphyr::from_str(&format!("tls: {tls}")).unwrap();
-            let clients = Clients::new(Sessions::default());
+            let clients = Clients::new(super::super::Sessions::default());
             let (blot, clock) = (Blot::default(), Clock::system());
             let target = HttpTarget::new(&settings, self.folder.path(), &clients, blot, clock)
                 .unwrap_or_else(|mistakes| panic!("{mistakes:?}"));

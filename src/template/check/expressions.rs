@@ -74,7 +74,7 @@ impl<'a> Check<'a> {
                 let base = self.expression(&g.expr);
                 let key = self.expression_of_key(&g.subscript_expr);
                 match (base, key) {
-                    (base @ (Shape::Map(_) | Shape::Lists), Some(key)) => {
+                    (base @ (Shape::Map(_) | Shape::Lists | Shape::With), Some(key)) => {
                         self.field(base, &key, &g.expr, range(g.subscript_expr.span()))
                     }
                     (Shape::List(item), _) => *item,
@@ -209,6 +209,12 @@ impl<'a> Check<'a> {
                 }
                 Shape::Open
             }
+            Shape::With => {
+                if let Some((message, help)) = self.known.wrong_setting(name) {
+                    self.mistake(at, message, Some(help));
+                }
+                Shape::Open
+            }
             Shape::Map(fields) => match fields.iter().find(|(field, _)| *field == name) {
                 Some((_, shape)) => *shape,
                 None => {
@@ -257,7 +263,7 @@ fn top_level() -> [(&'static str, Shape); 11] {
         ("object", shape::OBJECT),
         ("images", Shape::Images),
         ("lists", Shape::Lists),
-        ("with", Shape::Open),
+        ("with", Shape::With),
         ("delivery", shape::DELIVERY),
         ("session", shape::SESSION),
         ("captured", Shape::Open),

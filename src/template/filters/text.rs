@@ -33,20 +33,35 @@ pub(super) fn hex(value: &Value) -> Result<Value, Error> {
     encode(value, |bytes| HEXLOWER.encode(bytes))
 }
 
-pub(super) fn md5(value: &Value) -> Result<Value, Error> {
-    encode(value, |bytes| HEXLOWER.encode(&Md5::digest(bytes)))
+pub(super) fn md5(value: &Value, as_text: Option<&str>) -> Result<Value, Error> {
+    let write = digest_form(as_text)?;
+    encode(value, |bytes| write(&Md5::digest(bytes)))
 }
 
-pub(super) fn sha1(value: &Value) -> Result<Value, Error> {
-    encode(value, |bytes| HEXLOWER.encode(&Sha1::digest(bytes)))
+pub(super) fn sha1(value: &Value, as_text: Option<&str>) -> Result<Value, Error> {
+    let write = digest_form(as_text)?;
+    encode(value, |bytes| write(&Sha1::digest(bytes)))
 }
 
-pub(super) fn sha256(value: &Value) -> Result<Value, Error> {
-    encode(value, |bytes| HEXLOWER.encode(&Sha256::digest(bytes)))
+pub(super) fn sha256(value: &Value, as_text: Option<&str>) -> Result<Value, Error> {
+    let write = digest_form(as_text)?;
+    encode(value, |bytes| write(&Sha256::digest(bytes)))
+}
+
+/// A digest is written in hex, or in what the argument names.
+fn digest_form(as_text: Option<&str>) -> Result<fn(&[u8]) -> String, Error> {
+    match as_text {
+        None | Some("hex") => Ok(|bytes| HEXLOWER.encode(bytes)),
+        Some("base64") => Ok(|bytes| STANDARD.encode(bytes)),
+        Some(other) => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a digest is written as `hex` or `base64`, not `{other}`"),
+        )),
+    }
 }
 
 /// Of a picture its bytes, of all else its text; null stays null.
-fn encode(value: &Value, with: fn(&[u8]) -> String) -> Result<Value, Error> {
+fn encode(value: &Value, with: impl Fn(&[u8]) -> String) -> Result<Value, Error> {
     if is_null(value) {
         return Ok(Value::from(()));
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -11,12 +11,12 @@ use serde::{Deserialize, Deserializer, de};
 use crate::fate::Verdict;
 
 /// No target is obeyed that asks for a longer pause.
-const PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What statuses mean where this system differs from the rest. A status (`409`) wins over a class (`4xx`).
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Judge {
+pub(crate) struct Lists {
     /// The system has it; all 2xx if nothing else is said.
     #[serde(default)]
     pub(crate) delivered: Vec<Statuses>,
@@ -31,15 +31,17 @@ pub(crate) struct Judge {
     pub(crate) dead: Vec<Statuses>,
 }
 
-/// One status, or a class of them such as `4xx`.
+/// One status, a class of them such as `4xx`, or a range such as `200-204`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statuses {
     One(u16),
     /// The first digit.
     Class(u16),
+    /// The first and the last.
+    Range(u16, u16),
 }
 
-impl Judge {
+impl Lists {
     /// Statuses that two lists claim, as the path to the later one and what is wrong.
     pub(super) fn mistakes(&self) -> Vec<(Vec<String>, String)> {
         let mut seen: Vec<(&str, Statuses)> = Vec::new();
@@ -58,21 +60,17 @@ impl Judge {
         mistakes
     }
 
-    pub(super) fn verdict(&self, status: StatusCode, pause: Option<Duration>) -> Verdict {
-        let code = status.as_u16();
-        let said = |wanted: Statuses| {
+    /// `None` when nothing is said of the status.
+    pub(super) fn verdict(&self, code: u16) -> Option<Verdict> {
+        let said = |wanted: fn(&Statuses) -> bool| {
+            let fits = |statuses: &Statuses| wanted(statuses) && statuses.hold(code);
             let mut lists = self.lists().into_iter();
             lists
-                .find(|(_, _, list)| list.contains(&wanted))
+                .find(|(_, _, list)| list.iter().any(fits))
                 .map(|(_, verdict, _)| verdict)
         };
-        let verdict = said(Statuses::One(code))
-            .or_else(|| said(Statuses::Class(code / 100)))
-            .unwrap_or_else(|| usual(code));
-        match verdict {
-            Verdict::TryAgain { .. } => Verdict::TryAgain { pause },
-            other => other,
-        }
+        said(|statuses| matches!(statuses, Statuses::One(_)))
+            .or_else(|| said(|statuses| !matches!(statuses, Statuses::One(_))))
     }
 
     fn lists(&self) -> [(&'static str, Verdict, &Vec<Statuses>); 4] {
@@ -89,7 +87,7 @@ impl Judge {
     }
 }
 
-fn usual(code: u16) -> Verdict {
+pub(super) fn usual(code: u16) -> Verdict {
     match code {
         200..=299 => Verdict::Delivered,
         401 | 403 => Verdict::Hold,
@@ -100,7 +98,7 @@ fn usual(code: u16) -> Verdict {
 }
 
 /// The pause that `Retry-After` asks for, as seconds or as a date; what is neither, and what has passed, is no wish.
-pub(super) fn pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(in crate::targets::http) fn pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers
         .get(header::RETRY_AFTER)
         .map(HeaderValue::to_str)?
@@ -120,12 +118,30 @@ impl std::fmt::Display for Statuses {
         match self {
             Self::One(code) => write!(f, "{code}"),
             Self::Class(digit) => write!(f, "{digit}xx"),
+            Self::Range(first, last) => write!(f, "{first}-{last}"),
         }
     }
 }
 
 impl Statuses {
+    pub(super) fn hold(self, code: u16) -> bool {
+        match self {
+            Self::One(one) => one == code,
+            Self::Class(digit) => digit == code / 100,
+            Self::Range(first, last) => (first..=last).contains(&code),
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
+        if let Some((first, last)) = text.split_once('-') {
+            let code = |text: &str| text.trim().parse().ok().and_then(Self::one);
+            return match (code(first)?, code(last)?) {
+                (Self::One(first), Self::One(last)) if first < last => {
+                    Some(Self::Range(first, last))
+                }
+                _ => None,
+            };
+        }
         match text.trim().strip_suffix("xx") {
             Some(digit) => digit
                 .parse()
@@ -147,7 +163,9 @@ impl<'de> Deserialize<'de> for Statuses {
         impl de::Visitor<'_> for Visitor {
             type Value = Statuses;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a status from 200 to 599 such as 409, or a class such as \"4xx\"")
+                f.write_str(
+                    "a status from 200 to 599 such as 409, or such as \"4xx\" or \"200-204\"",
+                )
             }
             fn visit_u64<E: de::Error>(self, code: u64) -> Result<Statuses, E> {
                 u16::try_from(code)
@@ -177,7 +195,7 @@ impl JsonSchema for Statuses {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": 200, "maximum": 599 },
-            { "type": "string", "pattern": "^[2-5](xx|[0-9]{2})$" }
+            { "type": "string", "pattern": "^[2-5](xx|[0-9]{2}(-[2-5][0-9]{2})?)$" }
         ] })
     }
 }
@@ -186,13 +204,13 @@ impl JsonSchema for Statuses {
 mod tests {
     use super::*;
 
-    fn verdict(judge: &Judge, code: u16) -> Verdict {
-        judge.verdict(StatusCode::from_u16(code).unwrap(), None)
+    fn verdict(judge: &Lists, code: u16) -> Verdict {
+        judge.verdict(code).unwrap_or_else(|| usual(code))
     }
 
     #[test]
     fn statuses_mean_what_they_usually_mean() {
-        let judge = Judge::default();
+        let judge = Lists::default();
         for code in [200, 201, 202, 204, 299] {
             assert_eq!(verdict(&judge, code), Verdict::Delivered);
         }
@@ -210,7 +228,7 @@ mod tests {
     #[test]
     fn a_status_wins_over_a_class_and_a_class_over_the_usual() {
         let yaml = "{ delivered: [2xx, 409], try_again: ['4xx', 202], hold: [404] }";
-        let judge: Judge = serde_saphyr::from_str(yaml).unwrap();
+        let judge: Lists = serde_saphyr::from_str(yaml).unwrap();
         assert_eq!(verdict(&judge, 409), Verdict::Delivered);
         assert_eq!(verdict(&judge, 200), Verdict::Delivered);
         assert_eq!(verdict(&judge, 202), Verdict::TryAgain { pause: None });
@@ -229,9 +247,9 @@ mod tests {
             "{ daed: [] }",
             "{ dead: [4x] }",
         ] {
-            assert!(serde_saphyr::from_str::<Judge>(yaml).is_err(), "{yaml}");
+            assert!(serde_saphyr::from_str::<Lists>(yaml).is_err(), "{yaml}");
         }
-        let judge: Judge =
+        let judge: Lists =
             serde_saphyr::from_str("{ delivered: [409], dead: [400, 409] }").unwrap();
         let mistakes = judge.mistakes();
         assert_eq!(mistakes.len(), 1);

@@ -1,0 +1,169 @@
+//! Fills in what presets say, in the tree of the config.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::file::Kind;
+use super::{Catalog, Known};
+use crate::config::mistake::Mistake;
+use crate::config::schema::TRANSPORTS;
+use crate::config::tree::{Key, Node, Scalar, Shape};
+
+/// Maps whose keys the user overrides one by one; any other key as a whole.
+const MERGED: &[&str] = &["retry", "breaker"];
+
+/// Fills each target with `preset` in; what is wrong is in the catalog's mistakes. `end` is behind the text of the config.
+pub(in crate::config) fn apply(root: &mut Node, end: usize, folder: &Path) -> Catalog {
+    let mut catalog = Catalog::new(end);
+    let path = root
+        .get("presets")
+        .and_then(|presets| presets.get("path"))
+        .and_then(|path| Some((path.text()?.to_owned(), path.at.clone())));
+    if let Some((path, at)) = path {
+        catalog.read_folder(&folder.join(path), at);
+    }
+    let targets = root.get_mut("targets").and_then(Node::entries_mut);
+    for (_, target) in targets.into_iter().flatten() {
+        let Some((name, at)) = target
+            .get("preset")
+            .and_then(|preset| Some((preset.text()?.to_owned(), preset.at.clone())))
+        else {
+            if let Some(key) = target
+                .key("with")
+                .filter(|_| target.get("preset").is_none())
+            {
+                let message = "`with` without a `preset`";
+                let help = "`with` holds a preset's settings: name the preset, or remove it";
+                let at = key.at.clone();
+                catalog.mistakes.push(Mistake::new(at, message).help(help));
+            }
+            continue;
+        };
+        transports_beside(target, &name, &mut catalog.mistakes);
+        if let Some(known) = catalog.find(&name, &at) {
+            fill(target, known, &at);
+        }
+    }
+    catalog
+}
+
+/// A preset says how it sends: what the user says beside it is refused and taken out.
+fn transports_beside(target: &mut Node, preset: &str, mistakes: &mut Vec<Mistake>) {
+    let Some(entries) = target.entries_mut() else {
+        return;
+    };
+    entries.retain(|(key, _)| {
+        if !TRANSPORTS.contains(&key.text.as_str()) {
+            return true;
+        }
+        let message = format!("`{}` beside `preset`: a preset says how it sends", key.text);
+        let help = format!(
+            "to change what is sent, put a copy of `camhook presets show {preset} --file` into a folder of your own presets"
+        );
+        mistakes.push(Mistake::new(key.at.clone(), message).help(help));
+        false
+    });
+}
+
+fn fill(target: &mut Node, known: &Known, at: &Range<usize>) {
+    let with = with_defaults(target, known, at);
+    let mut from = known
+        .node
+        .get("target")
+        .cloned()
+        .unwrap_or_else(Node::empty);
+    if let Some(http) = from.get_mut("http").and_then(Node::entries_mut) {
+        // What the user says beside a preset counts, wherever the preset says it.
+        let said = |key: &Key| ["timeout", "tls"].contains(&key.text.as_str());
+        http.retain(|(key, _)| !said(key) || target.get(&key.text).is_none());
+    }
+    put_paths(&mut from, &with, known);
+    let Some(entries) = target.entries_mut() else {
+        return;
+    };
+    let key = Key {
+        text: "with".to_owned(),
+        at: at.clone(),
+    };
+    match entries.iter_mut().find(|(key, _)| key.text == "with") {
+        Some((_, value)) => *value = with,
+        None => entries.push((key, with)),
+    }
+    merge(entries, &from);
+}
+
+/// The preset's entries, where there is none yet.
+fn merge(entries: &mut Vec<(Key, Node)>, from: &Node) {
+    for (key, value) in from.entries() {
+        match entries.iter_mut().find(|(known, _)| known.text == key.text) {
+            None => entries.push((key.clone(), value.clone())),
+            Some((_, own)) if MERGED.contains(&key.text.as_str()) => {
+                if let Some(own) = own.entries_mut() {
+                    merge(own, value);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The user's `with`, and the preset's defaults for what it leaves out.
+fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
+    let mut with = match target.get("with") {
+        Some(with) if matches!(&with.shape, Shape::Scalar(scalar) if scalar.is_null()) => Node {
+            at: with.at.clone(),
+            shape: Shape::Map(Vec::new()),
+        },
+        Some(with) => with.clone(),
+        None => Node {
+            at: at.clone(),
+            shape: Shape::Map(Vec::new()),
+        },
+    };
+    let settings = known.node.get("settings");
+    let settings = settings.map(Node::entries).unwrap_or_default();
+    if let Some(entries) = with.entries_mut() {
+        let is_null =
+            |node: &Node| matches!(&node.shape, Shape::Scalar(scalar) if scalar.is_null());
+        // Nothing written is nothing set.
+        entries.retain(|(_, value)| !is_null(value));
+        for (name, setting) in settings {
+            let given = entries.iter().any(|(key, _)| key.text == name.text);
+            if let Some(default) = setting
+                .get("default")
+                .filter(|node| !given && !is_null(node))
+            {
+                entries.push((name.clone(), default.clone()));
+            }
+        }
+    }
+    with
+}
+
+/// Puts the user's paths where the preset says `{{ with.NAME }}` of a setting that is a path: as if written there.
+fn put_paths(node: &mut Node, with: &Node, known: &Known) {
+    match &mut node.shape {
+        Shape::Map(entries) => {
+            for (_, value) in entries {
+                put_paths(value, with, known);
+            }
+        }
+        Shape::List(items) => {
+            for item in items {
+                put_paths(item, with, known);
+            }
+        }
+        Shape::Scalar(scalar) => {
+            if let Some(path) = path_named(scalar, known).and_then(|name| with.get(&name)) {
+                *node = path.clone();
+            }
+        }
+    }
+}
+
+fn path_named(scalar: &Scalar, known: &Known) -> Option<String> {
+    let inner = scalar.text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let name = inner.trim().strip_prefix("with.")?;
+    let setting = known.preset.settings.get(name)?;
+    (setting.kind == Kind::Path).then(|| name.to_owned())
+}

@@ -1,0 +1,128 @@
+//! Makes the requests of a preset's examples, with nothing sent.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::file::{Each, Example, Preset};
+use super::shipped::EXAMPLE_EVENT;
+use crate::clock::Clock;
+use crate::config::{Config, Report};
+use crate::delivery::{Unready, prepare};
+use crate::event::{DeliveryId, Event, Item, PictureData};
+use crate::name::Name;
+use crate::payload::Payload;
+
+/// The moment of all examples, so that their requests are the same at any time.
+const NOW: &str = "2026-03-04T09:11:14Z";
+
+/// What came of an example.
+pub(crate) enum Tried {
+    /// As [`Example::request`] has it.
+    Made(String),
+    /// The settings are refused.
+    Refused(Report),
+    /// Nothing is made of this event; why.
+    Dead(String),
+}
+
+/// Makes the request of an example; `more` settings are put over its own. `folder` is that of the user's presets.
+pub(crate) fn try_out(
+    preset: &Preset,
+    example: &Example,
+    more: &Map<String, Value>,
+    folder: Option<&Path>,
+) -> Tried {
+    let mut with = example.with.clone();
+    with.extend(more.clone());
+    let mut config = json!({
+        "targets": { "example": { "preset": preset.name, "with": with } },
+        "routes": [{ "name": "example", "to": "example" }],
+    });
+    if let Some(folder) = folder {
+        config["presets"] =
+            json!({ "path": std::path::absolute(folder).unwrap_or(folder.to_owned()) });
+    }
+    // JSON is YAML, so the example goes the way of every config.
+    let text = format!("{config:#}");
+    let environment = |_: &str| Ok(None);
+    let clock = Clock::system();
+    let config = match Config::read("settings", &text, Path::new("."), &clock, &environment) {
+        Ok(config) => config,
+        Err(report) => return Tried::Refused(report),
+    };
+    let event = match event(example) {
+        Ok(event) => Arc::new(event),
+        Err(why) => return Tried::Dead(format!("the example's event: {why}")),
+    };
+    let item = match preset.each {
+        Each::Plate => Some(Item::Plate(0)).filter(|_| !event.plates.is_empty()),
+        Each::Face => Some(Item::Face(0)).filter(|_| !event.faces.is_empty()),
+        Each::Object => Some(Item::Object(0)).filter(|_| !event.objects.is_empty()),
+        Each::Event => None,
+    };
+    let (_, pipelines) = config.open();
+    let name = Name::new("example").expect("it is a name");
+    let now = NOW.parse().expect("it is a moment");
+    let delivery = (DeliveryId::at(now), 1);
+    match prepare(&pipelines, &name, &name, &event, item, delivery, now) {
+        Ok(prepared) => Tried::Made(told(&prepared.payload)),
+        Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {
+            Tried::Dead(reason)
+        }
+    }
+}
+
+/// The example event with what this example says otherwise. Pictures have a `text`, which stands for their bytes.
+fn event(example: &Example) -> Result<Event, String> {
+    let mut json: Map<String, Value> =
+        serde_json::from_str(EXAMPLE_EVENT).map_err(|error| error.to_string())?;
+    json.extend(example.event.clone());
+    let images = json.get("images").and_then(Value::as_array).cloned();
+    let now = NOW.parse().expect("it is a moment");
+    let mut event = Event::from_json(Value::Object(json), now)?;
+    let texts = images.into_iter().flatten();
+    for (picture, image) in event.images.iter_mut().zip(texts) {
+        if let (PictureData::Bytes(bytes), Some(text)) = (&mut picture.data, image["text"].as_str())
+        {
+            *bytes = Bytes::copy_from_slice(text.as_bytes());
+        }
+    }
+    Ok(event)
+}
+
+/// A payload as text. Lines end as lines of a text do, also where HTTP has a carriage return.
+fn told(payload: &Payload) -> String {
+    let text = match payload {
+        Payload::Http(request) => {
+            let mut text = format!("{} {}\n", request.method, request.url);
+            for (name, value) in &request.headers {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                text.push_str(&format!("{name}: {value}\n"));
+            }
+            if !request.body.is_empty() {
+                text.push('\n');
+                text.push_str(&String::from_utf8_lossy(&request.body.to_vec()));
+            }
+            text
+        }
+        Payload::Line { path, header, line } => {
+            let header = header.iter().map(|header| format!("{header}\n"));
+            format!("{path}\n\n{}{line}", header.collect::<String>())
+        }
+        Payload::Files(files) => files
+            .iter()
+            .map(|file| {
+                format!(
+                    "{}\n\n{}\n",
+                    file.path,
+                    String::from_utf8_lossy(&file.bytes)
+                )
+            })
+            .collect(),
+        Payload::Log { text } => text.clone(),
+    };
+    text.replace("\r\n", "\n").trim_end().to_owned()
+}

@@ -1,0 +1,139 @@
+//! The request that Plate Recognizer Stream itself would have made, for receivers that know Stream.
+//!
+//! After Stream's "Webhooks and Outputs" page and its webhook readers (read 2026-11-21): with pictures, `multipart` with the
+//! field `json` and a file for each picture; without, a form with the field `json`. A plate's box counts in the picture
+//! that is sent as `upload`: of an event that Stream sent this is the crop of the vehicle where there was one, as it was;
+//! of any other the whole frame, which is what boxes are written for.
+
+use serde_json::{Value, json};
+
+use super::body::{Written, form, multipart, picture_part};
+use crate::event::{Event, Item, Picture, Role};
+use crate::render::multipart::Part;
+use crate::render::{Building, stream};
+use crate::template::{Output, RenderError, Scope, Template};
+
+pub(super) struct Writer {
+    pictures: Template,
+}
+
+impl Writer {
+    pub(super) fn new(building: &mut Building<'_>) -> Option<Self> {
+        let pictures = building.template(&["stream"], "{{ images.list }}")?;
+        Some(Self { pictures })
+    }
+
+    /// `url` is where the request goes.
+    pub(super) fn write(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+        url: &str,
+    ) -> Result<Written, RenderError> {
+        let (document, own) = document(event, item, url);
+        let document = document.to_string();
+        let all = match self.pictures.output(scope)? {
+            Output::Pictures(pictures) => pictures,
+            Output::Picture(_) | Output::Json(_) => Vec::new(),
+        };
+        let mut files = Vec::new();
+        for (name, picture) in named(event, item, &all, own) {
+            files.extend(picture_part(&name, picture));
+        }
+        if let Some(clip) = event.clip() {
+            files.push(Part {
+                name: "video".to_owned(),
+                filename: Some("video.mp4".to_owned()),
+                content_type: Some("video/mp4".to_owned()),
+                bytes: clip,
+            });
+        }
+        if files.is_empty() {
+            return Ok(form(json!({ "json": document })));
+        }
+        let mut parts = vec![Part {
+            name: "json".to_owned(),
+            filename: None,
+            content_type: None,
+            bytes: document.into(),
+        }];
+        parts.append(&mut files);
+        Ok(multipart(event, parts))
+    }
+}
+
+/// The document, and whether it is Stream's own.
+fn document(event: &Event, item: Option<Item>, url: &str) -> (Value, bool) {
+    // What the sender wrote there may hold the token it came in with, and what we send to, ours.
+    let target = url.split(['?', '#']).next().unwrap_or_default();
+    if event.vendor == "platerecognizer"
+        && let mut own @ Value::Object(_) = event.raw.to_json()
+        && own["hook"].is_object()
+    {
+        own["hook"]["target"] = target.into();
+        if let (Some(Item::Plate(n)), Some(results)) = (
+            item,
+            own.pointer_mut("/data/results")
+                .and_then(Value::as_array_mut),
+        ) && n < results.len()
+        {
+            *results = vec![results.swap_remove(n)];
+        }
+        return (own, true);
+    }
+    let hook = json!({
+        "event": "recognition",
+        "id": event.camera.id,
+        "target": target,
+        "filename": "",
+    });
+    (
+        json!({ "hook": hook, "data": stream::line(event, item) }),
+        false,
+    )
+}
+
+/// Pictures by the names that Stream gives them.
+fn named<'a>(
+    event: &Event,
+    item: Option<Item>,
+    all: &'a [Picture],
+    own: bool,
+) -> Vec<(String, &'a Picture)> {
+    // What steps made stands behind what came.
+    let last = |role: &Role, of: Option<Item>| {
+        let fits = |picture: &&Picture| picture.role == *role && picture.item == of;
+        all.iter().rfind(fits)
+    };
+    let of_event = |role: &Role| last(role, item).or_else(|| last(role, None));
+    let (frame, vehicle) = (of_event(&Role::FRAME), of_event(&Role::VEHICLE));
+    let mut files = Vec::new();
+    let mut put = |name: &str, picture: Option<&'a Picture>| {
+        files.extend(picture.map(|picture| (name.to_owned(), picture)));
+    };
+    match own {
+        true if vehicle.is_some() => {
+            put("upload", vehicle);
+            put("original", frame);
+        }
+        _ => {
+            put("upload", frame.or(vehicle));
+            put("vehicle", vehicle.filter(|_| frame.is_some()));
+        }
+    }
+    let plates: Vec<Option<Item>> = match item {
+        Some(Item::Plate(_)) => vec![item],
+        _ => (0..event.plates.len())
+            .map(|n| Some(Item::Plate(n)))
+            .collect(),
+    };
+    for (n, plate) in plates.into_iter().enumerate() {
+        let name = match n {
+            0 => "plate_img".to_owned(),
+            n => format!("plate_img_{}", n + 1),
+        };
+        put(&name, last(&Role::PLATE, plate));
+    }
+    files
+}
