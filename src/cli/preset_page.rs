@@ -21,7 +21,10 @@ pub(super) fn page(preset: &Preset) -> String {
         let about = example.about.as_deref().unwrap_or("What it sends");
         page.push_str(&format!("\n## {about}\n\n"));
         let shown = fence(&example.request);
-        page.push_str(&format!("{shown}http\n{}\n{shown}\n", example.request.trim_end()));
+        page.push_str(&format!(
+            "{shown}http\n{}\n{shown}\n",
+            example.request.trim_end()
+        ));
     }
     if let Some(notes) = &preset.notes {
         page.push_str(&format!("\n## Notes\n\n{}\n", notes.trim_end()));
@@ -58,7 +61,11 @@ fn settings(preset: &Preset, page: &mut String) {
             kind.push_str(", secret");
         }
         if !setting.one_of.is_empty() {
-            let words: Vec<String> = setting.one_of.iter().map(|word| format!("`{word}`")).collect();
+            let words: Vec<String> = setting
+                .one_of
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect();
             kind = words.join(", ");
         }
         let default = match &setting.default {
@@ -72,7 +79,9 @@ fn settings(preset: &Preset, page: &mut String) {
             let must = if of.required { "required" } else { "–" };
             let kind = if of.secret { "secret" } else { "text" };
             let about = escaped(&of.about);
-            page.push_str(&format!("| `{name}.CAMERA.{field}` | {kind} | {must} | {about} |\n"));
+            page.push_str(&format!(
+                "| `{name}.CAMERA.{field}` | {kind} | {must} | {about} |\n"
+            ));
         }
     }
 }
@@ -96,7 +105,11 @@ fn snippet(preset: &Preset, page: &mut String) {
     let example = preset.examples.first();
     for (name, setting) in &preset.settings.0 {
         let value = example.and_then(|example| example.with.get(name));
-        let comment = if setting.required || value.is_some() { "" } else { "#" };
+        let comment = if setting.required || value.is_some() {
+            ""
+        } else {
+            "#"
+        };
         let value = match (value, &setting.default) {
             _ if setting.is_secret() => {
                 let variable = format!("{}_{name}", preset.name).to_uppercase();
@@ -109,7 +122,10 @@ fn snippet(preset: &Preset, page: &mut String) {
     }
     page.push_str("routes:\n");
     if let Some(each) = each(preset.each) {
-        page.push_str(&format!("  - each: {each}\n    to: [{}]\n```\n", preset.name));
+        page.push_str(&format!(
+            "  - each: {each}\n    to: [{}]\n```\n",
+            preset.name
+        ));
     } else {
         page.push_str(&format!("  - to: [{}]\n```\n", preset.name));
     }
@@ -128,13 +144,18 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/targets");
         let mut wrong = String::new();
         for name in preset::shipped() {
-            let preset = preset::find(name, None).map_err(|report| report.plain()).unwrap();
+            let preset = preset::find(name, None)
+                .map_err(|report| report.plain())
+                .unwrap();
             let file = folder.join(format!("{name}.md"));
             if std::fs::read_to_string(&file).ok() != Some(page(&preset)) {
                 let _ = writeln!(wrong, "docs/targets/{name}.md");
             }
         }
         let advice = "camhook presets docs --out docs/targets";
-        assert!(wrong.is_empty(), "not current, `{advice}` writes them:\n{wrong}");
+        assert!(
+            wrong.is_empty(),
+            "not current, `{advice}` writes them:\n{wrong}"
+        );
     }
 }

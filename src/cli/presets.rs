@@ -77,7 +77,10 @@ pub(super) fn presets(common: &Common, arguments: Arguments) -> Result<(), Failu
         Some(Command::Docs { out }) => {
             std::fs::create_dir_all(&out)?;
             for name in preset::shipped() {
-                std::fs::write(out.join(format!("{name}.md")), preset_page::page(&find(name)?))?;
+                std::fs::write(
+                    out.join(format!("{name}.md")),
+                    preset_page::page(&find(name)?),
+                )?;
             }
             Ok(())
         }
@@ -87,7 +90,12 @@ pub(super) fn presets(common: &Common, arguments: Arguments) -> Result<(), Failu
 fn list(common: &Common, presets: &[Preset]) {
     if common.json {
         for preset in presets {
-            let settings: Vec<&str> = preset.settings.0.iter().map(|(name, _)| name.as_str()).collect();
+            let settings: Vec<&str> = preset
+                .settings
+                .0
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
             let row = json!({ "name": preset.name, "about": preset.about, "verified": preset.verified, "settings": settings });
             line(&row.to_string());
         }
@@ -95,11 +103,17 @@ fn list(common: &Common, presets: &[Preset]) {
     }
     let rows = presets.iter().map(|preset| {
         let verified = if preset.verified { "yes" } else { "no" };
-        vec![preset.name.clone(), verified.to_owned(), preset.about.clone()]
+        vec![
+            preset.name.clone(),
+            verified.to_owned(),
+            preset.about.clone(),
+        ]
     });
     table(&["preset", "verified", "about"], rows);
     line("");
-    line("`camhook presets show NAME` tells a preset's settings. Verified: seen to work with the real system.");
+    line(
+        "`camhook presets show NAME` tells a preset's settings. Verified: seen to work with the real system.",
+    );
 }
 
 /// `a=1` and `a.b=2` as settings.
@@ -112,9 +126,9 @@ fn settings(with: &[String]) -> Result<Map<String, Value>, Failure> {
             )));
         };
         let value = match serde_json::from_str(text) {
-            Ok(value @ (Value::Object(_) | Value::Array(_) | Value::Bool(_) | Value::Number(_))) => {
-                value
-            }
+            Ok(
+                value @ (Value::Object(_) | Value::Array(_) | Value::Bool(_) | Value::Number(_)),
+            ) => value,
             _ => Value::from(text),
         };
         match way.split_once('.') {
@@ -142,14 +156,19 @@ fn test(
         let about = example.about.as_deref().unwrap_or("example");
         let (outcome, text) = match preset::try_out(preset, example, more, folder) {
             Tried::Made(request) if !more.is_empty() => ("made", masked(&request, &blot)),
-            Tried::Made(request) if request == example.request.trim_end() => ("as expected", request),
+            Tried::Made(request) if request == example.request.trim_end() => {
+                ("as expected", request)
+            }
             Tried::Made(request) => ("differs", request),
             Tried::Dead(reason) => ("dead", blot.out(&reason)),
             Tried::Refused(report) => return Err(Failure::Config(Box::new(report))),
         };
         failed |= matches!(outcome, "differs" | "dead");
         if common.json {
-            line(&json!({ "example": n, "about": about, "outcome": outcome, "request": text }).to_string());
+            line(
+                &json!({ "example": n, "about": about, "outcome": outcome, "request": text })
+                    .to_string(),
+            );
             continue;
         }
         line(&format!("{about}: {outcome}"));
@@ -164,7 +183,10 @@ fn test(
         }
     }
     if failed {
-        error(&format!("preset {} does not make what it says", preset.name));
+        error(&format!(
+            "preset {} does not make what it says",
+            preset.name
+        ));
         return Err(Failure::Told);
     }
     Ok(())

@@ -166,11 +166,10 @@ impl Report {
                     .with_severity(Severity::Error)
                     .with_label(label);
             diagnostic.help.clone_from(&mistake.help);
-            let report = miette::Report::new(diagnostic)
-                .with_source_code(NamedSource::new(
-                    found_in.file.clone(),
-                    found_in.source.clone(),
-                ));
+            let report = miette::Report::new(diagnostic).with_source_code(NamedSource::new(
+                found_in.file.clone(),
+                found_in.source.clone(),
+            ));
             if handler.render_report(&mut page, report.as_ref()).is_err() {
                 let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
             }

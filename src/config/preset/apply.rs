@@ -28,7 +28,10 @@ pub(in crate::config) fn apply(root: &mut Node, end: usize, folder: &Path) -> Ca
             .get("preset")
             .and_then(|preset| Some((preset.text()?.to_owned(), preset.at.clone())))
         else {
-            if let Some(key) = target.key("with").filter(|_| target.get("preset").is_none()) {
+            if let Some(key) = target
+                .key("with")
+                .filter(|_| target.get("preset").is_none())
+            {
                 let message = "`with` without a `preset`";
                 let help = "`with` holds a preset's settings: name the preset, or remove it";
                 let at = key.at.clone();
@@ -64,13 +67,17 @@ fn transports_beside(target: &mut Node, preset: &str, mistakes: &mut Vec<Mistake
 
 fn fill(target: &mut Node, known: &Known, at: &Range<usize>) {
     let with = with_defaults(target, known, at);
-    let mut from = known.node.get("target").cloned().unwrap_or_else(Node::empty);
+    let mut from = known
+        .node
+        .get("target")
+        .cloned()
+        .unwrap_or_else(Node::empty);
     if let Some(http) = from.get_mut("http").and_then(Node::entries_mut) {
         // What the user says beside a preset counts, wherever the preset says it.
         let said = |key: &Key| ["timeout", "tls"].contains(&key.text.as_str());
         http.retain(|(key, _)| !said(key) || target.get(&key.text).is_none());
     }
-    put_paths(&mut from, &with, known);
+    put_fixed(&mut from, &with, known);
     let Some(entries) = target.entries_mut() else {
         return;
     };
@@ -116,12 +123,16 @@ fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
     let settings = known.node.get("settings");
     let settings = settings.map(Node::entries).unwrap_or_default();
     if let Some(entries) = with.entries_mut() {
-        let is_null = |node: &Node| matches!(&node.shape, Shape::Scalar(scalar) if scalar.is_null());
+        let is_null =
+            |node: &Node| matches!(&node.shape, Shape::Scalar(scalar) if scalar.is_null());
         // Nothing written is nothing set.
         entries.retain(|(_, value)| !is_null(value));
         for (name, setting) in settings {
             let given = entries.iter().any(|(key, _)| key.text == name.text);
-            if let Some(default) = setting.get("default").filter(|node| !given && !is_null(node)) {
+            if let Some(default) = setting
+                .get("default")
+                .filter(|node| !given && !is_null(node))
+            {
                 entries.push((name.clone(), default.clone()));
             }
         }
@@ -129,30 +140,31 @@ fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
     with
 }
 
-/// Puts the user's paths where the preset says `{{ with.NAME }}` of a setting that is a path: as if written there.
-fn put_paths(node: &mut Node, with: &Node, known: &Known) {
+/// Puts the user's paths and words where the preset says `{{ with.NAME }}` of such a setting: as if written there.
+fn put_fixed(node: &mut Node, with: &Node, known: &Known) {
     match &mut node.shape {
         Shape::Map(entries) => {
             for (_, value) in entries {
-                put_paths(value, with, known);
+                put_fixed(value, with, known);
             }
         }
         Shape::List(items) => {
             for item in items {
-                put_paths(item, with, known);
+                put_fixed(item, with, known);
             }
         }
         Shape::Scalar(scalar) => {
-            if let Some(path) = path_named(scalar, known).and_then(|name| with.get(&name)) {
-                *node = path.clone();
+            if let Some(value) = fixed_name(scalar, known).and_then(|name| with.get(&name)) {
+                *node = value.clone();
             }
         }
     }
 }
 
-fn path_named(scalar: &Scalar, known: &Known) -> Option<String> {
+fn fixed_name(scalar: &Scalar, known: &Known) -> Option<String> {
     let inner = scalar.text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let name = inner.trim().strip_prefix("with.")?;
     let setting = known.preset.settings.get(name)?;
-    (setting.kind == Kind::Path).then(|| name.to_owned())
+    let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty();
+    fixed.then(|| name.to_owned())
 }

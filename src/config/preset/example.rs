@@ -42,7 +42,8 @@ pub(crate) fn try_out(
         "routes": [{ "name": "example", "to": "example" }],
     });
     if let Some(folder) = folder {
-        config["presets"] = json!({ "path": std::path::absolute(folder).unwrap_or(folder.to_owned()) });
+        config["presets"] =
+            json!({ "path": std::path::absolute(folder).unwrap_or(folder.to_owned()) });
     }
     // JSON is YAML, so the example goes the way of every config.
     let text = format!("{config:#}");
@@ -113,7 +114,13 @@ fn told(payload: &Payload) -> String {
         }
         Payload::Files(files) => files
             .iter()
-            .map(|file| format!("{}\n\n{}\n", file.path, String::from_utf8_lossy(&file.bytes)))
+            .map(|file| {
+                format!(
+                    "{}\n\n{}\n",
+                    file.path,
+                    String::from_utf8_lossy(&file.bytes)
+                )
+            })
             .collect(),
         Payload::Log { text } => text.clone(),
     };

@@ -144,7 +144,8 @@ impl Catalog {
             Err(error) => {
                 let path: Vec<String> = error.path().iter().map(ToString::to_string).collect();
                 let message = error.inner().to_string();
-                self.mistakes.push(Mistake::new(place(&node, &path), message));
+                self.mistakes
+                    .push(Mistake::new(place(&node, &path), message));
             }
         }
     }
@@ -152,6 +153,7 @@ impl Catalog {
     /// What the schema cannot tell.
     fn check_settings(&mut self, known: &Known) {
         let mut cameras = 0;
+        let target = Value::Object(known.preset.target.clone()).to_string();
         for (name, setting) in &known.preset.settings.0 {
             let at = place(&known.node, &["settings".to_owned(), name.clone()]);
             let wrong = match setting.kind {
@@ -164,10 +166,16 @@ impl Catalog {
                 Kind::Cameras if cameras > 0 => "a preset has one setting of cameras",
                 Kind::Cameras => {
                     cameras += 1;
-                    continue;
+                    if target.contains("with.camera") {
+                        continue;
+                    }
+                    "the target says `with.camera` nowhere"
                 }
                 _ if name == "camera" => "`camera` is the entry of the event's camera",
                 _ if !setting.fields.0.is_empty() => "`fields` are for `type: cameras`",
+                _ if !target.contains(&format!("with.{name}")) => {
+                    "the target does not use this setting"
+                }
                 _ => continue,
             };
             self.mistakes.push(Mistake::new(at, wrong));
@@ -215,12 +223,10 @@ pub(crate) fn find(name: &str, folder: Option<&Path>) -> Result<Preset, super::R
     let mistakes = std::mem::take(&mut catalog.mistakes);
     match catalog.known.remove(name) {
         Some(known) if mistakes.is_empty() => Ok(known.preset),
-        Some(_) | None => Err(super::Report::new(
-            "presets".to_owned(),
-            String::new(),
-            mistakes,
-        )
-        .with_pages(catalog.pages)),
+        Some(_) | None => Err(
+            super::Report::new("presets".to_owned(), String::new(), mistakes)
+                .with_pages(catalog.pages),
+        ),
     }
 }
 

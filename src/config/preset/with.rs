@@ -30,8 +30,17 @@ pub(in crate::config) fn with<'a>(
     let before = loader.checker.mistakes.len();
     let value = object(loader.checker.check(node, &known.with, &here));
     plain(loader, entry, preset);
-    let mut names: Vec<String> = preset.settings.0.iter().map(|(name, _)| name.clone()).collect();
-    let cameras = preset.settings.0.iter().find(|(_, s)| s.kind == Kind::Cameras);
+    let mut names: Vec<String> = preset
+        .settings
+        .0
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    let cameras = preset
+        .settings
+        .0
+        .iter()
+        .find(|(_, s)| s.kind == Kind::Cameras);
     if cameras.is_some() {
         names.push("camera".to_owned());
     }
@@ -68,7 +77,8 @@ fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset) {
 fn is_address(text: &str) -> bool {
     text.trim() == text
         && url::Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|h| !h.is_empty())
+            matches!(url.scheme(), "http" | "https")
+                && url.host_str().is_some_and(|h| !h.is_empty())
         })
 }
 
@@ -85,7 +95,10 @@ fn build(
     for (name, setting) in &preset.settings.0 {
         let given = value.get(name);
         if setting.kind == Kind::Cameras {
-            let entries = given.and_then(Value::as_object).cloned().unwrap_or_default();
+            let entries = given
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
             let mut by_id = BTreeMap::new();
             for (id, value) in entries {
                 let way = ["with", name.as_str(), id.as_str()];

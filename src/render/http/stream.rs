@@ -72,9 +72,11 @@ fn document(event: &Event, item: Option<Item>, url: &str) -> (Value, bool) {
         && own["hook"].is_object()
     {
         own["hook"]["target"] = target.into();
-        if let (Some(Item::Plate(n)), Some(results)) =
-            (item, own.pointer_mut("/data/results").and_then(Value::as_array_mut))
-            && n < results.len()
+        if let (Some(Item::Plate(n)), Some(results)) = (
+            item,
+            own.pointer_mut("/data/results")
+                .and_then(Value::as_array_mut),
+        ) && n < results.len()
         {
             *results = vec![results.swap_remove(n)];
         }
@@ -86,7 +88,10 @@ fn document(event: &Event, item: Option<Item>, url: &str) -> (Value, bool) {
         "target": target,
         "filename": "",
     });
-    (json!({ "hook": hook, "data": stream::line(event, item) }), false)
+    (
+        json!({ "hook": hook, "data": stream::line(event, item) }),
+        false,
+    )
 }
 
 /// Pictures by the names that Stream gives them.
@@ -119,7 +124,9 @@ fn named<'a>(
     }
     let plates: Vec<Option<Item>> = match item {
         Some(Item::Plate(_)) => vec![item],
-        _ => (0..event.plates.len()).map(|n| Some(Item::Plate(n))).collect(),
+        _ => (0..event.plates.len())
+            .map(|n| Some(Item::Plate(n)))
+            .collect(),
     };
     for (n, plate) in plates.into_iter().enumerate() {
         let name = match n {

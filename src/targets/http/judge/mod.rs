@@ -189,7 +189,10 @@ mod tests {
         let yaml = r#"[
           { json: { /error/code: [100, 119] }, then: try_again },
           { json: { /success: { not: true } }, then: dead, because: "the token is wrong" }]"#;
-        assert_eq!(verdict(yaml, 200, r#"{"success":true}"#), Verdict::Delivered);
+        assert_eq!(
+            verdict(yaml, 200, r#"{"success":true}"#),
+            Verdict::Delivered
+        );
         assert_eq!(
             verdict(yaml, 200, r#"{"success":false,"error":{"code":119}}"#),
             AGAIN
@@ -226,7 +229,10 @@ mod tests {
             pause: Some(Duration::from_millis(ms)),
         };
         assert_eq!(told(r#"{"parameters":{"retry_after":2.5}}"#), pause(2500));
-        assert_eq!(told(r#"{"parameters":{"retry_after":1e300}}"#), pause(86_400_000));
+        assert_eq!(
+            told(r#"{"parameters":{"retry_after":1e300}}"#),
+            pause(86_400_000)
+        );
         for none in ["{}", r#"{"parameters":{"retry_after":-1}}"#, "x"] {
             assert_eq!(told(none), AGAIN);
         }

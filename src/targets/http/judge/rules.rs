@@ -75,7 +75,9 @@ impl TryFrom<String> for Pointer {
     fn try_from(text: String) -> Result<Self, String> {
         match text.is_empty() || text.starts_with('/') {
             true => Ok(Self(text)),
-            false => Err(format!("`{text}` is no place in JSON: expected such as /error/code")),
+            false => Err(format!(
+                "`{text}` is no place in JSON: expected such as /error/code"
+            )),
         }
     }
 }

@@ -163,7 +163,9 @@ impl<'de> Deserialize<'de> for Statuses {
         impl de::Visitor<'_> for Visitor {
             type Value = Statuses;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a status from 200 to 599 such as 409, or such as \"4xx\" or \"200-204\"")
+                f.write_str(
+                    "a status from 200 to 599 such as 409, or such as \"4xx\" or \"200-204\"",
+                )
             }
             fn visit_u64<E: de::Error>(self, code: u64) -> Result<Statuses, E> {
                 u16::try_from(code)
