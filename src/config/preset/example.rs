@@ -39,7 +39,7 @@ pub(crate) fn try_out(
     with.extend(more.clone());
     let mut config = json!({
         "targets": { "example": { "preset": preset.name, "with": with } },
-        "routes": [{ "name": "example", "to": "example" }],
+        "routes": [{ "name": "example", "to": ["example"] }],
     });
     if let Some(folder) = folder {
         config["presets"] =
