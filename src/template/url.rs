@@ -39,7 +39,7 @@ fn is_encoded(text: &str) -> bool {
     while let Some(byte) = rest.next() {
         let fine = match byte {
             b'%' => (0..2).all(|_| rest.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
-            b'-' | b'.' | b'_' | b'~' => true,
+            b'-' | b'.' | b'_' | b'~' | b':' => true, // a colon moves no border behind the host
             other => other.is_ascii_alphanumeric(),
         };
         if !fine {

@@ -129,7 +129,7 @@ pub(crate) enum Kind {
     List,
     /// Names and values, as the preset's notes say.
     Table,
-    /// The path of files, with strftime codes and templates. It may only stand by itself in the target.
+    /// The path of files, with strftime codes and templates. In the target it stands by itself.
     Path,
     /// A value for each camera, by the camera's id (`*`: any other camera); in templates `with.camera` is the one of the
     /// event's camera.
@@ -189,6 +189,9 @@ impl Setting {
     fn schema(&self) -> Value {
         let text = |name: &str| json!({ "$ref": format!("#/$defs/{name}") });
         let mut schema = match self.kind {
+            Kind::Cameras => {
+                json!({ "type": "object", "additionalProperties": self.of_camera() })
+            }
             _ if self.is_secret() => text("Secret"),
             Kind::Text if !self.one_of.is_empty() => {
                 json!({ "type": "string", "enum": self.one_of })
@@ -200,20 +203,22 @@ impl Setting {
             Kind::Duration => text("Duration"),
             Kind::List => json!({ "type": "array", "items": { "type": "string" } }),
             Kind::Table => json!({ "type": "object" }),
-            Kind::Cameras => {
-                json!({ "type": "object", "additionalProperties": self.fields.schema() })
-            }
         };
         schema["description"] = self.about.clone().into();
         schema
+    }
+
+    fn of_camera(&self) -> Value {
+        match (self.fields.0.is_empty(), self.secret) {
+            (true, true) => json!({ "$ref": "#/$defs/Secret" }),
+            (true, false) => json!({ "type": "string" }),
+            (false, _) => self.fields.schema(),
+        }
     }
 }
 
 impl Fields {
     fn schema(&self) -> Value {
-        if self.0.is_empty() {
-            return json!({ "type": "string" });
-        }
         let mut properties = Map::new();
         let mut required = Vec::new();
         for (name, field) in &self.0 {

@@ -4,7 +4,7 @@ mod text;
 mod time;
 
 use minijinja::value::{Kwargs, Rest};
-use minijinja::{Environment, Error, Value};
+use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::operators::is_null;
 use super::output;
@@ -26,6 +26,8 @@ const OURS: &[&str] = &[
     "tojson",
     "to_json_string",
     "plate",
+    "hash_number",
+    "required",
     "default",
     "d",
     "length",
@@ -131,6 +133,9 @@ pub(super) fn check_argument(filter: &str, at: usize, text: &str) -> Result<(), 
     match (filter, at) {
         ("strftime", 0) => time::check_format(text),
         ("in_zone", 0) | ("strftime", 1) => time::zone(text).map(drop),
+        ("md5" | "sha1" | "sha256", 0) => text::digest_form(Some(text))
+            .map(drop)
+            .map_err(|error| error.detail().unwrap_or("not a form of digests").to_owned()),
         ("map", 0) if !known(text) => Err(format!("unknown filter `{text}`")),
         ("select" | "reject", 0) | ("selectattr" | "rejectattr", 1) if !is_test(text) => {
             Err(format!("unknown test `{text}`"))
@@ -157,6 +162,8 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("xml", text::xml);
     env.add_filter("url", text::url);
     env.add_filter("plate", text::plate);
+    env.add_filter("hash_number", text::hash_number);
+    env.add_filter("required", required);
     env.add_filter("to_json_string", text::to_json_string);
     env.add_filter("tojson", text::tojson);
     env.add_filter("default", default);
@@ -167,6 +174,18 @@ pub(super) fn register(env: &mut Environment<'static>) {
         output::text(value).map(|text| text.into_owned())
     });
     env.add_filter("join", join);
+}
+
+/// Without the value the delivery makes no sense, and the reason says why.
+fn required(value: Value, why: Option<&str>) -> Result<Value, Error> {
+    match is_null(&value) {
+        false => Ok(value),
+        true => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            why.unwrap_or("a value that is required is missing")
+                .to_owned(),
+        )),
+    }
 }
 
 /// The fallback stands in for null; with `true` behind it, also for what is empty, zero or false.

@@ -49,7 +49,7 @@ pub(super) fn sha256(value: &Value, as_text: Option<&str>) -> Result<Value, Erro
 }
 
 /// A digest is written in hex, or in what the argument names.
-fn digest_form(as_text: Option<&str>) -> Result<fn(&[u8]) -> String, Error> {
+pub(super) fn digest_form(as_text: Option<&str>) -> Result<fn(&[u8]) -> String, Error> {
     match as_text {
         None | Some("hex") => Ok(|bytes| HEXLOWER.encode(bytes)),
         Some("base64") => Ok(|bytes| STANDARD.encode(bytes)),
@@ -107,6 +107,18 @@ pub(super) fn url(value: &Value) -> Result<Value, Error> {
     let text = output::text(value)?;
     let encoded = utf8_percent_encode(&text, RESERVED).to_string();
     Ok(Value::from_safe_string(encoded))
+}
+
+/// A whole number made from a text, the same each time: 53 bits, which every reader of JSON keeps.
+pub(super) fn hash_number(value: &Value) -> Result<Value, Error> {
+    if is_null(value) {
+        return Ok(Value::from(()));
+    }
+    let digest = Sha256::digest(output::text(value)?.as_bytes());
+    let number = digest[..7]
+        .iter()
+        .fold(0u64, |all, byte| all << 8 | u64::from(*byte));
+    Ok(Value::from(number >> 3))
 }
 
 /// In the form that plates are compared in.
