@@ -5,6 +5,7 @@ mod settings;
 mod auto;
 mod generic;
 mod platerecognizer;
+mod viewtron;
 
 mod body;
 mod country;
@@ -27,6 +28,7 @@ pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
+    &viewtron::Viewtron,
     &generic::Generic,
     &auto::Auto,
 ];
