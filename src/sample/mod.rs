@@ -10,10 +10,12 @@ mod python;
 mod reading;
 mod scene;
 mod viewtron;
+mod walker;
 
 use jiff::Timestamp;
 
 use scene::Scene;
+use walker::Walker;
 
 /// One kind of request that a sender makes. Each sender's file lists its own.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub(crate) struct Drawn {
     one_car: Scene,
     two_cars: Scene,
     no_car: Scene,
+    walker: Walker,
 }
 
 /// What one request tells.
@@ -114,6 +117,7 @@ impl Drawn {
             one_car: Scene::draw(&[plate]),
             two_cars: Scene::draw(&[plate, second_plate]),
             no_car: Scene::draw(&[]),
+            walker: Walker::draw(),
         }
     }
 }

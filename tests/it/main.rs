@@ -16,3 +16,4 @@ mod hostile; // requests that want to hurt
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod tidy; // what compilers and linters do not check
+mod viewtron; // TVT cameras and recorders over connections as their firmware opens them

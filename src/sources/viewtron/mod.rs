@@ -206,9 +206,10 @@ fn alarms(
 fn key(event: &Event, root: Node<'_>, what: String) -> Option<String> {
     let time = root
         .value("currentTime")
+        .filter(|text| time::is_believable(text))
         .or_else(|| root.value("dataTime"))?;
     let mut parts = vec![
-        event.camera.id.as_deref().unwrap_or_default(),
+        event.camera.id.as_deref()?,
         event.vendor_kind.as_deref().unwrap_or_default(),
         time,
     ];

@@ -52,6 +52,11 @@ pub(super) fn of(root: Node<'_>, zone: Option<&TimeZone>) -> Clock {
     wrong.map_or(Clock::Silent, Clock::Wrong)
 }
 
+/// Whether it tells events apart: a clock with a bug may tell the same for all of them.
+pub(super) fn is_believable(text: &str) -> bool {
+    instant(text).is_some()
+}
+
 fn unusable(name: &str, text: &str, reason: &str) -> String {
     let text: String = text.chars().take(40).collect();
     let text = text.escape_debug();
@@ -142,7 +147,7 @@ mod tests {
             "18445822972087551616",
             "0",
             "-1",
-            "99999999999999999999999999999999999999999",
+            "999999999999999999999999999999999999999",
             "now",
             "1000000000",
             "4200000000",
