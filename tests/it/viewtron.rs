@@ -25,7 +25,7 @@ struct Answer {
 
 impl Connection {
     fn open(camhook: &Process) -> Self {
-        let stream = TcpStream::connect(camhook.url.trim_start_matches("http://")).unwrap();
+        let stream = TcpStream::connect(camhook.url.split('/').nth(2).unwrap()).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
@@ -55,7 +55,7 @@ impl Connection {
         self.send(&post(target, content_type, body))
     }
 
-    fn is_closed(mut self) -> bool {
+    fn is_closed(&mut self) -> bool {
         self.0.read(&mut [0]).unwrap() == 0
     }
 }

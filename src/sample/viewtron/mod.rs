@@ -131,8 +131,8 @@ impl Drawn {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scene::SIZE;
     use super::super::Told;
+    use super::super::scene::SIZE;
     use super::camera::plate as camera_plate;
     use super::recorder::{heartbeat, plate as recorder_plate};
     use super::*;
