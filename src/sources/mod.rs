@@ -4,6 +4,7 @@ mod settings;
 
 mod auto;
 mod generic;
+mod kipod;
 mod platerecognizer;
 
 mod body;
@@ -27,6 +28,7 @@ pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
+    &kipod::Kipod,
     &generic::Generic,
     &auto::Auto,
 ];
