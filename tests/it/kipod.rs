@@ -14,7 +14,8 @@ async fn ask(
     path: &str,
     body: &'static str,
 ) -> (u16, String, String) {
-    let url = format!("{}{path}", camhook.url);
+    // The address it tells is that of its first source.
+    let url = format!("{}{path}", camhook.url.trim_end_matches("/kipod"));
     let answer = client().request(method, url).body(body);
     let answer = answer.send().await.unwrap();
     let allow = answer.headers().get("allow");

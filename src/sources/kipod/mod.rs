@@ -78,19 +78,16 @@ impl Source for Kipod {
         if text.len() > REPAIR_MAX {
             return Err(broken);
         }
-        match repair::repair(&text) {
-            None => Err(broken),
-            Some(mended) => {
-                notes.extend(mended.notes);
-                reader
-                    .events(&Bytes::from(mended.text), &notes)
-                    .map_err(|still| {
-                        Undecodable::because(format!(
-                            "{broken}; with what camhook can mend: {still}"
-                        ))
-                    })
-            }
-        }
+        let Some(mended) = repair::repair(&text) else {
+            return Err(broken);
+        };
+        notes.extend(mended.notes);
+        reader
+            .events(&Bytes::from(mended.text), &notes)
+            .map_err(|still| match still.reason == broken.reason {
+                true => broken,
+                false => Undecodable::because(format!("{broken}; once mended: {still}")),
+            })
     }
 
     fn methods(&self) -> &'static [Method] {

@@ -99,10 +99,7 @@ fn what_is_mended_is_told_and_what_is_not_has_a_reason() {
     );
     for (body, told) in [
         ("{\"topic\": ", "the JSON is broken: EOF"),
-        (
-            "{\"topic\": {...}, 7}",
-            "with what camhook can mend: the JSON is broken",
-        ),
+        ("{\"topic\": {...}, 7}", "; once mended: the JSON is broken"),
         ("{\"temperature\": 21}", "neither `monitor_id`"),
         ("[1]", "neither `monitor_id`"),
         ("<a/>", "no JSON object"),
