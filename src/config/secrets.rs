@@ -103,7 +103,11 @@ fn add_pairs(node: &Node, values: &mut Vec<String>) {
                 entries
                     .iter()
                     .filter(|(key, _)| words.contains(&key.text.to_lowercase().as_str()))
-                    .filter_map(|(_, value)| value.text().filter(|text| !text.is_empty()))
+                    .filter_map(|(_, value)| match &value.shape {
+                        Shape::Scalar(scalar) if !scalar.is_null() => Some(scalar.text.as_str()),
+                        _ => None,
+                    })
+                    .filter(|text| !text.is_empty())
                     .collect()
             };
             for password in texts(&["password", "passwd"]) {

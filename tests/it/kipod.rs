@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Process, client, eventually};
+use crate::harness::{Process, camhook_command, client, eventually};
 
 const ROUTES: &str = "sources:\n  vms: { kind: kipod, path: /kipod, auth: { token: tok-4711 } }\n";
 
@@ -155,4 +155,41 @@ async fn what_cannot_be_mended_waits_in_quarantine_until_its_source_can_read_it(
     let left = listed(&camhook, "quarantine", 1).await;
     assert_eq!(left[0]["id"], broken);
     assert!(!camhook.cli(&["replay", broken]).status.success());
+}
+
+#[tokio::test]
+async fn the_samples_are_understood_also_at_the_address_for_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let camhook = Process::start(folder.path(), "");
+    let expected = [
+        ("kipod plate", "plate", vec!["frame", "vehicle", "plate"]),
+        ("kipod face", "face", vec!["frame", "face", "face"]),
+        ("kipod motion", "motion", vec!["frame"]),
+        ("kipod broken", "plate", vec!["vehicle"]),
+    ];
+    for (n, (sample, kind, roles)) in expected.into_iter().enumerate() {
+        let url = camhook.url.as_str();
+        let sent = camhook_command(folder.path())
+            .args(["send", sample, "--url", url, "--plate", "KD482PL"])
+            .output()
+            .unwrap();
+        assert!(sent.status.success(), "{sent:?}");
+        let events = listed(&camhook, "events", n + 1).await;
+        let id = events[0]["id"].as_str().unwrap();
+        let event = camhook.get(&format!("/api/v1/events/{id}")).await;
+        assert_eq!(
+            (&event["vendor"], &event["kind"]),
+            (&json!("kipod"), &json!(kind))
+        );
+        let images = event["images"].as_array().unwrap();
+        let told: Vec<_> = images
+            .iter()
+            .map(|image| image["role"].as_str().unwrap())
+            .collect();
+        assert_eq!(told, roles, "{sample}");
+        if kind == "plate" {
+            assert_eq!(event["plates"][0]["text"], "KD482PL");
+        }
+        assert_eq!(event["repaired"] == json!([]), sample != "kipod broken");
+    }
 }
