@@ -127,7 +127,8 @@ fn list_entry(told: &Json) -> Option<ListEntry> {
 fn vehicle(object: &Json) -> Option<Vehicle> {
     let scored = |property: &Json| {
         Some(Scored {
-            value: label(first_of(&[&property["value"], property])).filter(is_known)?,
+            value: label(first_of(&[&property["value"], property]))
+                .filter(|word| is_known(word))?,
             score: score(&property["reliability"]),
         })
     };
@@ -176,7 +177,7 @@ fn attributes(told: &Json) -> Map<String, Value> {
 /// `None` for what is not known, and for what is no single value.
 fn attribute(key: &str, value: &Json) -> Option<Value> {
     let word = label(value).map(|word| word.trim().to_ascii_lowercase());
-    if !word.as_ref().is_none_or(is_known) {
+    if !word.as_deref().is_none_or(is_known) {
         return None;
     }
     match (key, value) {
@@ -207,7 +208,7 @@ fn label(value: &Json) -> Option<String> {
     text(value).filter(|text| text.len() <= LABEL_MAX)
 }
 
-fn is_known(word: &String) -> bool {
+fn is_known(word: &str) -> bool {
     !word.trim().eq_ignore_ascii_case("unknown")
 }
 

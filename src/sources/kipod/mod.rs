@@ -82,12 +82,13 @@ impl Source for Kipod {
             return Err(broken);
         };
         notes.extend(mended.notes);
-        reader
-            .events(&Bytes::from(mended.text), &notes)
-            .map_err(|still| match still.reason == broken.reason {
-                true => broken,
-                false => Undecodable::because(format!("{broken}; once mended: {still}")),
-            })
+        match reader.events(&Bytes::from(mended.text), &notes) {
+            Err(still) if still.reason != broken.reason => {
+                let reason = format!("{broken}; once mended: {still}");
+                Err(Undecodable::because(reason))
+            }
+            read => read,
+        }
     }
 
     fn methods(&self) -> &'static [Method] {
