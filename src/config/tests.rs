@@ -300,3 +300,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_http_basic_sends_is_a_secret_as_a_whole() {
+    let text = "targets:\n  \
+        a: { http: { url: \"http://127.0.0.1/\", auth: { basic: { username: camhook, password: \"${PW}\" } } } }\n  \
+        b: { http: { url: \"http://me:hush%21%21@127.0.0.1/\" } }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("routes.yaml");
+    fs::write(&file, text).unwrap();
+    let config = Config::load_with(&file, &Clock::system(), &|_| Ok(Some("hunter2".to_owned())))
+        .unwrap_or_else(|report| panic!("{}", report.render(false)));
+    for pair in ["camhook:hunter2", "me:hush!!"] {
+        let sent = data_encoding::BASE64.encode(pair.as_bytes());
+        let echo = format!("{{\"authorization\": \"Basic {sent}\"}}");
+        assert_eq!(config.blot.out(&echo), "{\"authorization\": \"Basic ***\"}");
+    }
+}

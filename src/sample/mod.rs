@@ -5,10 +5,12 @@
 //! plate than the one painted on the car.
 
 mod font;
+mod kipod;
 mod platerecognizer;
 mod python;
 mod reading;
 mod scene;
+mod stream;
 mod viewtron;
 mod walker;
 
@@ -75,10 +77,11 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 3] = [
-    &platerecognizer::STREAM,
-    &platerecognizer::SNAPSHOT,
+const SENDERS: [&[Sample]; 4] = [
+    &stream::STREAM,
+    &stream::SNAPSHOT,
     &viewtron::SAMPLES,
+    &kipod::SAMPLES,
 ];
 
 /// Every sample there is.

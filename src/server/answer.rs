@@ -111,8 +111,7 @@ impl Refusal {
         let headers = reply.headers_mut();
         match self {
             Self::Method { allow } => {
-                let allow = HeaderValue::from_str(allow).expect("methods are tokens");
-                headers.insert(ALLOW, allow);
+                headers.insert(ALLOW, methods(allow));
             }
             Self::Unauthorized { token, basic } => {
                 if *basic {
@@ -161,6 +160,18 @@ pub(super) fn success(answer: Answer) -> Reply {
     let kind = HeaderValue::from_static(answer.content_type);
     reply.headers_mut().insert(CONTENT_TYPE, kind);
     reply
+}
+
+/// The answer to `OPTIONS`.
+pub(super) fn allowed(allow: &str) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::new()));
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply.headers_mut().insert(ALLOW, methods(allow));
+    reply
+}
+
+fn methods(allow: &str) -> HeaderValue {
+    HeaderValue::from_str(allow).expect("methods are tokens")
 }
 
 /// For people who open the address in a browser.

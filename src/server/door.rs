@@ -84,7 +84,7 @@ impl Entry {
     }
 
     /// The value of an `Allow` header.
-    fn allow(&self) -> String {
+    pub(super) fn allow(&self) -> String {
         let mut methods = vec![Method::POST.as_str()];
         let others = self.source.methods().iter().map(Method::as_str);
         for method in others.chain(["GET", "HEAD"]) {

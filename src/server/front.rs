@@ -135,6 +135,11 @@ impl<R: Reception> Front<R> {
         let reserved = body::reserve(body, &limits).await?;
         *begun = true;
         let (bytes, reserved) = body::collect(body, reserved, &limits).await?;
+        // What methods a source takes is told to whoever asks; some senders post events this way, too.
+        let allow = (parts.method == Method::OPTIONS).then(|| entry.allow());
+        if let Some(allow) = allow.as_deref().filter(|_| bytes.is_empty()) {
+            return Ok(answer::allowed(allow));
+        }
         let original = Original {
             method: parts.method.to_string(),
             path: mask::path(&parts.uri, entry.settings.auth.token.as_ref()),
@@ -145,6 +150,9 @@ impl<R: Reception> Front<R> {
         };
         let received = Received { original, reserved };
         let answer = self.reception.receive(door, entry, received).await?;
-        Ok(answer::success(answer))
+        Ok(match allow {
+            Some(allow) => answer::allowed(&allow),
+            None => answer::success(answer),
+        })
     }
 }

@@ -4,6 +4,7 @@ mod settings;
 
 mod auto;
 mod generic;
+mod kipod;
 mod platerecognizer;
 mod viewtron;
 
@@ -29,6 +30,7 @@ pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
     &viewtron::Viewtron,
+    &kipod::Kipod,
     &generic::Generic,
     &auto::Auto,
 ];
