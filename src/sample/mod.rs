@@ -4,11 +4,17 @@
 //! photos is the slow part: keep one [`Drawn`] and make thousands of requests a second from it, each telling another
 //! plate than the one painted on the car.
 
+mod axis;
 mod font;
+mod genetec;
+mod hikvision;
+mod multipart;
 mod platerecognizer;
 mod python;
 mod reading;
 mod scene;
+mod survision;
+mod verkada;
 mod viewtron;
 
 use jiff::Timestamp;
@@ -72,10 +78,15 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 3] = [
+const SENDERS: [&[Sample]; 8] = [
     &platerecognizer::STREAM,
     &platerecognizer::SNAPSHOT,
     &viewtron::SAMPLES,
+    &axis::SAMPLES,
+    &hikvision::SAMPLES,
+    &genetec::SAMPLES,
+    &verkada::SAMPLES,
+    &survision::SAMPLES,
 ];
 
 /// Every sample there is.

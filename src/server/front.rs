@@ -125,6 +125,13 @@ impl<R: Reception> Front<R> {
         if self.tasks.is_stopping() {
             return Err(Refusal::Stopping);
         }
+        let signature = entry.settings.auth.signature.as_ref();
+        let signature = signature
+            .map(|signature| {
+                let signed = signature.read(&parts.headers, self.clock.now())?;
+                Ok::<_, Refusal>((signature, signed))
+            })
+            .transpose()?;
         self.reception.ready()?;
         let limits = Limits {
             max: entry.settings.max_body.bytes(),
@@ -135,6 +142,9 @@ impl<R: Reception> Front<R> {
         let reserved = body::reserve(body, &limits).await?;
         *begun = true;
         let (bytes, reserved) = body::collect(body, reserved, &limits).await?;
+        if let Some((signature, signed)) = &signature {
+            signature.check(signed, &bytes)?;
+        }
         let original = Original {
             method: parts.method.to_string(),
             path: mask::path(&parts.uri, entry.settings.auth.token.as_ref()),

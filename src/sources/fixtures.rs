@@ -104,6 +104,25 @@ fn auto_knows_every_vendor_by_its_requests() {
     }
 }
 
+/// `generic` takes anything well-formed and stands below all others.
+#[test]
+fn no_vendor_recognises_the_requests_of_another() {
+    for (source, case) in cases() {
+        let request = request(&case);
+        let others = ALL.iter().filter(|other| {
+            ![source.kind(), "generic"].contains(&other.kind()) && source.kind() != "auto"
+        });
+        for other in others {
+            assert!(
+                !other.recognises(&request),
+                "{} recognises {}",
+                other.kind(),
+                case.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn every_source_has_a_fixture() {
     let cases = cases();

@@ -3,8 +3,13 @@
 mod settings;
 
 mod auto;
+mod axis;
 mod generic;
+mod genetec;
+mod hikvision;
 mod platerecognizer;
+mod survision;
+mod verkada;
 
 mod body;
 mod country;
@@ -27,6 +32,11 @@ pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
+    &axis::Axis,
+    &hikvision::Hikvision,
+    &genetec::Genetec,
+    &verkada::Verkada,
+    &survision::Survision,
     &generic::Generic,
     &auto::Auto,
 ];
