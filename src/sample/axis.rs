@@ -59,14 +59,15 @@ fn push(drawn: &Drawn, told: &Told<'_>, state: &str, image_type: &str, picture: 
         "carID": (1 + chance.below(99_999)).to_string(),
         "camera_info": { "SerialNumber": MAC.replace(':', ""), "ProdShortName": "AXIS P0000", "MACAddress": MAC },
         "sensorProviderID": told.camera,
-    });
+    })
+    .to_string();
     let boundary = format!("camera{}", chance.hex());
     let files = [
         File {
             name: "event",
             filename: "event.json",
             content_type: "application/json",
-            bytes: event.to_string().as_bytes(),
+            bytes: event.as_bytes(),
         },
         File {
             name: "image",

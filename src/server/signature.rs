@@ -112,7 +112,9 @@ impl SignatureSettings {
                     .take(CODES_MAX)
                     .collect();
                 if codes.is_empty() {
-                    return Err(unsigned("the header `webhook-signature` holds no `v1,CODE`"));
+                    return Err(unsigned(
+                        "the header `webhook-signature` holds no `v1,CODE`",
+                    ));
                 }
                 Ok(Signed {
                     before: format!("{id}.{time}.").into_bytes(),
@@ -219,7 +221,11 @@ mod tests {
     }
 
     /// The reason of the refusal, empty when there is none.
-    fn refused(settings: &SignatureSettings, headers: &[(&'static str, &str)], body: &str) -> String {
+    fn refused(
+        settings: &SignatureSettings,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> String {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
@@ -247,7 +253,10 @@ mod tests {
         let with = |value: &str, body| refused(&settings, &[("verkada-signature", value)], body);
         assert_eq!(with(&format!("1597685622|{code}"), "{}"), "");
         assert_eq!(with(&format!("{code}|1597685622"), "{}"), "");
-        assert_eq!(with(&format!("1597685622|{}", code.to_uppercase()), "{}"), "");
+        assert_eq!(
+            with(&format!("1597685622|{}", code.to_uppercase()), "{}"),
+            ""
+        );
         assert!(with(&format!("1597685622|{code}"), "{ }").contains("does not fit"));
         assert!(with(&format!("1597685623|{code}"), "{}").contains("does not fit"));
         assert!(with(&format!("1597685622|{}", &code[2..]), "{}").contains("does not fit"));

@@ -52,7 +52,12 @@ impl Source for Axis {
                 "the JSON has no `plateUTF8` and `carState` as events of Axis' License Plate Verifier do",
             ));
         }
-        let mut event = Event::new(source.clone(), self.kind(), Kind::Plate, Arc::clone(request));
+        let mut event = Event::new(
+            source.clone(),
+            self.kind(),
+            Kind::Plate,
+            Arc::clone(request),
+        );
         event.vendor_kind = text(&told["carState"]);
         event.vendor_id = text(&told["carID"]);
         event.raw = Raw::from_text(document.clone());

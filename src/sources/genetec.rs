@@ -58,7 +58,12 @@ impl Source for Genetec {
                 "the JSON has neither `CameraName`, `Plate` and a date as Security Center's plate reads do, nor `PlateRead` and `PlateAnalytics` as a Sharp's do",
             )
         })?;
-        let mut event = Event::new(source.clone(), self.kind(), Kind::Plate, Arc::clone(request));
+        let mut event = Event::new(
+            source.clone(),
+            self.kind(),
+            Kind::Plate,
+            Arc::clone(request),
+        );
         event.raw = Raw::from_text(document.clone());
         event.vendor_id = known(&told["Id"]);
         take_camera(&mut event, dialect, &told);
@@ -101,9 +106,7 @@ impl Dialect {
             None
         } else if there("PlateRead") && there("PlateAnalytics") {
             Some(Self::Sharp)
-        } else if there("CameraName")
-            && there("Plate")
-            && (there("DateUtc") || there("DateLocal"))
+        } else if there("CameraName") && there("Plate") && (there("DateUtc") || there("DateLocal"))
         {
             Some(Self::SecurityCenter)
         } else {
@@ -278,7 +281,9 @@ impl Written {
 
     /// The reading nearest to a moment, and whether it had to be chosen.
     fn nearest(&self, to: DateTime) -> (DateTime, bool) {
-        let nearest = self.readings().min_by_key(|civil| minutes(*civil, to).abs());
+        let nearest = self
+            .readings()
+            .min_by_key(|civil| minutes(*civil, to).abs());
         (nearest.unwrap_or(self.first), self.second.is_some())
     }
 }

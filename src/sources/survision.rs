@@ -93,9 +93,9 @@ fn take_time(event: &mut Event, told: &Json) {
         number(told).and_then(|millisecond| Timestamp::from_millisecond(millisecond as i64).ok());
     match moment {
         Some(moment) => event.occurred_at = Moment::utc(moment),
-        None => event.repaired.push(
-            "the reading's `@date` is no time: the time of arrival stands in".to_owned(),
-        ),
+        None => event
+            .repaired
+            .push("the reading's `@date` is no time: the time of arrival stands in".to_owned()),
     }
 }
 

@@ -62,7 +62,10 @@ impl Source for Verkada {
         event.vendor_id = text(&told["webhook_id"]);
         event.camera.id = text(first_of(&[&data["camera_id"], &data["device_id"]]));
         event.raw = Raw::from_text(document.clone());
-        take_time(&mut event, first_of(&[&data["created"], &told["created_at"]]));
+        take_time(
+            &mut event,
+            first_of(&[&data["created"], &told["created_at"]]),
+        );
         if is_plate {
             take_plate(&mut event, data);
         } else if let Some(name) = known(&data["notification_type"]) {
@@ -84,9 +87,9 @@ fn take_time(event: &mut Event, told: &Json) {
     let moment = number(told).and_then(|second| Timestamp::from_second(second as i64).ok());
     match moment {
         Some(moment) => event.occurred_at = Moment::utc(moment),
-        None => event.repaired.push(
-            "the webhook tells no readable time: the time of arrival stands in".to_owned(),
-        ),
+        None => event
+            .repaired
+            .push("the webhook tells no readable time: the time of arrival stands in".to_owned()),
     }
 }
 
@@ -99,9 +102,8 @@ fn take_plate(event: &mut Event, data: &Json) {
         region,
         ..Plate::default()
     });
-    let address = text(&data["image_url"]).filter(|address| {
-        address.starts_with("https://") || address.starts_with("http://")
-    });
+    let address = text(&data["image_url"])
+        .filter(|address| address.starts_with("https://") || address.starts_with("http://"));
     if let Some(address) = address {
         event.images.push(Picture {
             role: Role::PLATE,

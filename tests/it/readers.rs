@@ -32,7 +32,9 @@ fn cropping(receiver: &Receiver) -> String {
 /// What the receiver got is the red rectangle and nothing else.
 fn is_red(receiver: &Receiver, request: usize, width: u32, height: u32) {
     let taken = &receiver.taken()[request];
-    let cut = image::load_from_memory(&taken.parts()["cut"]).unwrap().into_rgb8();
+    let cut = image::load_from_memory(&taken.parts()["cut"])
+        .unwrap()
+        .into_rgb8();
     assert_eq!(cut.dimensions(), (width, height));
     for Rgb(pixel) in cut.pixels() {
         for (channel, red) in pixel.iter().zip(RED) {
@@ -132,7 +134,8 @@ async fn only_signed_webhooks_enter() {
         \x20 standard: { kind: auto, path: /s, auth: { signature: { scheme: standard, secret: \"whsec_aHVudGVyMjI=\" } } }\n\
         \x20 github: { kind: auto, path: /g, auth: { signature: { scheme: github, secret: hunter22 } } }\n";
     let camhook = Within::start(routes).await;
-    let hex = |secret: &str, text: &str| data_encoding::HEXLOWER.encode(&code(secret.as_bytes(), text));
+    let hex =
+        |secret: &str, text: &str| data_encoding::HEXLOWER.encode(&code(secret.as_bytes(), text));
     let base64 = |text: &str| data_encoding::BASE64.encode(&code(b"hunter22", text));
 
     let verkada = |at: i64, secret: &str| {
@@ -143,10 +146,18 @@ async fn only_signed_webhooks_enter() {
         vec![
             ("webhook-id", "w1".to_owned()),
             ("webhook-timestamp", at.to_string()),
-            ("webhook-signature", format!("v1,{}", base64(&format!("{id}.{at}.{BODY}")))),
+            (
+                "webhook-signature",
+                format!("v1,{}", base64(&format!("{id}.{at}.{BODY}"))),
+            ),
         ]
     };
-    let github = |secret: &str| vec![("x-hub-signature-256", format!("sha256={}", hex(secret, BODY)))];
+    let github = |secret: &str| {
+        vec![(
+            "x-hub-signature-256",
+            format!("sha256={}", hex(secret, BODY)),
+        )]
+    };
     let changed = BODY.replace("AB123CD", "XX999XX");
     let mut events = 0;
     for (path, headers, body, status) in [
@@ -169,7 +180,11 @@ async fn only_signed_webhooks_enter() {
         ("/g", github("hunter22"), &changed, 401),
         ("/g", vec![], "", 401),
     ] {
-        assert_eq!(camhook.send(path, &headers, body).await, status, "{path} {headers:?} {body}");
+        assert_eq!(
+            camhook.send(path, &headers, body).await,
+            status,
+            "{path} {headers:?} {body}"
+        );
         events += usize::from(status == 200);
     }
     let kept = camhook.get("/api/v1/events?limit=0").await;
@@ -177,8 +192,14 @@ async fn only_signed_webhooks_enter() {
     assert_eq!(kept.len(), events);
     for event in kept {
         assert_eq!(event["vendor"], "verkada");
-        let event = camhook.get(&format!("/api/v1/events/{}", event["id"].as_str().unwrap())).await;
-        for name in ["verkada-signature", "webhook-signature", "x-hub-signature-256"] {
+        let event = camhook
+            .get(&format!("/api/v1/events/{}", event["id"].as_str().unwrap()))
+            .await;
+        for name in [
+            "verkada-signature",
+            "webhook-signature",
+            "x-hub-signature-256",
+        ] {
             let value = &event["headers"][name];
             assert!(value.is_null() || value == "***", "{value}");
         }

@@ -192,9 +192,21 @@ fn kind_of(word: &str, active: Option<bool>, alert: &Json) -> Kind {
         "heartbeat" => Kind::Heartbeat,
         // A sign of life every few seconds; with `active` the video is lost indeed.
         "videoloss" if active == Some(false) => Kind::Heartbeat,
-        "videoloss" | "shelteralarm" | "tamperdetection" | "scenechangedetection" | "defocus"
-        | "io" | "diskfull" | "diskerror" | "diskunformat" | "nicbroken" | "ipconflict"
-        | "illaccess" | "badvideo" | "videomismatch" | "recordingfailure" => Kind::Status,
+        "videoloss"
+        | "shelteralarm"
+        | "tamperdetection"
+        | "scenechangedetection"
+        | "defocus"
+        | "io"
+        | "diskfull"
+        | "diskerror"
+        | "diskunformat"
+        | "nicbroken"
+        | "ipconflict"
+        | "illaccess"
+        | "badvideo"
+        | "videomismatch"
+        | "recordingfailure" => Kind::Status,
         _ => Kind::Other,
     }
 }
@@ -204,7 +216,10 @@ fn take_camera(event: &mut Event, alert: &Json) {
     camera.ip = text(&alert["ipAddress"]).filter(|ip| ip != "0.0.0.0");
     camera.mac = text(&alert["macAddress"]);
     camera.name = text(&alert["channelName"]);
-    camera.serial = text(first_of(&[&alert["deviceSerialNo"], &alert["deviceSerial"]]));
+    camera.serial = text(first_of(&[
+        &alert["deviceSerialNo"],
+        &alert["deviceSerial"],
+    ]));
     // A recorder tells its cameras apart by the dynamic channel; a camera itself has channel 1.
     camera.channel = text(first_of(&[&alert["dynChannelID"], &alert["channelID"]]));
     let device = camera.ip.clone().or_else(|| camera.mac.clone());
@@ -237,9 +252,9 @@ fn take_time(event: &mut Event, settings: &DecodeSettings, alert: &Json) {
         text(&alert["dateTime"]).and_then(|written| Told::read(&written, &settings.zone()));
     match moment {
         Some(told) => event.occurred_at = told.moment,
-        None => event.repaired.push(
-            "the event's `dateTime` is no time: the time of arrival stands in".to_owned(),
-        ),
+        None => event
+            .repaired
+            .push("the event's `dateTime` is no time: the time of arrival stands in".to_owned()),
     }
 }
 
@@ -276,7 +291,7 @@ fn plate(event: &Event, alert: &Json) -> Plate {
     let is_read = |word: &String| !["noplate", "无车牌"].contains(&word.to_lowercase().as_str());
     let read = known(&anpr["licensePlate"]).filter(is_read);
     let original = known(&anpr["originalLicensePlate"]).filter(is_read);
-    let region = known(&anpr["country"]);
+    let region = known(&anpr["country"]).filter(|country| country != "0");
     Plate {
         candidates: original
             .filter(|original| read.as_ref() != Some(original))
@@ -284,9 +299,9 @@ fn plate(event: &Event, alert: &Json) -> Plate {
             .into_iter()
             .collect(),
         score: percent(&anpr["confidenceLevel"]),
-        country: region.as_deref().and_then(|code| {
-            country::of_three_letters(code).or_else(|| country::of_region(code))
-        }),
+        country: region
+            .as_deref()
+            .and_then(|code| country::of_three_letters(code).or_else(|| country::of_region(code))),
         region,
         heading: known(&anpr["direction"]),
         area: rectangle::of_plate(event, alert),

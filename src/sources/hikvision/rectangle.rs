@@ -96,7 +96,11 @@ impl Sides {
         let thousandths = || self.scaled(10.0, 10.0);
         let Some(size) = told.or(real) else {
             let is_pixels = !self.within(1_000.0, 1_000.0);
-            return Some(if is_pixels { self.pixels() } else { thousandths() });
+            return Some(if is_pixels {
+                self.pixels()
+            } else {
+                thousandths()
+            });
         };
         let (width, height) = (f64::from(size.width), f64::from(size.height));
         let pixels = || {
@@ -209,10 +213,7 @@ mod tests {
     fn what_fits_in_both_has_the_shape_of_the_plates_own_picture() {
         let sides = [338.0, 338.0, 117.0, 44.0];
         assert_eq!(told(sides, None, Some(HD), None).1, Unit::Pixels);
-        assert_eq!(
-            told(sides, None, Some(HD), Some((117, 44))).1,
-            Unit::Pixels
-        );
+        assert_eq!(told(sides, None, Some(HD), Some((117, 44))).1, Unit::Pixels);
         assert_eq!(
             told(sides, None, Some(HD), Some((225, 48))).1,
             Unit::TenThousandths
