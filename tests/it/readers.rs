@@ -4,7 +4,7 @@ use hmac::{Hmac, Mac};
 use image::{ImageFormat, Rgb};
 use sha2::Sha256;
 
-use crate::harness::{Receiver, Within, picture};
+use crate::harness::{Process, Receiver, Within, picture};
 
 const RED: [u8; 3] = [220, 20, 20];
 
@@ -206,4 +206,36 @@ async fn only_signed_webhooks_enter() {
     }
     let quarantine = camhook.get("/api/v1/quarantine").await;
     assert_eq!(quarantine.as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn every_sample_is_known_for_its_vendors() {
+    let folder = tempfile::tempdir().unwrap();
+    let camhook = Process::start(folder.path(), "sources:\n  any: { kind: auto, path: / }\n");
+    for vendor in ["axis", "hikvision", "genetec", "verkada", "survision"] {
+        let sent = camhook.cli(&[
+            "send",
+            vendor,
+            "all",
+            "--url",
+            &camhook.url,
+            "--plate",
+            "AB123CD",
+        ]);
+        assert!(
+            sent.status.success(),
+            "{}",
+            String::from_utf8_lossy(&sent.stderr)
+        );
+        let newest = camhook.rows(&["events", "--limit", "1"]);
+        assert_eq!(newest[0]["vendor"], vendor);
+        assert!(
+            camhook
+                .get("/api/v1/quarantine")
+                .await
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
+    }
 }
