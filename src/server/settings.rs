@@ -91,7 +91,7 @@ impl Settings {
 pub(crate) struct SourceSettings {
     /// The path to post to; paths below it belong to this source too. Default: `/` and the source's name.
     pub(crate) path: Option<String>,
-    /// Who may send: `token`, `basic`, `allow`. Default: anybody.
+    /// Who may send: `token`, `basic`, `allow`, `signature`. Default: anybody.
     pub(crate) auth: AuthSettings,
     /// Bytes of one request's body; beyond it 413. Video clips (Plate Recognizer Stream sends them) need more.
     /// Default `32MiB`.

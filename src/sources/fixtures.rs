@@ -104,6 +104,25 @@ fn auto_knows_every_vendor_by_its_requests() {
     }
 }
 
+/// `generic` takes anything well-formed and stands below all others.
+#[test]
+fn no_vendor_recognises_the_requests_of_another() {
+    for (source, case) in cases() {
+        let request = request(&case);
+        let others = ALL.iter().filter(|other| {
+            ![source.kind(), "generic"].contains(&other.kind()) && source.kind() != "auto"
+        });
+        for other in others {
+            assert!(
+                !other.recognises(&request),
+                "{} recognises {}",
+                other.kind(),
+                case.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn every_source_has_a_fixture() {
     let cases = cases();
@@ -183,6 +202,29 @@ proptest! {
     }
 
     #[test]
+    fn no_values_make_a_plate_reader_panic(
+        a in any_value(), b in any_value(), c in any_value(), d in any_value(), e in any_json(),
+    ) {
+        let documents = [
+            json!({ "plateUTF8": a, "carState": b, "plateCoordinates": [a, b, c, d], "capture_timestamp": c, "datetime": d, "geotag": e }),
+            json!({ "CameraName": a, "Plate": b, "DateUtc": c, "TimeUtc": d, "DateLocal": d, "TimeLocal": a, "Attributes": e, "ContextImage": b }),
+            json!({ "PlateRead": a, "PlateAnalytics": [{ "Key": "Context", "Value": b }, e], "Timestamp": c }),
+            json!({ "webhook_type": "lpr", "data": { "created": a, "license_plate_number": b, "license_plate_state": c, "image_url": d } }),
+            json!({ "anpr": { "@date": a, "decision": { "@plate": b, "@reliability": c, "jpeg": d, "speed": e } } }),
+        ];
+        for document in documents {
+            decode_by_all(Original { body: Bytes::from(document.to_string()), ..Original::default() });
+        }
+        let [a, b, c, d] = [a, b, c, d].map(|value| value.as_str().map_or(value.to_string(), |text| text.replace(['<', '&'], "")));
+        let alert = format!(
+            "<EventNotificationAlert><eventType>ANPR</eventType><dateTime>{a}</dateTime><ANPR><licensePlate>{b}</licensePlate><pictureInfoList>\
+             <pictureInfo><plateRect><X>{a}</X><Y>{b}</Y><width>{c}</width><height>{d}</height></plateRect></pictureInfo></pictureInfoList>\
+             <detectionBackgroundImageResolution><width>{d}</width><height>{c}</height></detectionBackgroundImageResolution></ANPR></EventNotificationAlert>"
+        );
+        decode_by_all(Original { body: Bytes::from(alert), ..Original::default() });
+    }
+
+    #[test]
     fn a_document_of_no_known_vendor_is_not_guessed_at(document in any_json()) {
         let document = json!({ "plate": document, "results": [document], "camera_id": "a", "timestamp": "2025-03-04T09:11:12Z" });
         let body = Bytes::from(document.to_string());
@@ -192,6 +234,19 @@ proptest! {
         prop_assert_eq!(&events[0]["plates"], &json!([]));
         prop_assert_eq!(&events[0]["raw"], &document);
     }
+}
+
+/// What stands where a vendor writes a number, a time or a word.
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(|number| number.to_string().into()),
+        (-10_i32..2_000).prop_map(Value::from),
+        "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}".prop_map(Value::from),
+        "[0-9+-]{1,3}:[0-9]{1,3}(:[0-9.]{0,12})?( [ap]m)?".prop_map(Value::from),
+        "[0-9]{8} [0-9]{6,12}[+0-9-]{0,5}".prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ]
 }
 
 /// Documents with the keys that decoders look for, holding anything.

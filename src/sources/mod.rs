@@ -3,9 +3,14 @@
 mod settings;
 
 mod auto;
+mod axis;
 mod generic;
+mod genetec;
+mod hikvision;
 mod kipod;
 mod platerecognizer;
+mod survision;
+mod verkada;
 mod viewtron;
 
 mod body;
@@ -31,6 +36,11 @@ pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
     &viewtron::Viewtron,
     &kipod::Kipod,
+    &axis::Axis,
+    &hikvision::Hikvision,
+    &genetec::Genetec,
+    &verkada::Verkada,
+    &survision::Survision,
     &generic::Generic,
     &auto::Auto,
 ];
