@@ -24,6 +24,7 @@ mod front;
 mod intake;
 mod listener;
 mod mask;
+mod mqtt;
 mod path;
 mod settings;
 #[cfg(test)]
@@ -31,4 +32,5 @@ mod tests;
 
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
+pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};
 pub(crate) use settings::{Settings, SourceSettings};

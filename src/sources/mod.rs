@@ -3,6 +3,7 @@
 mod settings;
 
 mod auto;
+mod frigate;
 mod generic;
 mod platerecognizer;
 
@@ -27,6 +28,7 @@ pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
+    &frigate::Frigate,
     &generic::Generic,
     &auto::Auto,
 ];
@@ -83,6 +85,11 @@ pub(crate) trait Source: Send + Sync {
 
     /// Methods besides `POST` that carry events.
     fn methods(&self) -> &'static [http::Method] {
+        &[]
+    }
+
+    /// The topics that the vendor publishes its events under.
+    fn topics(&self) -> &'static [&'static str] {
         &[]
     }
 
