@@ -24,8 +24,9 @@ pub(super) fn subscription(
     clients: &Clients,
 ) -> Option<Subscription> {
     let tls = trust(loader, entry, settings.tls.as_ref(), clients);
-    match Subscription::new(&entry.name, settings, usual, Some(tls?)) {
-        Ok(subscription) => Some(subscription),
+    // Looked through though there may be no trust.
+    match Subscription::new(&entry.name, settings, usual, tls.clone()) {
+        Ok(subscription) => tls.map(|_| subscription),
         Err(mistakes) => {
             for (key, message) in mistakes {
                 tell(loader, entry, &[key], message);

@@ -118,8 +118,7 @@ fn refused(address: &Address, code: u8) -> MqttError {
         1 => ("it does not speak MQTT 3.1.1", true),
         2 => ("it does not like the client id", true),
         3 => ("it is not available at the moment", false),
-        4 => ("the username or password is wrong", true),
-        5 => ("this client is not authorised", true),
+        4 | 5 => ("the username or password is wrong, or not allowed in", true), // brokers mix the two up
         _ => ("for a reason that is not in the standard", false),
     };
     MqttError::Refused {

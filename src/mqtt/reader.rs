@@ -117,6 +117,9 @@ fn parse(bytes: &[u8]) -> Result<Option<(Incoming, usize)>, MqttError> {
         let message = message(kind, length, body)?;
         return Ok(message.map(|(message, used)| (message, 1 + head + used)));
     }
+    if matches!(kind >> 4, 2 | 4 | 11) && length != 2 {
+        return Err(MqttError::Broken("a packet of a wrong length"));
+    }
     if length > SMALL_MAX {
         return Err(MqttError::Broken("a packet without a message is too long"));
     }

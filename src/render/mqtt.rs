@@ -174,7 +174,7 @@ mod tests {
 
     fn writer(settings: Value) -> Result<Writer, Mistakes> {
         let settings: Settings = serde_json::from_value(settings).unwrap();
-        Writer::new(&settings, &Engine::new(), Names::Rendering, None)
+        Writer::new(&settings, &Engine::new(&[]), Names::Rendering, None)
     }
 
     fn payload(payload: Value) -> Result<Vec<u8>, RenderError> {

@@ -5,6 +5,7 @@
 //! plate than the one painted on the car.
 
 mod font;
+mod frigate;
 mod platerecognizer;
 mod python;
 mod reading;
@@ -72,10 +73,11 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 3] = [
+const SENDERS: [&[Sample]; 4] = [
     &platerecognizer::STREAM,
     &platerecognizer::SNAPSHOT,
     &viewtron::SAMPLES,
+    &frigate::SAMPLES,
 ];
 
 /// Every sample there is.

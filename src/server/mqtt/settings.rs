@@ -74,6 +74,13 @@ impl Subscription {
         let (username, password) = (settings.username.as_deref(), settings.password.as_ref());
         let address = Address::read(&settings.url, username, password)
             .map_err(|error| mistakes.push(("url", error)));
+        if let Ok(address) = &address
+            && settings.tls.is_some()
+            && !address.tls
+        {
+            let message = "`tls` is for `mqtts://` alone: change the url, or remove this";
+            mistakes.push(("tls", message.to_owned()));
+        }
         let topics = match settings.topics.as_slice() {
             [] => usual.iter().map(|topic| (*topic).to_owned()).collect(),
             given => given.to_vec(),
@@ -189,7 +196,6 @@ mod tests {
             ("client_id", json!("me")),
             ("qos", json!(0)),
             ("retained", json!(true)),
-            ("tls", json!({ "pin": "00" })),
         ] {
             assert!(!same.same_as(&of(key, value)), "{key}");
         }
