@@ -5,6 +5,7 @@
 // 0
 mod budget;
 mod clock;
+mod mqtt;
 mod name;
 mod secret;
 mod tasks;

@@ -99,7 +99,10 @@ impl Way {
         match ready {
             Ok(prepared) => match prepared.payload {
                 Payload::Http(request) => request.body.len(),
-                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => 0,
+                Payload::Line { .. }
+                | Payload::Files(_)
+                | Payload::Mqtt(_)
+                | Payload::Log { .. } => 0,
             },
             Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {
                 panic!("{reason}")

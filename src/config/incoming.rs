@@ -10,18 +10,23 @@ use crate::lists::{self, List, Lists};
 use crate::name::Name;
 use crate::server;
 use crate::sources::{self, DecodeSettings};
+use crate::targets::http::Clients;
 
 /// The sources, and the names that routes may use: with the one at `/` that is there when none is set there.
-pub(super) fn sources(loader: &mut Loader<'_>) -> (Vec<Source>, Places) {
+pub(super) fn sources(loader: &mut Loader<'_>, clients: &Clients) -> (Vec<Source>, Places) {
     let entries = loader.entries("sources");
     let mut known = places(&entries);
     let mut sources: Vec<Source> = Vec::new();
     let mut paths: BTreeMap<String, Name> = BTreeMap::new();
     for entry in &entries {
-        let Some(source) = source(loader, entry) else {
+        let Some(source) = source(loader, entry, clients) else {
             continue;
         };
-        match paths.get(&source.path) {
+        let Some(path) = source.path.clone() else {
+            sources.push(source);
+            continue;
+        };
+        match paths.get(&path) {
             Some(other) => {
                 let at = if entry.node.get("path").is_some() {
                     place(entry.node, &["path".to_owned()])
@@ -32,15 +37,15 @@ pub(super) fn sources(loader: &mut Loader<'_>) -> (Vec<Source>, Places) {
                     Mistake::new(
                         at,
                         format!(
-                            "`{}` has the path of source `{other}`: `{}`",
-                            entry.name, source.path
+                            "`{}` has the path of source `{other}`: `{path}`",
+                            entry.name
                         ),
                     )
                     .help("give each source a path of its own"),
                 );
             }
             None => {
-                paths.insert(source.path.clone(), entry.name.clone());
+                paths.insert(path, entry.name.clone());
                 sources.push(source);
             }
         }
@@ -54,7 +59,8 @@ pub(super) fn sources(loader: &mut Loader<'_>) -> (Vec<Source>, Places) {
             known.insert(name.clone(), 0..0);
             sources.push(Source {
                 name,
-                path: "/".to_owned(),
+                path: Some("/".to_owned()),
+                mqtt: None,
                 settings: server::SourceSettings {
                     path: Some("/".to_owned()),
                     ..server::SourceSettings::default()
@@ -67,16 +73,24 @@ pub(super) fn sources(loader: &mut Loader<'_>) -> (Vec<Source>, Places) {
     (sources, known)
 }
 
-fn source(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<Source> {
+fn source(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Option<Source> {
     let decoding: Option<Decoding> = loader.part(entry.node, &entry.value, &[], entry.clean);
     let settings: Option<server::SourceSettings> =
         loader.part(entry.node, &entry.value, &[], entry.clean);
     let (decoding, settings) = (decoding?, settings?);
+    let source = decoding.kind.source();
+    let mqtt = settings
+        .mqtt
+        .as_ref()
+        .map(|mqtt| super::mqtt::subscription(loader, entry, mqtt, source.topics(), clients));
     let path = match &settings.path {
-        Some(path) => path.clone(),
-        None => format!("/{}", entry.name),
+        Some(path) => Some(path.clone()),
+        None if mqtt.is_some() => None,
+        None => Some(format!("/{}", entry.name)),
     };
-    if !path.starts_with('/') || path.contains(['?', '#', ' ']) {
+    if let Some(path) = &path
+        && (!path.starts_with('/') || path.contains(['?', '#', ' ']))
+    {
         loader.mistake(
             Mistake::new(
                 place(entry.node, &["path".to_owned()]),
@@ -85,12 +99,19 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<Source> {
             .help("expected such as `/stream`"),
         );
     }
-    let trimmed = path.trim_end_matches('/');
+    let trimmed = |path: String| match path.trim_end_matches('/') {
+        "" => "/".to_owned(),
+        trimmed => trimmed.to_owned(),
+    };
     Some(Source {
         name: entry.name.clone(),
-        path: if trimmed.is_empty() { "/" } else { trimmed }.to_owned(),
+        path: path.map(trimmed),
+        mqtt: match mqtt {
+            Some(subscription) => Some(subscription?),
+            None => None,
+        },
         settings,
-        source: decoding.kind.source(),
+        source,
         decode: DecodeSettings {
             timezone: decoding.timezone.map(|zone| zone.0),
             cameras: decoding.cameras,

@@ -17,6 +17,7 @@ mod expand;
 mod incoming;
 mod load;
 mod mistake;
+mod mqtt;
 mod open;
 mod outgoing;
 mod parse;
@@ -41,6 +42,7 @@ use crate::routes::Route;
 use crate::secret::Blot;
 use crate::sources::DecodeSettings;
 use crate::steps::Step;
+use crate::targets::http::Clients;
 use crate::template::{Engine, Known};
 use crate::{delivery, server, sources, store, targets, telemetry};
 
@@ -76,8 +78,9 @@ pub(crate) struct Config {
 /// A place that senders post to.
 pub(crate) struct Source {
     pub(crate) name: Name,
-    /// With a `/` in front and none behind.
-    pub(crate) path: String,
+    /// With a `/` in front and none behind; none for a source that only hears from a broker.
+    pub(crate) path: Option<String>,
+    pub(crate) mqtt: Option<server::Subscription>,
     pub(crate) settings: server::SourceSettings,
     pub(crate) source: &'static dyn sources::Source,
     pub(crate) decode: DecodeSettings,
@@ -205,9 +208,10 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let (sources, source_names) = incoming::sources(loader);
+        let clients = Clients::new();
+        let (sources, source_names) = incoming::sources(loader, &clients);
         let lists = incoming::lists(loader);
-        let (targets, target_names) = outgoing::targets(loader);
+        let (targets, target_names) = outgoing::targets(loader, &clients);
         let (routes, steps) = routing::routes(loader, &source_names, &target_names);
         Self {
             server,

@@ -7,7 +7,7 @@ use crate::delivery::{Outlet, Pipelines};
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes::Route;
-use crate::server::{Door, Entry};
+use crate::server::{Door, Entry, Subscription};
 use crate::sources::{DecodeSettings, Source};
 
 /// The way from a request to a plan, for replays and `explain`. Cheap to clone.
@@ -24,8 +24,8 @@ pub(crate) struct Planned {
 #[derive(Clone)]
 pub(crate) struct SourceEntry {
     pub(crate) name: Name,
-    /// With a `/` in front and none behind.
-    pub(crate) path: String,
+    /// With a `/` in front and none behind, if it is posted to.
+    pub(crate) path: Option<String>,
     pub(crate) source: &'static dyn Source,
     pub(crate) decode: DecodeSettings,
 }
@@ -48,6 +48,12 @@ impl Config {
                 .map(|target| target.name.clone())
                 .collect(),
         }
+    }
+
+    /// Takes what is heard from brokers, for [`Config::open`] has no place for it.
+    pub(crate) fn subscriptions(&mut self) -> Vec<Subscription> {
+        let sources = self.sources.iter_mut();
+        sources.filter_map(|source| source.mqtt.take()).collect()
     }
 
     /// The accepting half's door and the delivering half's pipelines.

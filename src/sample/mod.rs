@@ -6,6 +6,7 @@
 
 mod axis;
 mod font;
+mod frigate;
 mod genetec;
 mod hikvision;
 mod kipod;
@@ -93,6 +94,7 @@ const SENDERS: &[&[Sample]] = &[
     &genetec::SAMPLES,
     &verkada::SAMPLES,
     &survision::SAMPLES,
+    &frigate::SAMPLES,
 ];
 
 /// Every sample there is.

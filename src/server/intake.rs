@@ -99,7 +99,7 @@ impl Intake {
         let answer = source.answer();
         let events = match decode(source, entry, &original).await {
             Ok(events) => events,
-            Err(Undecodable { reason }) if entry.refuses_undecodable() => {
+            Err(Undecodable { reason }) if entry.refuses_undecodable(&original) => {
                 return Err(Refusal::Undecodable { reason });
             }
             Err(Undecodable { reason }) => {
@@ -253,8 +253,8 @@ mod tests {
     #[test]
     fn keeps_what_it_cannot_read_unless_told_otherwise() {
         let mut entry = entry("/", &Fake);
-        assert!(!entry.refuses_undecodable());
+        assert!(!entry.refuses_undecodable(&request(b"")));
         entry.settings.undecodable = Some(OnUndecodable::Refuse);
-        assert!(entry.refuses_undecodable());
+        assert!(entry.refuses_undecodable(&request(b"")));
     }
 }

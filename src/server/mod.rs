@@ -25,6 +25,7 @@ mod front;
 mod intake;
 mod listener;
 mod mask;
+mod mqtt;
 mod path;
 mod settings;
 mod signature;
@@ -33,4 +34,5 @@ mod tests;
 
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
+pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};
 pub(crate) use settings::{Settings, SourceSettings};

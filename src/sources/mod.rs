@@ -4,6 +4,7 @@ mod settings;
 
 mod auto;
 mod axis;
+mod frigate;
 mod generic;
 mod genetec;
 mod hikvision;
@@ -41,6 +42,7 @@ pub(crate) static ALL: &[&dyn Source] = &[
     &genetec::Genetec,
     &verkada::Verkada,
     &survision::Survision,
+    &frigate::Frigate,
     &generic::Generic,
     &auto::Auto,
 ];
@@ -97,6 +99,11 @@ pub(crate) trait Source: Send + Sync {
 
     /// Methods besides `POST` that carry events.
     fn methods(&self) -> &'static [http::Method] {
+        &[]
+    }
+
+    /// The topics that the vendor publishes its events under.
+    fn topics(&self) -> &'static [&'static str] {
         &[]
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Numbers {
     pub(crate) store_bytes: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) reloads: Family<Reloaded, Counter>,
+    /// 1 while a source with `mqtt` is connected to its broker.
+    pub(crate) mqtt_connected: Family<SourceOnly, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,6 +106,7 @@ impl Metrics {
             store_bytes: Gauge::default(),
             connections: Gauge::default(),
             reloads: Family::default(),
+            mqtt_connected: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
         // The library adds `_total` to the names of counters.
@@ -131,6 +134,11 @@ impl Metrics {
             "deliveries",
             "Deliveries that reached a fate",
             numbers.deliveries_total.clone(),
+        );
+        registry.register(
+            "mqtt_connected",
+            "Whether a source is connected to its broker",
+            numbers.mqtt_connected.clone(),
         );
         registry.register("attempts", "Attempts by outcome", numbers.attempts.clone());
         registry.register(

@@ -14,6 +14,7 @@ const LADDER: [&[&str]; 8] = [
         "telemetry",
         "units",
         "budget",
+        "mqtt",
     ],
     &["event", "fate", "payload", "lists"],
     &["template"],

@@ -95,6 +95,17 @@ impl Clients {
         }))
     }
 
+    /// TLS for another protocol, with the same trust.
+    pub(crate) fn tls(
+        &self,
+        settings: Option<&Tls>,
+        folder: &Path,
+    ) -> Result<Arc<rustls::ClientConfig>, Mistakes> {
+        let mut tls = tls::client_config(settings, folder, &self.0.system)?;
+        tls.alpn_protocols.clear();
+        Ok(Arc::new(tls))
+    }
+
     fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
         let ordinary = settings.tls.is_none() && settings.connect_timeout.is_none();
         if ordinary && let Some(plain) = self.0.plain.get() {
@@ -233,9 +244,10 @@ impl Target for HttpTarget {
         Box::pin(async move {
             match payload {
                 Payload::Http(request) => self.attempt(delivery, request).await,
-                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => {
-                    Report::misrouted("http")
-                }
+                Payload::Line { .. }
+                | Payload::Files(_)
+                | Payload::Mqtt(_)
+                | Payload::Log { .. } => Report::misrouted("http"),
             }
         })
     }
