@@ -67,6 +67,9 @@ pub(crate) struct Event {
     /// What the source had to mend to understand the request, in words; empty when nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) repaired: Vec<String>,
+    /// Its pictures that are known by their address are to be fetched before it is delivered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaits_pictures: bool,
     /// The pictures that came with the request (and, after steps, those made from them).
     #[serde(skip)]
     pub(crate) images: Vec<Picture>,
@@ -100,6 +103,7 @@ impl Event {
             dwell: None,
             status: None,
             repaired: Vec::new(),
+            awaits_pictures: false,
             images: Vec::new(),
             raw: Raw::default(),
             original,
