@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Report};
 use crate::delivery::Deliveries;
 use crate::fate::Fate;
+use crate::fetch::Fetches;
 use crate::server::{self, Door, Server};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -44,6 +45,7 @@ pub struct App {
     door: Arc<ArcSwap<Door>>,
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
+    fetches: Arc<Fetches>,
 }
 
 /// Where a camhook listens.
@@ -96,6 +98,7 @@ impl App {
                 .collect(),
         };
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
@@ -107,6 +110,8 @@ impl App {
             &delivering,
         );
         let deliveries = Arc::new(deliveries);
+        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &delivering);
+        let fetches = Arc::new(fetches);
         delivering.spawn(housekeeping(
             store.clone(),
             clock.clone(),
@@ -140,6 +145,7 @@ impl App {
             door,
             plans,
             deliveries,
+            fetches,
         };
         app.follow(files, follower);
         Ok(app)

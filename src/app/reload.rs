@@ -11,6 +11,7 @@ use super::planner::Plans;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::delivery::Deliveries;
+use crate::fetch::Fetches;
 use crate::server::Door;
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Reloaded};
@@ -22,6 +23,7 @@ struct Running {
     door: Arc<arc_swap::ArcSwap<Door>>,
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
+    fetches: Arc<Fetches>,
     metrics: Metrics,
     settings: Fixed,
 }
@@ -55,6 +57,7 @@ impl App {
             door: self.door.clone(),
             plans: self.plans.clone(),
             deliveries: self.deliveries.clone(),
+            fetches: self.fetches.clone(),
             metrics: self.metrics.clone(),
             settings,
         };
@@ -112,9 +115,11 @@ impl Running {
                         "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
                     );
                 }
+                let fetchers = config.fetchers();
                 let (door, pipelines) = config.open();
                 // The way out first: an event that comes in by a new route must find its target.
                 self.deliveries.replace(pipelines);
+                self.fetches.replace(fetchers);
                 self.door.store(Arc::new(door));
                 outcome("taken");
                 tracing::info!("the new config is in use");

@@ -1,24 +1,29 @@
 //! From the file's `sources` and `lists` to what events come in by and are looked up in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Source;
 use super::entry::Decoding;
 use super::load::{Entry, Loader, Places, place, places};
 use super::mistake::Mistake;
+use super::secrets;
+use crate::fetch::{self, Fetcher};
 use crate::lists::{self, List, Lists};
 use crate::name::Name;
 use crate::server;
 use crate::sources::{self, DecodeSettings};
+use crate::targets::http::Clients;
 
 /// The sources, and the names that routes may use: with the one at `/` that is there when none is set there.
 pub(super) fn sources(loader: &mut Loader<'_>) -> (Vec<Source>, Places) {
     let entries = loader.entries("sources");
+    let clients = Clients::new();
     let mut known = places(&entries);
     let mut sources: Vec<Source> = Vec::new();
     let mut paths: BTreeMap<String, Name> = BTreeMap::new();
     for entry in &entries {
-        let Some(source) = source(loader, entry) else {
+        let Some(source) = source(loader, entry, &clients) else {
             continue;
         };
         match paths.get(&source.path) {
@@ -61,13 +66,14 @@ pub(super) fn sources(loader: &mut Loader<'_>) -> (Vec<Source>, Places) {
                 },
                 source: sources::SourceKind::default().source(),
                 decode: DecodeSettings::default(),
+                fetcher: None,
             });
         }
     }
     (sources, known)
 }
 
-fn source(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<Source> {
+fn source(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Option<Source> {
     let decoding: Option<Decoding> = loader.part(entry.node, &entry.value, &[], entry.clean);
     let settings: Option<server::SourceSettings> =
         loader.part(entry.node, &entry.value, &[], entry.clean);
@@ -85,6 +91,10 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<Source> {
             .help("expected such as `/stream`"),
         );
     }
+    let fetcher = match &decoding.fetch {
+        Some(settings) => Some(fetcher(loader, entry, settings, clients)?),
+        None => None,
+    };
     let trimmed = path.trim_end_matches('/');
     Some(Source {
         name: entry.name.clone(),
@@ -94,8 +104,29 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<Source> {
         decode: DecodeSettings {
             timezone: decoding.timezone.map(|zone| zone.0),
             cameras: decoding.cameras,
+            fetches: fetcher.is_some(),
         },
+        fetcher,
     })
+}
+
+fn fetcher(
+    loader: &mut Loader<'_>,
+    entry: &Entry<'_>,
+    settings: &fetch::Settings,
+    clients: &Clients,
+) -> Option<Arc<Fetcher>> {
+    let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
+    match Fetcher::new(settings, loader.folder, clients, blot) {
+        Ok(fetcher) => Some(Arc::new(fetcher)),
+        Err(mistakes) => {
+            for (mut path, message) in mistakes {
+                path.insert(0, "fetch".to_owned());
+                loader.mistake(Mistake::new(place(entry.node, &path), message));
+            }
+            None
+        }
+    }
 }
 
 /// Reads every list's file.

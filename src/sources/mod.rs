@@ -56,6 +56,7 @@ pub(crate) fn decode(
     let mut events = source.decode(name, settings, request)?;
     for event in &mut events {
         settings.apply_cameras(event);
+        settings.apply_fetch(event);
     }
     Ok(events)
 }

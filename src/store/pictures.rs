@@ -33,13 +33,14 @@ pub(crate) struct Unfetched {
 }
 
 /// How fetching an event's pictures ended.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Fetch {
     pub(crate) pictures: Vec<FetchedPicture>,
     /// What could not be fetched, in words for people; they stand in the event's `repaired`.
     pub(crate) notes: Vec<String>,
 }
 
+#[derive(Clone)]
 pub(crate) struct FetchedPicture {
     /// Which of the event's pictures it is.
     pub(crate) number: usize,
