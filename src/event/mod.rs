@@ -29,7 +29,8 @@ pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};
 pub(crate) use original::Original;
 pub(crate) use parts::{
-    Camera, Candidate, Dwell, Face, Object, Plate, Score, Scored, Status, Vehicle, Video,
+    Camera, Candidate, Dwell, Face, ListEntry, Object, Person, Plate, Score, Scored, Status,
+    Vehicle, Video,
 };
 pub(crate) use picture::{Picture, PictureData, Raw, Role, Size, sniff};
 

@@ -87,7 +87,10 @@ impl Allowed {
 
     pub(super) fn check(&self, url: &Url) -> Result<(), String> {
         if !["http", "https"].contains(&url.scheme()) {
-            return Err(format!("its address is {}:, not http or https", url.scheme()));
+            return Err(format!(
+                "its address is {}:, not http or https",
+                url.scheme()
+            ));
         }
         let base = self.base.as_ref().and_then(Host::of);
         if self.hosts.iter().chain(&base).any(|host| host.takes(url)) {
@@ -125,7 +128,10 @@ mod tests {
 
     #[test]
     fn only_exact_hosts_and_ports_are_allowed() {
-        let allowed = allowed(&["ff.example", "10.0.0.5:8443", "[::1]:80", "a.example:443"], None);
+        let allowed = allowed(
+            &["ff.example", "10.0.0.5:8443", "[::1]:80", "a.example:443"],
+            None,
+        );
         for address in [
             "http://ff.example/a.jpg",
             "https://FF.example/a.jpg?x=1",
@@ -178,10 +184,24 @@ mod tests {
 
     #[test]
     fn hosts_and_bases_with_more_in_them_are_refused() {
-        for text in ["", "https://ff.example", "ff.example/x", "*.example", "u@h", "a b", "h:99999"] {
+        for text in [
+            "",
+            "https://ff.example",
+            "ff.example/x",
+            "*.example",
+            "u@h",
+            "a b",
+            "h:99999",
+        ] {
             assert!(Host::parse(text).is_err(), "{text}");
         }
-        for text in ["kipod.example", "ftp://x", "https://u:p@x", "https://x/?a=1", "/x"] {
+        for text in [
+            "kipod.example",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x/?a=1",
+            "/x",
+        ] {
             assert!(base(text).is_err(), "{text}");
         }
     }

@@ -160,15 +160,18 @@ impl Fetcher {
         for _ in 0..=REDIRECTS_MAX {
             let host = told(&url);
             let request = self.client.get(url.clone()).headers(self.headers.clone());
-            let answer = request.send().await.map_err(|error| {
-                Failure::for_now(failure::told(&error.without_url(), &host))
-            })?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| Failure::for_now(failure::told(&error.without_url(), &host)))?;
             let status = answer.status();
             if status.is_success() {
                 let bytes = self.read(answer, &host, left).await?;
                 return match sniff(&bytes) {
                     Some(content_type) => Ok((content_type, bytes)),
-                    None => Err(Failure::for_good(format!("{host} answered with no picture"))),
+                    None => Err(Failure::for_good(format!(
+                        "{host} answered with no picture"
+                    ))),
                 };
             }
             if !status.is_redirection() {

@@ -8,8 +8,6 @@
 mod address;
 mod fetcher;
 mod settings;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! photos is the slow part: keep one [`Drawn`] and make thousands of requests a second from it, each telling another
 //! plate than the one painted on the car.
 
+mod findface;
 mod font;
 mod platerecognizer;
 mod python;
@@ -72,10 +73,11 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 3] = [
+const SENDERS: [&[Sample]; 4] = [
     &platerecognizer::STREAM,
     &platerecognizer::SNAPSHOT,
     &viewtron::SAMPLES,
+    &findface::SAMPLES,
 ];
 
 /// Every sample there is.

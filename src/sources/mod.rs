@@ -3,6 +3,7 @@
 mod settings;
 
 mod auto;
+mod findface;
 mod generic;
 mod platerecognizer;
 
@@ -27,6 +28,7 @@ pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
+    &findface::FindFace,
     &generic::Generic,
     &auto::Auto,
 ];

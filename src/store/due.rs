@@ -114,7 +114,10 @@ pub(super) fn oldest_of_each_camera(
     while let Some(row) = rows.next()? {
         let number = row.get(0)?;
         // Without a due time it waits for its pictures, and its camera's later ones with it.
-        let Some(at) = row.get::<_, Option<i64>>(9)?.filter(|_| !taken.contains(&number)) else {
+        let Some(at) = row
+            .get::<_, Option<i64>>(9)?
+            .filter(|_| !taken.contains(&number))
+        else {
             continue;
         };
         if at > micros(now) {

@@ -265,10 +265,8 @@ impl Inner {
         let found: Option<(i64, i64, i64)> = db
             .prepare_cached("SELECT lsn, segment, offset FROM pictures WHERE event = ?1")
             .and_then(|mut row| {
-                row.query_row([number], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()
+                row.query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .optional()
             })
             .map_err(failed)?;
         let Some((lsn, segment, offset)) = found.filter(|(lsn, ..)| *lsn > 0) else {
@@ -278,8 +276,14 @@ impl Inner {
             segment: segment as u64,
             offset: offset as u64,
         };
-        let record = self.catalog.read(position, lsn as u64).map_err(failed)?;
-        put_in(&record, Arc::make_mut(event)).map_err(failed)?;
+        let event = Arc::make_mut(event);
+        let read = self.catalog.read(position, lsn as u64);
+        if let Err(error) = read.and_then(|record| put_in(&record, event)) {
+            // The event itself is whole, and says what it lacks.
+            let note = format!("its fetched pictures cannot be read: {error}");
+            event.repaired.push(note);
+            return Ok(false);
+        }
         Ok(true)
     }
 }
