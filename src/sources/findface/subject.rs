@@ -194,9 +194,13 @@ fn car(json: &Json, area: Option<Area>) -> Plate {
         || vehicle.make.is_some()
         || vehicle.model.is_some()
         || vehicle.color.is_some();
+    let plate = plate_text(json);
+    let sure = [read, &json["license_plate_number"]]
+        .into_iter()
+        .find_map(|told| score(&told["confidence"]));
     Plate {
-        text: plate_text(json),
-        score: score(&read["confidence"]),
+        score: sure.filter(|_| plate.is_some()),
+        text: plate,
         region: region.or_else(|| country.filter(|_| known.is_none())),
         country: known,
         area: sides(&read["bbox"], ["left", "top", "right", "bottom"]),
