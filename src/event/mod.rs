@@ -157,6 +157,15 @@ impl Event {
         plain(&headers)
     }
 
+    /// What it holds in memory: its request, and the pictures that were fetched later.
+    pub(crate) fn bytes(&self) -> usize {
+        let pictures = self.images.iter().filter_map(Picture::bytes);
+        let fetched = pictures
+            .filter(|_| self.awaits_pictures)
+            .map(bytes::Bytes::len);
+        self.original.body.len() + fetched.sum::<usize>()
+    }
+
     /// The clip that came with the request, if one did.
     pub(crate) fn clip(&self) -> Option<bytes::Bytes> {
         let (start, end) = self.video.as_ref()?.range?;

@@ -31,6 +31,8 @@ pub(crate) struct Fetcher {
     pub(super) attempts: u32,
     pub(super) give_up_after: Duration,
     pub(super) turns: Semaphore,
+    /// KiB of pictures that may be in memory.
+    pub(super) memory: Semaphore,
 }
 
 /// Why there is no picture.
@@ -124,6 +126,7 @@ impl Fetcher {
                 attempts: settings.attempts.get(),
                 give_up_after: settings.give_up_after.0,
                 turns: Semaphore::new(AT_ONCE),
+                memory: Semaphore::new(super::MEMORY_KIB as usize),
             }),
             _ => Err(mistakes),
         }

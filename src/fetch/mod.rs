@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::SignedDuration;
-use tokio::sync::Semaphore;
 
 pub(crate) use fetcher::Fetcher;
 pub(crate) use settings::Settings;
@@ -31,7 +30,7 @@ pub(crate) type Fetchers = HashMap<Name, Arc<Fetcher>>;
 
 /// Events of one source in hand at once, pauses between attempts included; the others wait in the store.
 const IN_HAND_MAX: usize = 64;
-/// KiB of pictures in memory at once, over all sources.
+/// KiB of pictures in memory at once, of each source: a server that drips must not hold up the others.
 const MEMORY_KIB: u32 = 64 << 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -46,7 +45,6 @@ struct Shared {
     clock: Clock,
     tasks: Tasks,
     fetchers: ArcSwap<Fetchers>,
-    memory: Semaphore,
 }
 
 /// What one attempt brought.
@@ -64,7 +62,6 @@ impl Fetches {
             clock,
             tasks: tasks.clone(),
             fetchers: ArcSwap::from_pointee(fetchers),
-            memory: Semaphore::new(MEMORY_KIB as usize),
         });
         tasks.spawn(shared.clone().run());
         Self(shared)
@@ -169,7 +166,7 @@ impl Shared {
         let _turn = fetcher.turns.acquire().await.ok();
         let room = fetcher.kib_max().saturating_mul(addresses.len() as u64);
         let room = u32::try_from(room).unwrap_or(u32::MAX).min(MEMORY_KIB);
-        let _memory = self.memory.acquire_many(room).await.ok();
+        let _memory = fetcher.memory.acquire_many(room).await.ok();
         let mut tried = Tried {
             fetch: Fetch::default(),
             worth_another: false,

@@ -3,10 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
 use super::Kept;
-use crate::event::{EventId, Picture};
+use crate::event::EventId;
 
 /// Bounded by the bytes of the requests that the events are slices of. The oldest go first: events are delivered soon
 /// after they come, or much later.
@@ -50,7 +48,7 @@ impl Cache {
     pub(super) fn put(&self, events: impl IntoIterator<Item = Kept>) {
         let mut inner = self.inner();
         for kept in events {
-            let bytes = kept.event.original.body.len() + fetched(&kept) + EVENT_BYTES;
+            let bytes = kept.event.bytes() + EVENT_BYTES;
             if bytes > self.bytes_max / 4 {
                 continue;
             }
@@ -78,15 +76,6 @@ impl Cache {
     pub(super) fn clear(&self) {
         *self.inner() = Inner::default();
     }
-}
-
-/// Pictures that did not come with the request weigh beside it.
-fn fetched(kept: &Kept) -> usize {
-    if !kept.event.awaits_pictures {
-        return 0;
-    }
-    let pictures = kept.event.images.iter();
-    pictures.filter_map(Picture::bytes).map(Bytes::len).sum()
 }
 
 impl Inner {
