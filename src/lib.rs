@@ -29,6 +29,7 @@ mod targets;
 // 4
 mod admin;
 mod delivery;
+mod fetch;
 mod server;
 // 5
 mod config;

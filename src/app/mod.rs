@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Report};
 use crate::delivery::Deliveries;
 use crate::fate::Fate;
+use crate::fetch::Fetches;
 use crate::server::{self, Door, Server, Subscriptions};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -45,6 +46,7 @@ pub struct App {
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
     subscriptions: Arc<Subscriptions>,
+    fetches: Arc<Fetches>,
 }
 
 /// Where a camhook listens.
@@ -101,6 +103,7 @@ impl App {
         };
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
         let subscriptions = config.subscriptions();
+        let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
@@ -112,6 +115,8 @@ impl App {
             &delivering,
         );
         let deliveries = Arc::new(deliveries);
+        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &delivering);
+        let fetches = Arc::new(fetches);
         delivering.spawn(housekeeping(
             store.clone(),
             clock.clone(),
@@ -155,6 +160,7 @@ impl App {
             plans,
             deliveries,
             subscriptions,
+            fetches,
         };
         app.follow(files, follower);
         Ok(app)

@@ -11,6 +11,7 @@ use super::planner::Plans;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::delivery::Deliveries;
+use crate::fetch::Fetches;
 use crate::server::{Door, Subscriptions};
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Reloaded};
@@ -23,6 +24,7 @@ struct Running {
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
     subscriptions: Arc<Subscriptions>,
+    fetches: Arc<Fetches>,
     metrics: Metrics,
     settings: Fixed,
 }
@@ -57,6 +59,7 @@ impl App {
             plans: self.plans.clone(),
             deliveries: self.deliveries.clone(),
             subscriptions: self.subscriptions.clone(),
+            fetches: self.fetches.clone(),
             metrics: self.metrics.clone(),
             settings,
         };
@@ -115,9 +118,11 @@ impl Running {
                     );
                 }
                 let subscriptions = config.subscriptions();
+                let fetchers = config.fetchers();
                 let (door, pipelines) = config.open();
                 // The way out first: an event that comes in by a new route must find its target.
                 self.deliveries.replace(pipelines);
+                self.fetches.replace(fetchers);
                 self.door.store(Arc::new(door));
                 self.subscriptions.replace(subscriptions);
                 outcome("taken");

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::fetch;
 use crate::sources::{CameraSettings, SourceKind, Timezone};
 use crate::steps;
 use crate::units::{ByteSize, Span};
@@ -60,6 +61,9 @@ pub(super) struct Decoding {
     pub(super) timezone: Option<Timezone>,
     /// What you know of cameras and their sender does not tell, by the id that it gives them.
     pub(super) cameras: BTreeMap<String, CameraSettings>,
+    /// Fetching the pictures that the sender tells only by their address, before the event is delivered. Default: they
+    /// are not fetched, and targets see the address.
+    pub(super) fetch: Option<fetch::Settings>,
 }
 
 /// What happens to events on a route: beside what the route itself says.

@@ -1,11 +1,14 @@
 //! From the file's `sources` and `lists` to what events come in by and are looked up in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Source;
 use super::entry::Decoding;
 use super::load::{Entry, Loader, Places, place, places};
 use super::mistake::Mistake;
+use super::secrets;
+use crate::fetch::{self, Fetcher};
 use crate::lists::{self, List, Lists};
 use crate::name::Name;
 use crate::server;
@@ -67,6 +70,7 @@ pub(super) fn sources(loader: &mut Loader<'_>, clients: &Clients) -> (Vec<Source
                 },
                 source: sources::SourceKind::default().source(),
                 decode: DecodeSettings::default(),
+                fetcher: None,
             });
         }
     }
@@ -99,6 +103,10 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Opti
             .help("expected such as `/stream`"),
         );
     }
+    let fetcher = match &decoding.fetch {
+        Some(settings) => Some(fetcher(loader, entry, settings, clients)?),
+        None => None,
+    };
     let trimmed = |path: String| match path.trim_end_matches('/') {
         "" => "/".to_owned(),
         trimmed => trimmed.to_owned(),
@@ -115,8 +123,29 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Opti
         decode: DecodeSettings {
             timezone: decoding.timezone.map(|zone| zone.0),
             cameras: decoding.cameras,
+            fetches: fetcher.is_some(),
         },
+        fetcher,
     })
+}
+
+fn fetcher(
+    loader: &mut Loader<'_>,
+    entry: &Entry<'_>,
+    settings: &fetch::Settings,
+    clients: &Clients,
+) -> Option<Arc<Fetcher>> {
+    let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
+    match Fetcher::new(settings, loader.folder, clients, blot) {
+        Ok(fetcher) => Some(Arc::new(fetcher)),
+        Err(mistakes) => {
+            for (mut path, message) in mistakes {
+                path.insert(0, "fetch".to_owned());
+                loader.mistake(Mistake::new(place(entry.node, &path), message));
+            }
+            None
+        }
+    }
 }
 
 /// Reads every list's file.

@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::render::Renderer;
@@ -84,6 +85,8 @@ pub(crate) struct Source {
     pub(crate) settings: server::SourceSettings,
     pub(crate) source: &'static dyn sources::Source,
     pub(crate) decode: DecodeSettings,
+    /// Set when pictures known by address are to be fetched.
+    pub(crate) fetcher: Option<Arc<Fetcher>>,
 }
 
 /// A downstream system.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::delivery::{Outlet, Pipelines};
+use crate::fetch::Fetchers;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes::Route;
@@ -31,6 +32,15 @@ pub(crate) struct SourceEntry {
 }
 
 impl Config {
+    /// Which sources fetch pictures, and how.
+    pub(crate) fn fetchers(&self) -> Fetchers {
+        let fetching = self.sources.iter().filter_map(|source| {
+            let fetcher = source.fetcher.clone()?;
+            Some((source.name.clone(), fetcher))
+        });
+        fetching.collect()
+    }
+
     pub(crate) fn planned(&self) -> Planned {
         let source = |source: &super::Source| SourceEntry {
             name: source.name.clone(),

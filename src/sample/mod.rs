@@ -5,6 +5,7 @@
 //! plate than the one painted on the car.
 
 mod axis;
+mod findface;
 mod font;
 mod frigate;
 mod genetec;
@@ -95,6 +96,7 @@ const SENDERS: &[&[Sample]] = &[
     &verkada::SAMPLES,
     &survision::SAMPLES,
     &frigate::SAMPLES,
+    &findface::SAMPLES,
 ];
 
 /// Every sample there is.

@@ -4,6 +4,7 @@ mod settings;
 
 mod auto;
 mod axis;
+mod findface;
 mod frigate;
 mod generic;
 mod genetec;
@@ -43,6 +44,7 @@ pub(crate) static ALL: &[&dyn Source] = &[
     &verkada::Verkada,
     &survision::Survision,
     &frigate::Frigate,
+    &findface::FindFace,
     &generic::Generic,
     &auto::Auto,
 ];
@@ -72,6 +74,7 @@ pub(crate) fn decode(
     let mut events = source.decode(name, settings, request)?;
     for event in &mut events {
         settings.apply_cameras(event);
+        settings.apply_fetch(event);
     }
     Ok(events)
 }

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use super::{ALL, Source};
-use crate::event::Event;
+use crate::event::{Event, Picture};
 
 /// What decoding may need to know of its source's settings.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct DecodeSettings {
     pub(crate) timezone: Option<TimeZone>,
     /// By the id that the sender gives the camera.
     pub(crate) cameras: BTreeMap<String, CameraSettings>,
+    /// Whether pictures known only by address are fetched before the event is delivered.
+    pub(crate) fetches: bool,
 }
 
 /// The word for `kind:`; `auto` unless set.
@@ -52,6 +54,12 @@ impl DecodeSettings {
     /// The zone of times that tell none.
     pub(super) fn zone(&self) -> TimeZone {
         self.timezone.clone().unwrap_or(TimeZone::UTC)
+    }
+
+    /// Marks an event that is to wait for its pictures.
+    pub(super) fn apply_fetch(&self, event: &mut Event) {
+        let by_address = |picture: &Picture| picture.bytes().is_none();
+        event.awaits_pictures = self.fetches && event.images.iter().any(by_address);
     }
 
     /// Puts what is set for the event's camera in place of what the sender told.
@@ -172,6 +180,7 @@ mod tests {
         let camera =
             json!({ "id": "north", "name": "North gate", "latitude": 45.5, "tags": ["a", "b"] });
         let settings = DecodeSettings {
+            fetches: false,
             timezone: None,
             cameras: BTreeMap::from([(
                 "cam-1".to_owned(),

@@ -231,6 +231,7 @@ impl Indexer {
             };
             self.metrics.deliveries.get_or_create(&label).set(count);
         }
+        self.desks.pictures.wake_if(news.pictures);
         for target in news.wake {
             self.desks.of(&target).wake();
         }

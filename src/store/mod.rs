@@ -23,6 +23,7 @@ mod log;
 mod look;
 mod open;
 mod outcomes;
+mod pictures;
 mod query;
 mod record;
 mod request;
@@ -46,6 +47,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use steer::{RetryQuery, TargetState};
 
 use crate::clock::Clock;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Record;
 use super::log::Draft;
+use super::pictures::Fetched;
 use super::request::{QuarantineIn, RequestIn, original};
 use super::segment::RecordKind;
 use super::{RetryQuery, Settled, TargetState};
@@ -26,6 +27,7 @@ pub(super) struct EventRow {
     pub(super) plates: Vec<String>,
     pub(super) received_at: Timestamp,
     pub(super) occurred_at: Timestamp,
+    pub(super) awaits_pictures: bool,
     pub(super) plan: Arc<Plan>,
 }
 
@@ -120,6 +122,7 @@ pub(super) enum What {
     Target(Steered),
     Purge(Purge),
     Carry(Box<Carry>),
+    Fetched(Box<Fetched>),
     Seal,
 }
 
@@ -150,6 +153,7 @@ impl EventRow {
             plates,
             received_at: event.received_at,
             occurred_at: event.occurred_at.instant(),
+            awaits_pictures: event.awaits_pictures,
             plan,
         }
     }
@@ -177,9 +181,9 @@ impl What {
             Self::Purge(purge) => draft(RecordKind::Purge, purge, vec![]),
             Self::Carry(carry) => draft(RecordKind::Carry, carry, vec![]),
             Self::Seal => Ok(Draft::new(RecordKind::Seal, vec![], vec![])),
-            Self::Request { .. } | Self::Quarantine(_) => Err(serde::ser::Error::custom(
-                "a request is drafted with its payload",
-            )),
+            Self::Request { .. } | Self::Quarantine(_) | Self::Fetched(_) => Err(
+                serde::ser::Error::custom("this is drafted with its payload"),
+            ),
         }
     }
 
@@ -218,6 +222,7 @@ impl What {
             RecordKind::Target => Self::Target(serde_json::from_slice(meta)?),
             RecordKind::Purge => Self::Purge(serde_json::from_slice(meta)?),
             RecordKind::Carry => Self::Carry(serde_json::from_slice(meta)?),
+            RecordKind::Fetched => Self::Fetched(serde_json::from_slice(meta)?),
             RecordKind::Seal => Self::Seal,
         })
     }

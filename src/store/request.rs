@@ -195,7 +195,7 @@ pub(super) fn request(
     for (event, plan) in intake.events {
         let plan = Arc::new(plan);
         rows.push(EventRow::of(&event, plan.clone()));
-        if !plan.deliveries.is_empty() {
+        if !plan.deliveries.is_empty() && !event.awaits_pictures {
             to_deliver.push(Kept { event, plan });
         }
     }
@@ -248,7 +248,7 @@ pub(super) fn original(head: HeadIn, body: Bytes) -> Original {
     }
 }
 
-fn stretch(payload: &Bytes, (start, len): Stretch) -> Result<Bytes, String> {
+pub(super) fn stretch(payload: &Bytes, (start, len): Stretch) -> Result<Bytes, String> {
     let end = start
         .checked_add(len)
         .filter(|end| *end <= payload.len() as u64);

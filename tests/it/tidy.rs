@@ -21,7 +21,7 @@ const LADDER: [&[&str]; 8] = [
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample",
     ],
-    &["server", "delivery", "admin"],
+    &["server", "delivery", "fetch", "admin"],
     &["config"],
     &["app", "explain"],
     &["cli", "testing"],
@@ -34,7 +34,7 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 const HOMES: [(&str, &[&str]); 8] = [
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
-    ("reqwest", &["targets", "cli", "app"]),
+    ("reqwest", &["targets", "fetch", "cli", "app"]),
     ("minijinja", &["template"]),
     ("governor", &["delivery"]),
     ("notify", &["config"]),

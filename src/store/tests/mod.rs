@@ -6,6 +6,7 @@ mod accepting;
 mod damage;
 mod faults;
 mod leasing;
+mod pictures;
 mod removal;
 
 use std::sync::Mutex as StdMutex;

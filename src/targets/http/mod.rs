@@ -5,7 +5,7 @@
 //! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
 //! credentials to another host.
 
-mod failure;
+pub(crate) mod failure;
 mod judge;
 mod pieces;
 #[cfg(test)]
@@ -104,6 +104,15 @@ impl Clients {
         let mut tls = tls::client_config(settings, folder, &self.0.system)?;
         tls.alpn_protocols.clear();
         Ok(Arc::new(tls))
+    }
+
+    /// For who wants to look at something, not to send it: the same care, no settings but whom to trust.
+    pub(crate) fn fetching(&self, tls: Option<&Tls>, folder: &Path) -> Result<Client, Mistakes> {
+        let settings = Settings {
+            tls: tls.cloned(),
+            ..Settings::default()
+        };
+        self.client(&settings, folder)
     }
 
     fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
