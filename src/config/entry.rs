@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::sources::{CameraSettings, SourceKind, Timezone};
+use crate::sources::{CameraSettings, MapSettings, SourceKind, Timezone};
 use crate::steps;
 use crate::units::{ByteSize, Span};
 
@@ -60,6 +60,10 @@ pub(super) struct Decoding {
     pub(super) timezone: Option<Timezone>,
     /// What you know of cameras and their sender does not tell, by the id that it gives them.
     pub(super) cameras: BTreeMap<String, CameraSettings>,
+    /// Which of the sender's fields is which of the event's: templates that see `body` (the document: JSON, form, multipart
+    /// texts, XML), `headers`, `query`, `path`, `method`, `parts`, with `each` also `it`, and `event` as decoded unless the
+    /// kind is `generic`. Default: the decoder's own reading.
+    pub(super) map: Option<MapSettings>,
 }
 
 /// What happens to events on a route: beside what the route itself says.

@@ -1,6 +1,7 @@
 //! From the file's `sources` and `lists` to what events come in by and are looked up in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Source;
 use super::entry::Decoding;
@@ -85,15 +86,28 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Option<Source> {
             .help("expected such as `/stream`"),
         );
     }
+    let source = decoding.kind.source();
+    let map = decoding.map.and_then(|map| {
+        let compiled = map.compile(&loader.engine, source.kind());
+        let mistakes = compiled.map(Arc::new).map_err(|mistakes| {
+            for mistake in mistakes {
+                let mut way = vec!["map".to_owned()];
+                way.extend(mistake.path.iter().cloned());
+                loader.template_mistake(entry.node, &way, mistake);
+            }
+        });
+        mistakes.ok()
+    });
     let trimmed = path.trim_end_matches('/');
     Some(Source {
         name: entry.name.clone(),
         path: if trimmed.is_empty() { "/" } else { trimmed }.to_owned(),
         settings,
-        source: decoding.kind.source(),
+        source,
         decode: DecodeSettings {
             timezone: decoding.timezone.map(|zone| zone.0),
             cameras: decoding.cameras,
+            map,
         },
     })
 }

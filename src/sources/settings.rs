@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{ALL, Source};
+use super::{ALL, Map, Source};
 use crate::event::Event;
 
 /// What decoding may need to know of its source's settings.
@@ -18,6 +19,8 @@ pub(crate) struct DecodeSettings {
     pub(crate) timezone: Option<TimeZone>,
     /// By the id that the sender gives the camera.
     pub(crate) cameras: BTreeMap<String, CameraSettings>,
+    /// What the user says of the sender's fields.
+    pub(crate) map: Option<Arc<Map>>,
 }
 
 /// The word for `kind:`; `auto` unless set.
@@ -150,8 +153,6 @@ impl JsonSchema for Timezone {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
@@ -172,11 +173,11 @@ mod tests {
         let camera =
             json!({ "id": "north", "name": "North gate", "latitude": 45.5, "tags": ["a", "b"] });
         let settings = DecodeSettings {
-            timezone: None,
             cameras: BTreeMap::from([(
                 "cam-1".to_owned(),
                 serde_json::from_value(camera).unwrap(),
             )]),
+            ..DecodeSettings::default()
         };
         let mut known = event(Some("cam-1"));
         settings.apply_cameras(&mut known);

@@ -261,7 +261,7 @@ fn sources_and_steps_have_fixtures() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const SOURCE_PLUMBING: [&str; 10] = [
+const SOURCE_PLUMBING: [&str; 15] = [
     "mod",
     "body",
     "multipart",
@@ -272,6 +272,11 @@ const SOURCE_PLUMBING: [&str; 10] = [
     "country",
     "media",
     "xml",
+    "document",
+    "map",
+    "moments",
+    "neutral",
+    "plain",
 ];
 const STEP_PLUMBING: [&str; 6] = ["mod", "album", "encode", "jpeg", "fixtures", "decode"];
 
