@@ -5,6 +5,7 @@
 //! plate than the one painted on the car.
 
 mod font;
+mod generic;
 mod platerecognizer;
 mod python;
 mod reading;
@@ -72,10 +73,11 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 3] = [
+const SENDERS: [&[Sample]; 4] = [
     &platerecognizer::STREAM,
     &platerecognizer::SNAPSHOT,
     &viewtron::SAMPLES,
+    &generic::SAMPLES,
 ];
 
 /// Every sample there is.

@@ -106,7 +106,10 @@ pub(super) struct QuarantineIn {
 /// Collects what lies outside of the body, behind it.
 struct Payload<'a> {
     body: &'a Bytes,
+    /// Kept until all is placed, so that no two have the same address by turns.
     parts: Vec<Bytes>,
+    /// Where parts begin, by their address and length.
+    placed: HashMap<(usize, usize), u64>,
     bytes: u64,
 }
 
@@ -120,6 +123,7 @@ impl<'a> Payload<'a> {
         Self {
             body,
             parts,
+            placed: HashMap::new(),
             bytes: body.len() as u64,
         }
     }
@@ -134,7 +138,13 @@ impl<'a> Payload<'a> {
         if slice >= body && slice + bytes.len() <= body + self.body.len() {
             return ((slice - body) as u64, len);
         }
+        // Events of one request often share a picture or a document.
+        let key = (slice, bytes.len());
+        if let Some(start) = self.placed.get(&key) {
+            return (*start, len);
+        }
         let start = self.bytes;
+        self.placed.insert(key, start);
         self.parts.push(bytes.clone());
         self.bytes += len;
         (start, len)
