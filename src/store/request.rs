@@ -1,5 +1,6 @@
 //! The disk form of requests: JSON metadata beside the raw payload, whose pictures are known by their place in it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -355,7 +355,10 @@ async fn a_few_lines_map_every_form_of_body_to_a_plate() {
     let jpeg = picture(64, 32, &[], ImageFormat::Jpeg);
 
     let json = r#"{"cam": 7, "detections": [{"time": "2025-03-04 10:11:12", "plate": "AB123CD", "confidence": 93}]}"#;
-    assert_eq!(post(&camhook, "/json", Some("application/json"), json).await, 200);
+    assert_eq!(
+        post(&camhook, "/json", Some("application/json"), json).await,
+        200
+    );
     let event = newest(&camhook, 1).await;
     assert_eq!(event["kind"], "plate");
     assert_eq!(event["plates"][0]["text"], "AB123CD");
@@ -364,9 +367,15 @@ async fn a_few_lines_map_every_form_of_body_to_a_plate() {
     assert_eq!(event["occurred_at"], "2025-03-04T10:11:12+01:00");
 
     let form = Some("application/x-www-form-urlencoded");
-    assert_eq!(post(&camhook, "/form", form, "cam=a+b&nr=AB123CD").await, 200);
+    assert_eq!(
+        post(&camhook, "/form", form, "cam=a+b&nr=AB123CD").await,
+        200
+    );
     let event = newest(&camhook, 2).await;
-    assert_eq!((&event["camera"]["id"], &event["plates"][0]["text"]), (&json!("a b"), &json!("AB123CD")));
+    assert_eq!(
+        (&event["camera"]["id"], &event["plates"][0]["text"]),
+        (&json!("a b"), &json!("AB123CD"))
+    );
 
     let body = [
         b"--b\r\nContent-Disposition: form-data; name=\"info\"\r\n\r\n{\"nr\": \"AB123CD\"}\r\n\
@@ -380,15 +389,24 @@ async fn a_few_lines_map_every_form_of_body_to_a_plate() {
     assert_eq!(post(&camhook, "/multipart", multipart, body).await, 200);
     let event = newest(&camhook, 3).await;
     assert_eq!(event["plates"][0]["text"], "AB123CD");
-    assert_eq!((&event["images"][0]["role"], &event["images"][0]["width"]), (&json!("plate"), &json!(64)));
+    assert_eq!(
+        (&event["images"][0]["role"], &event["images"][0]["width"]),
+        (&json!("plate"), &json!(64))
+    );
 
     let xml = "<Read conf=\"93%\"><No>AB123CD</No></Read>";
     assert_eq!(post(&camhook, "/xml", Some("text/xml"), xml).await, 200);
     assert_eq!(newest(&camhook, 4).await["plates"][0]["score"], 0.93);
 
-    assert_eq!(post(&camhook, "/picture?nr=AB123CD", Some("image/jpeg"), jpeg).await, 200);
+    assert_eq!(
+        post(&camhook, "/picture?nr=AB123CD", Some("image/jpeg"), jpeg).await,
+        200
+    );
     let event = newest(&camhook, 5).await;
-    assert_eq!((&event["kind"], &event["images"][0]["role"]), (&json!("plate"), &json!("frame")));
+    assert_eq!(
+        (&event["kind"], &event["images"][0]["role"]),
+        (&json!("plate"), &json!("frame"))
+    );
 }
 
 #[tokio::test]
@@ -405,11 +423,20 @@ async fn what_a_map_requires_and_misses_is_refused_with_the_reason_or_kept() {
     assert_eq!(answer.status().as_u16(), 422);
     let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     assert_eq!(told["error"], "undecodable");
-    assert!(told["reason"].as_str().unwrap().contains("`plates`"), "{told}");
+    assert!(
+        told["reason"].as_str().unwrap().contains("`plates`"),
+        "{told}"
+    );
 
     assert_eq!(post(&camhook, "/kept", None, r#"{"cam": "a"}"#).await, 200);
     eventually("the request is in quarantine", async || {
-        camhook.get("/api/v1/quarantine").await.as_array().unwrap().len() == 1
+        camhook
+            .get("/api/v1/quarantine")
+            .await
+            .as_array()
+            .unwrap()
+            .len()
+            == 1
     })
     .await;
     assert_eq!(camhook.get("/api/v1/events").await, json!([]));
