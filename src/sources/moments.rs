@@ -23,8 +23,8 @@ fn read_text(text: &str, zone: &TimeZone) -> Option<Moment> {
     if let Some(moment) = Moment::parse_lenient(text, zone) {
         return Some(moment);
     }
-    if let Some(moment) = spelled_out(text).and_then(|text| Moment::parse_lenient(&text, zone)) {
-        return Some(moment);
+    if let Some(text) = spelled_out(text) {
+        return Moment::parse_lenient(&text, zone);
     }
     if let Ok(number) = text.parse::<f64>() {
         return since_1970(number, text.parse().ok(), zone);
@@ -71,7 +71,7 @@ fn since_1970(number: f64, whole: Option<i64>, zone: &TimeZone) -> Option<Moment
     let nanosecond = match whole {
         Some(whole) => i128::from(whole) * i128::from(nanoseconds),
         // To the microsecond, which is all that a fraction in 64 bits holds; the cast saturates.
-        None => (number * (nanoseconds as f64 / 1_000.0)).round() as i128 * 1_000,
+        None => ((number * (nanoseconds as f64 / 1_000.0)).round() as i128).saturating_mul(1_000),
     };
     let instant = Timestamp::from_nanosecond(nanosecond).ok()?;
     (number > 0.0).then(|| Moment::new(instant, zone.to_offset(instant)))
