@@ -90,7 +90,7 @@ fn is_by_hand(tree: &Value) -> bool {
     kind.is_some_and(|kind| Kind::ALL.iter().any(|known| known.as_str() == kind))
         && (["plates", "faces", "objects"]
             .iter()
-            .any(|name| lists(&name))
+            .any(|name| lists(name))
             || tree.get("camera").is_some_and(Value::is_object))
 }
 

@@ -31,7 +31,7 @@ const PICTURE_MIN: usize = 32;
 
 /// Fills in what the document tells under names that leave no doubt.
 pub(super) fn fill(event: &mut Event, document: &Value, zone: &TimeZone) {
-    let text = |names| find(document, names, |value| scalar(value));
+    let text = |names| find(document, names, scalar);
     let plate = text(PLATE).filter(|text| text.chars().count() <= PLATE_MAX);
     if let Some(plate) = plate {
         let mut notes = coerce::Notes::default();

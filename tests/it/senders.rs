@@ -321,6 +321,7 @@ async fn two_plates_of_one_vehicle_give_two_crops_in_either_coordinates() {
 
 const MAPPED: &str = r#"
 sources:
+  any: { kind: auto, path: / }
   json:
     kind: generic
     timezone: Europe/Rome

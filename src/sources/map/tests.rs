@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::pass::EACH_MAX;
 use super::*;
+use crate::event::Kind;
 use crate::sources::{decode, find};
 
 fn compiled(kind: &str, yaml: &str) -> Result<Map, Vec<Mistake>> {
