@@ -88,9 +88,7 @@ fn is_by_hand(tree: &Value) -> bool {
             .is_some_and(|items| items.iter().all(Value::is_object))
     };
     kind.is_some_and(|kind| Kind::ALL.iter().any(|known| known.as_str() == kind))
-        && (["plates", "faces", "objects"]
-            .iter()
-            .any(|name| lists(name))
+        && (["plates", "faces", "objects"].iter().any(lists)
             || tree.get("camera").is_some_and(Value::is_object))
 }
 
