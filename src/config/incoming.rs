@@ -107,6 +107,17 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Opti
         Some(settings) => Some(fetcher(loader, entry, settings, clients)?),
         None => None,
     };
+    let map = decoding.map.and_then(|map| {
+        let compiled = map.compile(&loader.engine, source.kind());
+        let mistakes = compiled.map(Arc::new).map_err(|mistakes| {
+            for mistake in mistakes {
+                let mut way = vec!["map".to_owned()];
+                way.extend(mistake.path.iter().cloned());
+                loader.template_mistake(entry.node, &way, mistake);
+            }
+        });
+        mistakes.ok()
+    });
     let trimmed = |path: String| match path.trim_end_matches('/') {
         "" => "/".to_owned(),
         trimmed => trimmed.to_owned(),
@@ -124,6 +135,7 @@ fn source(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Opti
             timezone: decoding.timezone.map(|zone| zone.0),
             cameras: decoding.cameras,
             fetches: fetcher.is_some(),
+            map,
         },
         fetcher,
     })

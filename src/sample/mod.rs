@@ -8,6 +8,7 @@ mod axis;
 mod findface;
 mod font;
 mod frigate;
+mod generic;
 mod genetec;
 mod hikvision;
 mod kipod;
@@ -97,6 +98,7 @@ const SENDERS: &[&[Sample]] = &[
     &survision::SAMPLES,
     &frigate::SAMPLES,
     &findface::SAMPLES,
+    &generic::SAMPLES,
 ];
 
 /// Every sample there is.

@@ -17,10 +17,15 @@ mod viewtron;
 
 mod body;
 mod country;
+mod document;
 mod json;
 mod lenient;
+mod map;
 mod media;
+mod moments;
 mod multipart;
+mod neutral;
+mod plain;
 mod xml;
 
 #[cfg(test)]
@@ -31,6 +36,7 @@ use std::sync::Arc;
 use crate::event::{Event, Original};
 use crate::name::Name;
 
+pub(crate) use map::{Map, MapSettings};
 pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
@@ -45,7 +51,7 @@ pub(crate) static ALL: &[&dyn Source] = &[
     &survision::Survision,
     &frigate::Frigate,
     &findface::FindFace,
-    &generic::Generic,
+    &generic::GENERIC,
     &auto::Auto,
 ];
 
@@ -71,7 +77,10 @@ pub(crate) fn decode(
     settings: &DecodeSettings,
     request: &Arc<Original>,
 ) -> Result<Vec<Event>, Undecodable> {
-    let mut events = source.decode(name, settings, request)?;
+    let mut events = match &settings.map {
+        Some(map) => map.decode(source, name, settings, request)?,
+        None => source.decode(name, settings, request)?,
+    };
     for event in &mut events {
         settings.apply_cameras(event);
         settings.apply_fetch(event);

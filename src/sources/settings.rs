@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{ALL, Source};
+use super::{ALL, Map, Source};
 use crate::event::{Event, Picture};
 
 /// What decoding may need to know of its source's settings.
@@ -20,6 +21,8 @@ pub(crate) struct DecodeSettings {
     pub(crate) cameras: BTreeMap<String, CameraSettings>,
     /// Whether pictures known only by address are fetched before the event is delivered.
     pub(crate) fetches: bool,
+    /// What the user says of the sender's fields.
+    pub(crate) map: Option<Arc<Map>>,
 }
 
 /// The word for `kind:`; `auto` unless set.
@@ -158,8 +161,6 @@ impl JsonSchema for Timezone {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
@@ -180,12 +181,11 @@ mod tests {
         let camera =
             json!({ "id": "north", "name": "North gate", "latitude": 45.5, "tags": ["a", "b"] });
         let settings = DecodeSettings {
-            fetches: false,
-            timezone: None,
             cameras: BTreeMap::from([(
                 "cam-1".to_owned(),
                 serde_json::from_value(camera).unwrap(),
             )]),
+            ..DecodeSettings::default()
         };
         let mut known = event(Some("cam-1"));
         settings.apply_cameras(&mut known);

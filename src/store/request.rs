@@ -1,5 +1,6 @@
 //! The disk form of requests: JSON metadata beside the raw payload, whose pictures are known by their place in it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -106,7 +107,10 @@ pub(super) struct QuarantineIn {
 /// Collects what lies outside of the body, behind it.
 struct Payload<'a> {
     body: &'a Bytes,
+    /// Kept until all is placed, so that no two have the same address by turns.
     parts: Vec<Bytes>,
+    /// Where parts begin, by their address and length.
+    placed: HashMap<(usize, usize), u64>,
     bytes: u64,
 }
 
@@ -120,6 +124,7 @@ impl<'a> Payload<'a> {
         Self {
             body,
             parts,
+            placed: HashMap::new(),
             bytes: body.len() as u64,
         }
     }
@@ -134,7 +139,13 @@ impl<'a> Payload<'a> {
         if slice >= body && slice + bytes.len() <= body + self.body.len() {
             return ((slice - body) as u64, len);
         }
+        // Events of one request often share a picture or a document.
+        let key = (slice, bytes.len());
+        if let Some(start) = self.placed.get(&key) {
+            return (*start, len);
+        }
         let start = self.bytes;
+        self.placed.insert(key, start);
         self.parts.push(bytes.clone());
         self.bytes += len;
         (start, len)

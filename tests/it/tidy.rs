@@ -262,7 +262,7 @@ fn sources_and_steps_have_fixtures() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const SOURCE_PLUMBING: [&str; 10] = [
+const SOURCE_PLUMBING: [&str; 15] = [
     "mod",
     "body",
     "multipart",
@@ -273,6 +273,11 @@ const SOURCE_PLUMBING: [&str; 10] = [
     "country",
     "media",
     "xml",
+    "document",
+    "map",
+    "moments",
+    "neutral",
+    "plain",
 ];
 const STEP_PLUMBING: [&str; 6] = ["mod", "album", "encode", "jpeg", "fixtures", "decode"];
 
