@@ -16,6 +16,7 @@ mod fate;
 mod lists;
 mod payload;
 // 2
+mod decide;
 mod template;
 // 3
 mod render;

@@ -16,7 +16,7 @@ const LADDER: [&[&str]; 8] = [
         "budget",
     ],
     &["event", "fate", "payload", "lists"],
-    &["template"],
+    &["template", "decide"],
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample",
     ],
@@ -273,7 +273,9 @@ const SOURCE_PLUMBING: [&str; 10] = [
     "media",
     "xml",
 ];
-const STEP_PLUMBING: [&str; 6] = ["mod", "album", "encode", "jpeg", "fixtures", "decode"];
+const STEP_PLUMBING: [&str; 7] = [
+    "mod", "album", "encode", "jpeg", "fixtures", "stories", "decode",
+];
 
 #[test]
 fn nothing_unfinished_is_left_behind() {
