@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -121,6 +121,16 @@ CREATE TABLE sources (
     events INTEGER NOT NULL,
     quarantined INTEGER NOT NULL,
     last_received INTEGER
+) WITHOUT ROWID;
+CREATE TABLE notes (           -- what deciding steps remember
+    route TEXT NOT NULL,
+    step TEXT NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT,                -- NULL: forgotten
+    expires INTEGER NOT NULL,
+    version INTEGER NOT NULL,  -- later decisions have greater ones
+    touched INTEGER NOT NULL,  -- the record that tells it
+    PRIMARY KEY (route, step, key)
 ) WITHOUT ROWID;
 CREATE VIEW readable_events AS SELECT
     lower(substr(hex(id),1,8)||'-'||substr(hex(id),9,4)||'-'||substr(hex(id),13,4)||'-'||substr(hex(id),17,4)||'-'||substr(hex(id),21)) AS id,
