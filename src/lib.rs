@@ -17,6 +17,7 @@ mod fate;
 mod lists;
 mod payload;
 // 2
+mod decide;
 mod template;
 // 3
 mod render;

@@ -1,5 +1,6 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
+mod overdue;
 mod planner;
 mod reload;
 
@@ -122,6 +123,8 @@ impl App {
             clock.clone(),
             delivering.clone(),
         ));
+
+        delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
         let admin = Admin {
             store: store.clone(),

@@ -293,6 +293,7 @@ impl Index {
         for (event, at, plan) in &carry.plans {
             self.add_plan(*event, *at, lsn, plan)?;
         }
+        self.remember(lsn, &carry.remembered)?;
         for carried in &carry.deliveries {
             self.carried(lsn, carry.as_of, carried)?;
         }

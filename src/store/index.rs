@@ -176,9 +176,11 @@ impl Index {
             What::Request {
                 at: now,
                 events,
+                remembered,
                 releases,
             } => {
                 self.request(lsn, at, *now, events)?;
+                self.remember(lsn, remembered)?;
                 if let Some(quarantined) = releases {
                     self.release(lsn, quarantined.as_bytes())?;
                 }

@@ -289,6 +289,7 @@ impl Indexer {
             };
             self.remove(&book)?;
         }
+        self.index.drop_notes(self.clock.now()).map_err(told)?;
         self.make_room();
         self.room.restore_ballast();
         self.room.measure();

@@ -21,6 +21,7 @@ mod indexer;
 mod lease;
 mod log;
 mod look;
+mod notes;
 mod open;
 mod outcomes;
 mod pictures;
@@ -51,6 +52,7 @@ pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use steer::{RetryQuery, TargetState};
 
 use crate::clock::Clock;
+use crate::decide::Memory;
 use crate::event::Event;
 use crate::fate::Plan;
 use crate::telemetry::Metrics;
@@ -82,6 +84,7 @@ struct Inner {
     room: Arc<Room>,
     desks: Arc<Desks>,
     cache: Arc<Cache>,
+    memory: Memory,
     index_path: PathBuf,
     writer: Sender<Command>,
     index: Sender<Told>,

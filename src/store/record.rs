@@ -13,6 +13,7 @@ use super::pictures::Fetched;
 use super::request::{QuarantineIn, RequestIn, original};
 use super::segment::RecordKind;
 use super::{RetryQuery, Settled, TargetState};
+use crate::decide::Change;
 use crate::event::{Event, EventId, Item};
 use crate::fate::{Attempt, Fate, Plan};
 use crate::name::Name;
@@ -89,6 +90,9 @@ pub(super) struct Carry {
     pub(super) targets: Vec<(Name, TargetState)>,
     /// Plans that were added to kept events.
     pub(super) plans: Vec<(i64, u64, Plan)>,
+    /// What deciding steps remember.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remembered: Vec<Change>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,6 +117,7 @@ pub(super) enum What {
     Request {
         at: Timestamp,
         events: Vec<EventRow>,
+        remembered: Vec<Change>,
         releases: Option<EventId>,
     },
     Quarantine(Box<QuarantineEntry>),
@@ -199,6 +204,7 @@ impl What {
                     events: rows
                         .map(|e| EventRow::of(&e.event, Arc::new(e.plan)))
                         .collect(),
+                    remembered: request.remembered,
                     releases: request.releases,
                 }
             }

@@ -13,6 +13,7 @@ use super::log::Draft;
 use super::record::{EventRow, QuarantineEntry, What, draft};
 use super::segment::RecordKind;
 use super::{Intake, Kept, Unread};
+use crate::decide::Change;
 use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role};
 use crate::fate::Plan;
 use crate::name::Name;
@@ -74,6 +75,8 @@ struct RequestOut<'a> {
     at: Timestamp,
     request: HeadOut<'a>,
     events: Vec<EventOut<'a>>,
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    remembered: &'a [Change],
     #[serde(skip_serializing_if = "Option::is_none")]
     releases: Option<EventId>,
 }
@@ -83,6 +86,8 @@ pub(super) struct RequestIn {
     pub(super) at: Timestamp,
     pub(super) request: HeadIn,
     pub(super) events: Vec<EventIn>,
+    #[serde(default)]
+    pub(super) remembered: Vec<Change>,
     #[serde(default)]
     pub(super) releases: Option<EventId>,
 }
@@ -166,6 +171,7 @@ fn head(original: &Original) -> HeadOut<'_> {
 /// The record of a request, what it means to the index, and the events that are about to be delivered.
 pub(super) fn request(
     intake: Intake,
+    remembered: &[Change],
     at: Timestamp,
     releases: Option<EventId>,
 ) -> Result<(Draft, What, Vec<Kept>), serde_json::Error> {
@@ -198,6 +204,7 @@ pub(super) fn request(
         at,
         request: head(&intake.original),
         events,
+        remembered,
         releases,
     };
     let draft = draft(RecordKind::Request, &meta, payload.parts)?;
@@ -213,6 +220,7 @@ pub(super) fn request(
     let what = What::Request {
         at,
         events: rows,
+        remembered: remembered.to_vec(),
         releases,
     };
     Ok((draft, what, to_deliver))

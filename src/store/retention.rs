@@ -206,6 +206,14 @@ impl Index {
         let as_of = carry.as_of;
         let nothing = carry.gone.is_empty() && carry.targets.is_empty() && carry.plans.is_empty();
         let mut carries = if nothing { vec![] } else { vec![carry] };
+        for remembered in self.notes_between(from, to, now)?.chunks(CARRIED_AT_ONCE) {
+            carries.push(Carry {
+                at: now,
+                as_of,
+                remembered: remembered.to_vec(),
+                ..Carry::default()
+            });
+        }
         while !deliveries.is_empty() {
             let rest = deliveries.split_off(deliveries.len().min(CARRIED_AT_ONCE));
             carries.push(Carry {

@@ -131,6 +131,16 @@ CREATE TABLE sources (
     quarantined INTEGER NOT NULL,
     last_received INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE notes (           -- what deciding steps remember
+    route TEXT NOT NULL,
+    step TEXT NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT,                -- NULL: forgotten
+    expires INTEGER NOT NULL,
+    version INTEGER NOT NULL,  -- later decisions have greater ones
+    touched INTEGER NOT NULL,  -- the record that tells it
+    PRIMARY KEY (route, step, key)
+) WITHOUT ROWID;
 CREATE VIEW readable_events AS SELECT
     lower(substr(hex(id),1,8)||'-'||substr(hex(id),9,4)||'-'||substr(hex(id),13,4)||'-'||substr(hex(id),17,4)||'-'||substr(hex(id),21)) AS id,
     datetime(received_at / 1000000, 'unixepoch') AS received_at, datetime(occurred_at / 1000000, 'unixepoch') AS occurred_at,

@@ -17,7 +17,7 @@ const LADDER: [&[&str]; 8] = [
         "mqtt",
     ],
     &["event", "fate", "payload", "lists"],
-    &["template"],
+    &["template", "decide"],
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample",
     ],
@@ -279,7 +279,9 @@ const SOURCE_PLUMBING: [&str; 15] = [
     "neutral",
     "plain",
 ];
-const STEP_PLUMBING: [&str; 6] = ["mod", "album", "encode", "jpeg", "fixtures", "decode"];
+const STEP_PLUMBING: [&str; 7] = [
+    "mod", "album", "encode", "jpeg", "fixtures", "stories", "decode",
+];
 
 #[test]
 fn nothing_unfinished_is_left_behind() {
