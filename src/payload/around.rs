@@ -106,3 +106,16 @@ impl std::fmt::Debug for Around {
             .finish()
     }
 }
+
+impl std::fmt::Display for Sign {
+    /// As a header whose value is computed when the request is sent. Tells no secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Digest { username, .. } => write!(f, "authorization: Digest <{username}>"),
+            Self::Aws {
+                service, region, ..
+            } => write!(f, "authorization: AWS4-HMAC-SHA256 <{service} in {region}>"),
+            Self::Webhook { .. } => f.write_str("webhook-signature: <v1>"),
+        }
+    }
+}

@@ -7,7 +7,7 @@
 
 mod answer;
 mod course;
-mod failure;
+pub(crate) mod failure;
 mod judge;
 mod pieces;
 #[cfg(test)]
@@ -103,6 +103,26 @@ impl Clients {
             system: Arc::new(tls::System::new(provider)),
             plain: OnceLock::new(),
         }))
+    }
+
+    /// TLS for another protocol, with the same trust.
+    pub(crate) fn tls(
+        &self,
+        settings: Option<&Tls>,
+        folder: &Path,
+    ) -> Result<Arc<rustls::ClientConfig>, Mistakes> {
+        let mut tls = tls::client_config(settings, folder, &self.0.system)?;
+        tls.alpn_protocols.clear();
+        Ok(Arc::new(tls))
+    }
+
+    /// For who wants to look at something, not to send it: the same care, no settings but whom to trust.
+    pub(crate) fn fetching(&self, tls: Option<&Tls>, folder: &Path) -> Result<Client, Mistakes> {
+        let settings = Settings {
+            tls: tls.cloned(),
+            ..Settings::default()
+        };
+        self.client(&settings, folder)
     }
 
     fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
@@ -294,9 +314,10 @@ impl Target for HttpTarget {
         Box::pin(async move {
             match payload {
                 Payload::Http(request) => self.attempt(delivery, request).await,
-                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => {
-                    Report::misrouted("http")
-                }
+                Payload::Line { .. }
+                | Payload::Files(_)
+                | Payload::Mqtt(_)
+                | Payload::Log { .. } => Report::misrouted("http"),
             }
         })
     }
