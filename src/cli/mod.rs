@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ask;
+mod camera;
 mod check;
 mod demo;
 mod explain;
@@ -78,6 +79,8 @@ enum Command {
     Purge(steer::Purge),
     /// Show what each route would do with an event; nothing is sent.
     Explain(explain::Arguments),
+    /// Set up cameras over their own API: where they post to, and their plate lists.
+    Camera(camera::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
 }
@@ -133,6 +136,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
+            Command::Camera(arguments) => camera::camera(&common, arguments).await,
             Command::Explain(arguments) => explain::explain(&common, arguments).await,
         }
     });

@@ -95,6 +95,18 @@ impl Clients {
         }))
     }
 
+    /// A client for what is no target. It trusts the system's authorities, or with `pin` only the certificate that has
+    /// this SHA-256 fingerprint.
+    pub(crate) fn trusting(&self, pin: Option<&str>) -> Result<Client, String> {
+        let tls = pin.map(|pin| Tls {
+            pin: Some(pin.to_owned()),
+            ..Tls::default()
+        });
+        let tls = tls::client_config(tls.as_ref(), Path::new(""), &self.0.system)
+            .map_err(|mistakes| said(&mistakes))?;
+        client(tls, CONNECT_TIMEOUT).map_err(|mistakes| said(&mistakes))
+    }
+
     fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
         let ordinary = settings.tls.is_none() && settings.connect_timeout.is_none();
         if ordinary && let Some(plain) = self.0.plain.get() {
@@ -104,20 +116,29 @@ impl Clients {
         let connect_timeout = settings
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, |span| span.0.min(TIMEOUT_MAX));
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(|error| vec![(Vec::new(), failure::chain(&error))])?;
+        let client = client(tls, connect_timeout)?;
         if ordinary {
             return Ok(self.0.plain.get_or_init(|| client).clone());
         }
         Ok(client)
     }
+}
+
+fn client(tls: rustls::ClientConfig, connect_timeout: Duration) -> Result<Client, Mistakes> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .user_agent(USER_AGENT)
+        .build()
+        .map_err(|error| vec![(Vec::new(), failure::chain(&error))])
+}
+
+fn said(mistakes: &Mistakes) -> String {
+    let texts = mistakes.iter().map(|(_, text)| text.as_str());
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 impl HttpTarget {

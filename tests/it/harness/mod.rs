@@ -1,9 +1,11 @@
 //! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
 
+pub(crate) mod camera;
 mod process;
 mod receiver;
 mod samples;
 mod within;
+pub(crate) mod xml;
 
 pub(crate) use process::{Process, camhook_command};
 pub(crate) use receiver::{Answer, Receiver};
