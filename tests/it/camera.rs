@@ -1,8 +1,8 @@
 //! `camhook camera`, against cameras that answer over real HTTP.
 
 use crate::harness::camera::{Auth, Camera, PASSWORD, Plate};
-use crate::harness::camhook_command;
 use crate::harness::xml::{Node, parse};
+use crate::harness::{Answer, Receiver, camhook_command};
 
 /// What a command said.
 struct Said {
@@ -592,8 +592,55 @@ async fn a_password_has_no_option_and_no_place_in_an_address() {
             &["--camera", "http://10.0.0.5", "--password-file", "nowhere"],
             "nowhere",
         ),
+        (&["--camera", "https://10.0.0.5", "--pin", "xyz"], "--pin"),
     ] {
         let (done, err) = run(arguments);
         assert!(!done && err.contains(told), "{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_camera_is_told_so() {
+    let huge = format!("<config>{}</config>", " ".repeat(5_000_000));
+    for (answer, told) in [
+        (
+            Answer::status(200).body("<html><p>Login</html>"),
+            "is it the web port of a Viewtron camera?",
+        ),
+        (
+            Answer::status(302).header("location", "https://cam/x"),
+            "points to https://cam/x",
+        ),
+        (Answer::status(404), "404"),
+        (Answer::status(200).body(&huge), "larger than any"),
+        (
+            Answer::status(401).header("www-authenticate", "Negotiate"),
+            "does not know",
+        ),
+    ] {
+        let receiver = Receiver::new().await;
+        receiver.always(Some(answer));
+        let folder = tempfile::tempdir().unwrap();
+        let output = camhook_command(folder.path())
+            .args([
+                "camera",
+                "plates",
+                "viewtron",
+                "list",
+                "--password-env",
+                "CAM_PW",
+            ])
+            .args(["--camera", &receiver.url()])
+            .env("CAM_PW", PASSWORD)
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && err.contains(told), "{err}");
+        assert!(
+            receiver
+                .taken()
+                .iter()
+                .all(|taken| !taken.headers.contains_key("authorization"))
+        );
     }
 }

@@ -44,6 +44,12 @@ impl Change {
         self.before.is_some()
     }
 
+    /// Whether it is one of the settings in this element.
+    pub(super) fn is_in(&self, element: &str) -> bool {
+        let inner = self.name.strip_prefix(element);
+        inner.is_some_and(|inner| inner.starts_with('/'))
+    }
+
     /// As in a diff.
     pub(super) fn lines(&self) -> Vec<String> {
         let line = |sign: char, value: &Option<String>| {

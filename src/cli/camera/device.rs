@@ -90,6 +90,15 @@ impl DeviceError {
         }
     }
 
+    /// Whether it only says that a list, or its part that was read before, ends here.
+    pub(super) fn is_beyond(&self, has_begun: bool) -> bool {
+        match self.code() {
+            Some(Refusal::NOTHING_THERE) => true,
+            Some(Refusal::OUT_OF_RANGE) => has_begun,
+            _ => false,
+        }
+    }
+
     /// The camera's code, if it refused with one.
     pub(super) fn code(&self) -> Option<u32> {
         match self {

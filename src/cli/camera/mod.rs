@@ -6,7 +6,9 @@
 mod access;
 mod changes;
 mod device;
+mod fill;
 mod info;
+mod plan;
 mod plates;
 mod receiver;
 mod refusal;
@@ -28,8 +30,14 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a camera post its events to camhook.
+    ///
+    /// A camera has one to three places to post to. Without --write nothing is changed: the camera's places are shown, and
+    /// what would be written. The place that posts to --url already is used, else a free one; all others stay as they are.
     Subscribe(subscribe::Arguments),
     /// Read and change the plate lists inside of a camera.
+    ///
+    /// These lists decide what a camera itself calls allowed or blocked, which it tells with every plate. Changes are made at
+    /// once. Cameras with an API before 2.1 can be added to and read; plates are removed in their web page.
     Plates(plates::Arguments),
     /// Show what a camera says of itself.
     Info(info::Arguments),

@@ -20,6 +20,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// The plate, or the resource, is not there.
     pub(super) const NOTHING_THERE: u32 = 20;
+    pub(super) const OUT_OF_RANGE: u32 = 16;
     pub(super) const PLATE_IS_THERE: u32 = 203;
     pub(super) const PLATE_IS_NOT_THERE: u32 = 204;
 

@@ -7,15 +7,14 @@ use super::Vendor;
 use super::access::Access;
 use super::changes::Change;
 use super::info::Info;
+use super::plan::{self, Plan, Wish};
 use super::receiver::Receiver;
-use super::slots::{self, Plan, Slot, Wish};
+use super::slots::{self, Slot};
 use super::words::Words;
 use super::xml::Element;
 use crate::cli::show::{clean, error, line};
 use crate::cli::{Common, Failure};
 
-/// A camera has one to three places to post to. Without --write nothing is changed: the camera's places are shown, and
-/// what would be written. The place that posts to --url already is used, else a free one; all others stay as they are.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER)]
 pub(super) struct Arguments {
@@ -105,8 +104,16 @@ pub(super) async fn subscribe(common: &Common, arguments: Arguments) -> Result<(
         line(&format!("{title} at {}", device.address()));
         known.iter().for_each(show);
     }
-    let plan = slots::plan(&answer, &wish)?;
+    let plan = plan::plan(&answer, &wish)?;
     let changes = Change::between(plan.before.as_ref(), &plan.after);
+    let also = known.iter().filter(|slot| slot.id != plan.id && slot.is_on);
+    let also = also.filter(|slot| slot.url == wish.receiver.to_string());
+    notes.extend(also.filter_map(|slot| {
+        let id = slot.id?;
+        Some(format!(
+            "slot {id} posts there, too: each event would come twice"
+        ))
+    }));
     notes.extend(hidden_passwords(&answer, &plan));
     if !common.json {
         explain(&plan, &changes);
@@ -190,7 +197,7 @@ fn hidden_passwords(answer: &Element, plan: &Plan) -> Vec<String> {
                 element.name.to_ascii_lowercase().contains("pass")
                     && !element.said().trim_matches('*').is_empty()
             };
-            asks && !all.iter().any(|element| is_told(element))
+            asks && !all.iter().any(is_told)
         })
         .map(|item| {
             format!(
@@ -209,9 +216,13 @@ fn confirm(before: &Element, now: &Element, plan: &Plan) -> Result<(), Failure> 
             "the camera said yes, but the slot is not there when read again; set it up in its web page".to_owned(),
         ));
     };
+    // A camera may write the same address in its own way.
+    let place = |slot: &Element| slot.child("url").and_then(Receiver::of_list);
+    let is_same_place = place(told).is_some() && place(told) == place(&plan.after);
     let wrong: Vec<Change> = Change::between(Some(&plan.after), told)
         .into_iter()
         .filter(Change::is_of_known)
+        .filter(|change| !(is_same_place && change.is_in("url")))
         .collect();
     if !wrong.is_empty() {
         for text in wrong.iter().flat_map(Change::lines) {

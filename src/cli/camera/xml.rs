@@ -185,11 +185,6 @@ impl Element {
             .try_fold(self, |element, name| element.child(name))
     }
 
-    pub(super) fn at_mut(&mut self, path: &[&str]) -> Option<&mut Self> {
-        path.iter()
-            .try_fold(self, |element, name| element.child_mut(name))
-    }
-
     /// What the child of this name says; nothing if it is empty or not there.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.child(name)
@@ -345,5 +340,18 @@ mod tests {
             assert!(Element::read(text.as_bytes()).is_err(), "{text:.20}");
         }
         assert!(Element::read(b"<a>\xff</a>").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_read_is_written_so_that_it_reads_the_same(
+            pieces in proptest::collection::vec("<a>|</a>|<b k=\"&lt;\">|</b>|<c/>|<!\\[CDATA\\[|\\]\\]>|&amp;|&x;|&#65;|[ <>&x\n]", 0..12)
+        ) {
+            let text = format!("<r>{}</r>", pieces.concat());
+            if let Ok(read) = Element::read(text.as_bytes()) {
+                let again = Element::read(read.document().as_bytes()).unwrap();
+                proptest::prop_assert!(again.means(&read), "{text:?} became {:?}", read.document());
+            }
+        }
     }
 }

@@ -158,23 +158,20 @@ impl Group {
                 .post("GetLicensePlates", &Element::config(VERSION).with(filter))
                 .await;
             let answer = match answer {
-                Err(failed) if failed.code() == Some(Refusal::NOTHING_THERE) => break,
+                Err(failed) if failed.is_beyond(!plates.is_empty()) => break,
                 answer => answer?,
             };
             let Some(list) = answer.child("licensePlates") else {
                 break;
             };
-            let before = plates.len();
             let page: Vec<Plate> = list.items().filter_map(|item| self.plate(item)).collect();
             // A camera that does not turn pages would tell the first one for ever.
-            if page.first().is_some_and(|first| plates.contains(first)) {
+            if page.is_empty() || page.first() == plates.first() {
                 break;
             }
             plates.extend(page);
-            let told = plates.len() - before;
             let total: Option<usize> = list.get("total").and_then(|total| total.parse().ok());
-            let is_last = total.map_or(told < PAGE, |total| plates.len() >= total);
-            if told == 0 || is_last || plates.len() >= PLATES_MAX {
+            if total.is_some_and(|total| plates.len() >= total) || plates.len() >= PLATES_MAX {
                 break;
             }
         }

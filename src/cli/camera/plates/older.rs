@@ -5,7 +5,6 @@ use jiff::civil::DateTime;
 use super::{FOREVER, New, Plate, names, plain};
 use crate::cli::Failure;
 use crate::cli::camera::device::{Device, DeviceError};
-use crate::cli::camera::refusal::Refusal;
 use crate::cli::camera::xml::Element;
 
 const VERSION: &str = "1.0";
@@ -39,24 +38,19 @@ impl Older {
         let mut plates: Vec<Plate> = Vec::new();
         for page in 0..PAGES_MAX {
             let told = match ask(device, page).await {
-                Err(failed) if failed.code() == Some(Refusal::NOTHING_THERE) => break,
-                Err(failed) if failed.is_unknown_call() => {
-                    return Err(Failure::Said(format!(
-                        "this camera knows neither the old nor the new way to read plate lists; is it a plate camera? ({failed})"
-                    )));
-                }
-                told => told?,
+                Err(failed) if failed.is_beyond(!plates.is_empty()) => break,
+                told => told.map_err(no_lists)?,
             };
-            let new: Vec<Plate> = told
-                .iter()
-                .filter(|plate| !plates.contains(plate))
-                .cloned()
-                .collect();
-            let is_last = told.len() < PAGE || new.is_empty();
-            plates.extend(new);
-            if is_last {
+            let Some(told) = told else {
+                return Err(Failure::Said(
+                    "the camera told its plates in a form that camhook does not know; see them in its web page".to_owned(),
+                ));
+            };
+            // A camera that does not turn pages would tell the first one for ever.
+            if told.is_empty() || told.first() == plates.first() {
                 break;
             }
+            plates.extend(told);
         }
         if let Some(list) = list {
             plates.retain(|plate| plate.list.eq_ignore_ascii_case(list));
@@ -84,12 +78,23 @@ impl Older {
             .with(item);
         device
             .post("AddVehiclePlate", &Element::config(VERSION).with(plates))
-            .await?;
+            .await
+            .map_err(no_lists)?;
         Ok(format!("{} is in {list} now.", new.text))
     }
 }
 
-async fn ask(device: &mut Device, page: usize) -> Result<Vec<Plate>, DeviceError> {
+fn no_lists(failed: DeviceError) -> Failure {
+    match failed.is_unknown_call() {
+        true => Failure::Said(format!(
+            "this camera knows neither the old nor the new calls for plate lists; is it a plate camera? ({failed})"
+        )),
+        false => failed.into(),
+    }
+}
+
+/// A page of plates; nothing if there are items, but none that names a plate.
+async fn ask(device: &mut Device, page: usize) -> Result<Option<Vec<Plate>>, DeviceError> {
     let item = Element::new("item")
         .with(Element::new("pageIndex").plain(&page.to_string()))
         .with(Element::new("pageSize").plain(&PAGE.to_string()))
@@ -101,7 +106,9 @@ async fn ask(device: &mut Device, page: usize) -> Result<Vec<Plate>, DeviceError
         .post("GetVehiclePlate", &Element::config(VERSION).with(plates))
         .await?;
     let all = answer.all();
-    Ok(all.into_iter().filter_map(plate).collect())
+    let plates: Vec<Plate> = all.iter().copied().filter_map(plate).collect();
+    let is_strange = plates.is_empty() && all.iter().any(|element| element.is("item"));
+    Ok((!is_strange).then_some(plates))
 }
 
 /// An element that names a plate; what is around it is not published.
