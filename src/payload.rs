@@ -16,6 +16,7 @@ pub(crate) enum Payload {
         line: String,
     },
     Files(Vec<File>),
+    Mqtt(Message),
     Log {
         text: String,
     },
@@ -47,6 +48,17 @@ impl Body {
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         self.0.concat()
     }
+}
+
+/// A message for a broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    /// 0 or 1.
+    pub(crate) qos: u8,
+    /// Whether the broker keeps it for whoever subscribes later.
+    pub(crate) retain: bool,
+    pub(crate) payload: Body,
 }
 
 /// A file to be written whole.

@@ -11,7 +11,8 @@ use super::planner::Plans;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::delivery::Deliveries;
-use crate::server::Door;
+use crate::fetch::Fetches;
+use crate::server::{Door, Subscriptions};
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Reloaded};
 
@@ -22,6 +23,8 @@ struct Running {
     door: Arc<arc_swap::ArcSwap<Door>>,
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
+    subscriptions: Arc<Subscriptions>,
+    fetches: Arc<Fetches>,
     metrics: Metrics,
     settings: Fixed,
 }
@@ -55,6 +58,8 @@ impl App {
             door: self.door.clone(),
             plans: self.plans.clone(),
             deliveries: self.deliveries.clone(),
+            subscriptions: self.subscriptions.clone(),
+            fetches: self.fetches.clone(),
             metrics: self.metrics.clone(),
             settings,
         };
@@ -99,7 +104,7 @@ impl Running {
                 .inc()
         };
         match loaded {
-            Ok(Ok(config)) => {
+            Ok(Ok(mut config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
                         "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` apart)"
@@ -112,10 +117,14 @@ impl Running {
                         "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
                     );
                 }
+                let subscriptions = config.subscriptions();
+                let fetchers = config.fetchers();
                 let (door, pipelines) = config.open();
                 // The way out first: an event that comes in by a new route must find its target.
                 self.deliveries.replace(pipelines);
+                self.fetches.replace(fetchers);
                 self.door.store(Arc::new(door));
+                self.subscriptions.replace(subscriptions);
                 outcome("taken");
                 tracing::info!("the new config is in use");
                 Some(files)

@@ -17,6 +17,7 @@ mod expand;
 mod incoming;
 mod load;
 mod mistake;
+mod mqtt;
 mod open;
 mod outgoing;
 mod parse;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::render::Renderer;
@@ -41,6 +43,7 @@ use crate::routes::Route;
 use crate::secret::Blot;
 use crate::sources::DecodeSettings;
 use crate::steps::Step;
+use crate::targets::http::Clients;
 use crate::template::{Engine, Known};
 use crate::{delivery, server, sources, store, targets, telemetry};
 
@@ -77,11 +80,14 @@ pub(crate) struct Config {
 /// A place that senders post to.
 pub(crate) struct Source {
     pub(crate) name: Name,
-    /// With a `/` in front and none behind.
-    pub(crate) path: String,
+    /// With a `/` in front and none behind; none for a source that only hears from a broker.
+    pub(crate) path: Option<String>,
+    pub(crate) mqtt: Option<server::Subscription>,
     pub(crate) settings: server::SourceSettings,
     pub(crate) source: &'static dyn sources::Source,
     pub(crate) decode: DecodeSettings,
+    /// Set when pictures known by address are to be fetched.
+    pub(crate) fetcher: Option<Arc<Fetcher>>,
 }
 
 /// A downstream system.
@@ -206,9 +212,10 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let (sources, source_names) = incoming::sources(loader);
+        let clients = Clients::new();
+        let (sources, source_names) = incoming::sources(loader, &clients);
         let lists = incoming::lists(loader);
-        let (targets, target_names) = outgoing::targets(loader);
+        let (targets, target_names) = outgoing::targets(loader, &clients);
         let (routes, steps) = routing::routes(loader, &source_names, &target_names);
         Self {
             server,

@@ -21,14 +21,13 @@ use crate::targets::log::LogTarget;
 use crate::template::Names;
 
 /// The targets, and the names that routes may use.
-pub(super) fn targets(loader: &mut Loader<'_>) -> (Vec<Target>, Places) {
+pub(super) fn targets(loader: &mut Loader<'_>, clients: &Clients) -> (Vec<Target>, Places) {
     let entries = loader.entries("targets");
     let known = places(&entries);
     let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
-    let clients = Clients::new();
     let targets = entries
         .iter()
-        .filter_map(|entry| target(loader, entry, &clients, &blot))
+        .filter_map(|entry| target(loader, entry, clients, &blot))
         .collect();
     (targets, known)
 }
@@ -46,6 +45,10 @@ fn target(
     for transport in transports(loader, entry) {
         built.push(match transport {
             "http" => http(loader, entry, clients, blot),
+            "mqtt" => {
+                only_of_http(loader, entry);
+                super::mqtt::target(loader, entry, clients)
+            }
             _ => file(loader, entry, transport),
         });
     }
@@ -72,7 +75,7 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
             let message = format!("target `{}` does not say how it sends", entry.name);
             loader.mistake(
                 Mistake::new(entry.key.at.clone(), message)
-                    .help("add one of `http`, `jsonl`, `csv`, `files`, `log`"),
+                    .help("add one of `http`, `jsonl`, `csv`, `files`, `mqtt`, `log`"),
             );
         }
         [] => {}
@@ -92,13 +95,13 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
 }
 
 /// Puts a text where one is missing that there must be. That was told; so the rest can be looked through.
-fn stand_in(settings: &mut Map<String, Value>, key: &str, text: &str) {
+pub(super) fn stand_in(settings: &mut Map<String, Value>, key: &str, text: &str) {
     settings
         .entry(key)
         .or_insert_with(|| Value::String(text.to_owned()));
 }
 
-type Built = (Renderer, Arc<dyn targets::Target>);
+pub(super) type Built = (Renderer, Arc<dyn targets::Target>);
 
 fn http(
     loader: &mut Loader<'_>,
@@ -148,7 +151,7 @@ fn http(
     Some((renderer?, sender?))
 }
 
-fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<Built> {
+fn only_of_http(loader: &mut Loader<'_>, entry: &Entry<'_>) {
     for key in BESIDE_HTTP {
         if let Some(key) = entry.node.key(key) {
             loader.mistake(
@@ -160,6 +163,10 @@ fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<B
             );
         }
     }
+}
+
+fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<Built> {
+    only_of_http(loader, entry);
     let mut value = entry.value.get(transport)?.clone();
     if let (Value::Object(settings), "jsonl" | "files") = (&mut value, transport) {
         stand_in(settings, "path", "missing");
@@ -191,7 +198,7 @@ fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<B
     Some((renderer, Arc::new(FilesTarget::new(loader.folder))))
 }
 
-fn compiled<T>(
+pub(super) fn compiled<T>(
     loader: &mut Loader<'_>,
     node: &Node,
     key: &str,

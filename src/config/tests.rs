@@ -74,7 +74,12 @@ fn reads_a_file_into_what_the_rooms_are_built_from() {
     let named: Vec<(&str, &str)> = config
         .sources
         .iter()
-        .map(|source| (source.name.as_str(), source.path.as_str()))
+        .map(|source| {
+            (
+                source.name.as_str(),
+                source.path.as_deref().unwrap_or_default(),
+            )
+        })
         .collect();
     assert_eq!(
         named,
@@ -110,7 +115,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9001");
     assert_eq!(config.store.path, Path::new("./data"));
     assert_eq!(config.store.max_size, 20 << 30);
-    assert_eq!(config.sources[0].path, "/");
+    assert_eq!(config.sources[0].path.as_deref(), Some("/"));
 }
 
 #[test]

@@ -68,6 +68,9 @@ pub(crate) struct Event {
     /// What the source had to mend to understand the request, in words; empty when nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) repaired: Vec<String>,
+    /// Its pictures that are known by their address are to be fetched before it is delivered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaits_pictures: bool,
     /// The pictures that came with the request (and, after steps, those made from them).
     #[serde(skip)]
     pub(crate) images: Vec<Picture>,
@@ -101,6 +104,7 @@ impl Event {
             dwell: None,
             status: None,
             repaired: Vec::new(),
+            awaits_pictures: false,
             images: Vec::new(),
             raw: Raw::default(),
             original,
@@ -151,6 +155,15 @@ impl Event {
                 .or_insert_with(|| value.clone());
         }
         plain(&headers)
+    }
+
+    /// What it holds in memory: its request, and the pictures that were fetched later.
+    pub(crate) fn bytes(&self) -> usize {
+        let pictures = self.images.iter().filter_map(Picture::bytes);
+        let fetched = pictures
+            .filter(|_| self.awaits_pictures)
+            .map(bytes::Bytes::len);
+        self.original.body.len() + fetched.sum::<usize>()
     }
 
     /// The clip that came with the request, if one did.

@@ -19,6 +19,13 @@ pub(super) fn payload(payload: &Payload, blot: &Blot) -> Value {
             let file = |file: &crate::payload::File| json!({ "path": file.path, "content": binary(&file.bytes) });
             json!({ "write": files.iter().map(file).collect::<Value>() })
         }
+        Payload::Mqtt(message) => json!({
+            "publish_to": blot.out(&message.topic),
+            "qos": message.qos,
+            "retain": message.retain,
+            "payload": piece_of(&message.payload.to_vec(), blot),
+            "bytes": message.payload.len(),
+        }),
         Payload::Log { text, .. } => json!({ "log": blot.out(text) }),
     }
 }

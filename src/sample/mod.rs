@@ -4,13 +4,22 @@
 //! photos is the slow part: keep one [`Drawn`] and make thousands of requests a second from it, each telling another
 //! plate than the one painted on the car.
 
+mod axis;
+mod findface;
 mod font;
+mod frigate;
+mod generic;
+mod genetec;
+mod hikvision;
 mod kipod;
+mod multipart;
 mod platerecognizer;
 mod python;
 mod reading;
 mod scene;
 mod stream;
+mod survision;
+mod verkada;
 mod viewtron;
 mod walker;
 
@@ -77,16 +86,24 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 4] = [
+const SENDERS: &[&[Sample]] = &[
     &stream::STREAM,
     &stream::SNAPSHOT,
     &viewtron::SAMPLES,
     &kipod::SAMPLES,
+    &axis::SAMPLES,
+    &hikvision::SAMPLES,
+    &genetec::SAMPLES,
+    &verkada::SAMPLES,
+    &survision::SAMPLES,
+    &frigate::SAMPLES,
+    &findface::SAMPLES,
+    &generic::SAMPLES,
 ];
 
 /// Every sample there is.
 pub(crate) fn all() -> impl Iterator<Item = &'static Sample> {
-    SENDERS.into_iter().flatten()
+    SENDERS.iter().copied().flatten()
 }
 
 impl Sample {

@@ -125,6 +125,13 @@ impl<R: Reception> Front<R> {
         if self.tasks.is_stopping() {
             return Err(Refusal::Stopping);
         }
+        let signature = entry.settings.auth.signature.as_ref();
+        let signature = signature
+            .map(|signature| {
+                let signed = signature.read(&parts.headers, self.clock.now())?;
+                Ok::<_, Refusal>((signature, signed))
+            })
+            .transpose()?;
         self.reception.ready()?;
         let limits = Limits {
             max: entry.settings.max_body.bytes(),
@@ -135,6 +142,9 @@ impl<R: Reception> Front<R> {
         let reserved = body::reserve(body, &limits).await?;
         *begun = true;
         let (bytes, reserved) = body::collect(body, reserved, &limits).await?;
+        if let Some((signature, signed)) = &signature {
+            signature.check(signed, &bytes)?;
+        }
         // What methods a source takes is told to whoever asks; some senders post events this way, too.
         let allow = (parts.method == Method::OPTIONS).then(|| entry.allow());
         if let Some(allow) = allow.as_deref().filter(|_| bytes.is_empty()) {

@@ -13,7 +13,8 @@ use crate::lists::{List, Lists};
 
 /// What the names of a template stand for, for one delivery (or one event and item, in `when`).
 pub(crate) struct Scope {
-    root: Arc<Root>,
+    /// None where there is no event to choose items of.
+    root: Option<Arc<Root>>,
     value: Value,
 }
 
@@ -69,17 +70,25 @@ impl Scope {
     /// The same for one item of the event: what was converted once is not converted again. For conditions, which see
     /// no pictures.
     pub(crate) fn about(&self, item: Item) -> Self {
-        Self::of(Root {
-            item: Some((item, self.root.seen.item(item))),
-            ..(*self.root).clone()
-        })
+        match &self.root {
+            Some(root) => Self::of(Root {
+                item: Some((item, root.seen.item(item))),
+                ..(**root).clone()
+            }),
+            None => Self::plain(self.value()),
+        }
+    }
+
+    /// Names that stand for the fields of this value.
+    pub(super) fn plain(value: Value) -> Self {
+        Self { root: None, value }
     }
 
     fn of(root: Root) -> Self {
         let root = Arc::new(root);
         Self {
             value: Value::from_dyn_object(root.clone()),
-            root,
+            root: Some(root),
         }
     }
 

@@ -166,7 +166,7 @@ impl Shape {
 }
 
 /// The known word that looks most like this one, if one does.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     let distance = |known: &str| strsim::osa_distance(word, known);
     let near = |known: &&str| {

@@ -3,6 +3,7 @@
 //! Nothing of the login is sent before the camera asks for it. Of what it offers Digest is taken, which does not show the
 //! password; Basic only where it is all there is. Facts: the vendor's HTTP API reference, read on 2026-11-21.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
@@ -14,7 +15,7 @@ use super::refusal::Refusal;
 use super::xml::Element;
 use crate::cli::show::error;
 use crate::secret::{Blot, Secret};
-use crate::targets::http::Clients;
+use crate::targets::http::{Clients, Tls};
 
 /// Cameras are slow, but not that slow.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -118,8 +119,17 @@ impl Device {
                 format!("{}:{password}", login.username),
             ]
         });
+        let tls = pin.map(|pin| Tls {
+            pin: Some(pin.to_owned()),
+            ..Tls::default()
+        });
+        let client = Clients::new().fetching(tls.as_ref(), Path::new(""));
+        let client = client.map_err(|mistakes| {
+            let texts = mistakes.into_iter().map(|(_, text)| text);
+            texts.collect::<Vec<_>>().join("; ")
+        })?;
         Ok(Self {
-            client: Clients::new().trusting(pin)?,
+            client,
             blot: Blot::new(secrets),
             base,
             login,

@@ -5,7 +5,7 @@
 //! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
 //! credentials to another host.
 
-mod failure;
+pub(crate) mod failure;
 mod judge;
 mod pieces;
 #[cfg(test)]
@@ -95,16 +95,24 @@ impl Clients {
         }))
     }
 
-    /// A client for what is no target. It trusts the system's authorities, or with `pin` only the certificate that has
-    /// this SHA-256 fingerprint.
-    pub(crate) fn trusting(&self, pin: Option<&str>) -> Result<Client, String> {
-        let tls = pin.map(|pin| Tls {
-            pin: Some(pin.to_owned()),
-            ..Tls::default()
-        });
-        let tls = tls::client_config(tls.as_ref(), Path::new(""), &self.0.system)
-            .map_err(|mistakes| said(&mistakes))?;
-        client(tls, CONNECT_TIMEOUT).map_err(|mistakes| said(&mistakes))
+    /// TLS for another protocol, with the same trust.
+    pub(crate) fn tls(
+        &self,
+        settings: Option<&Tls>,
+        folder: &Path,
+    ) -> Result<Arc<rustls::ClientConfig>, Mistakes> {
+        let mut tls = tls::client_config(settings, folder, &self.0.system)?;
+        tls.alpn_protocols.clear();
+        Ok(Arc::new(tls))
+    }
+
+    /// For who wants to look at something, not to send it: the same care, no settings but whom to trust.
+    pub(crate) fn fetching(&self, tls: Option<&Tls>, folder: &Path) -> Result<Client, Mistakes> {
+        let settings = Settings {
+            tls: tls.cloned(),
+            ..Settings::default()
+        };
+        self.client(&settings, folder)
     }
 
     fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
@@ -116,29 +124,20 @@ impl Clients {
         let connect_timeout = settings
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, |span| span.0.min(TIMEOUT_MAX));
-        let client = client(tls, connect_timeout)?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| vec![(Vec::new(), failure::chain(&error))])?;
         if ordinary {
             return Ok(self.0.plain.get_or_init(|| client).clone());
         }
         Ok(client)
     }
-}
-
-fn client(tls: rustls::ClientConfig, connect_timeout: Duration) -> Result<Client, Mistakes> {
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        .user_agent(USER_AGENT)
-        .build()
-        .map_err(|error| vec![(Vec::new(), failure::chain(&error))])
-}
-
-fn said(mistakes: &Mistakes) -> String {
-    let texts = mistakes.iter().map(|(_, text)| text.as_str());
-    texts.collect::<Vec<_>>().join("; ")
 }
 
 impl HttpTarget {
@@ -254,9 +253,10 @@ impl Target for HttpTarget {
         Box::pin(async move {
             match payload {
                 Payload::Http(request) => self.attempt(delivery, request).await,
-                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => {
-                    Report::misrouted("http")
-                }
+                Payload::Line { .. }
+                | Payload::Files(_)
+                | Payload::Mqtt(_)
+                | Payload::Log { .. } => Report::misrouted("http"),
             }
         })
     }

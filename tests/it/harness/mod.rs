@@ -1,5 +1,6 @@
 //! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
 
+mod broker;
 pub(crate) mod camera;
 mod process;
 mod receiver;
@@ -7,6 +8,7 @@ mod samples;
 mod within;
 pub(crate) mod xml;
 
+pub(crate) use broker::Broker;
 pub(crate) use process::{Process, camhook_command};
 pub(crate) use receiver::{Answer, Receiver};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
