@@ -331,6 +331,18 @@ async fn an_old_camera_with_one_address_keeps_it_unless_told() {
         ("API", None)
     );
 
+    let told = POST
+        .replace("10.0.0.9", "10.0.0.2")
+        .replace(">80<", ">8001<")
+        .replace("/alarms", "/API");
+    camera.inside().post = Some(told);
+    let said = subscribe(&camera, &["--write"]);
+    assert!(
+        said.done && said.out.contains("Nothing to change"),
+        "{}",
+        said.out
+    );
+
     camera.inside().post = Some(POST.replace("10.0.0.9", ""));
     let said = subscribe(&camera, &["--write"]);
     assert!(said.done, "a free one: {}{}", said.out, said.err);

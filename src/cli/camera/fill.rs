@@ -107,7 +107,6 @@ fn put_words(list: &mut Element, words: &[String]) {
 /// `httpPost`, as it shall be.
 pub(super) fn fill_single(before: &Element, wish: &Wish, is_ours: bool) -> Element {
     let mut after = before.clone();
-    after.children.retain(|child| !child.is("onlineStatus")); // can only be read
     ensure(&mut after, "bSwitch").say("true");
     if let Some(protocol) = after.child_mut("protocolType") {
         protocol.say("API");

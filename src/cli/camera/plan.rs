@@ -78,10 +78,12 @@ pub(super) fn plan(answer: &Element, wish: &Wish) -> Result<Plan, Obstacle> {
     let Some(before) = answer.child("httpPost") else {
         return Err(Obstacle::NoSlots);
     };
-    let after = plan_single(before, wish)?;
+    let mut before = before.clone();
+    before.children.retain(|child| !child.is("onlineStatus")); // can only be read
+    let after = plan_single(&before, wish)?;
     Ok(Plan {
         id: None,
-        before: Some(before.clone()),
+        before: Some(before),
         after: after.clone(),
         document: config.with(after),
     })

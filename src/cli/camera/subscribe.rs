@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Vendor;
 use super::access::Access;
 use super::changes::Change;
+use super::device::{Device, DeviceError};
 use super::info::Info;
 use super::plan::{self, Plan, Wish};
 use super::receiver::Receiver;
@@ -64,24 +65,8 @@ pub(super) async fn subscribe(common: &Common, arguments: Arguments) -> Result<(
     let Vendor::Viewtron = arguments.vendor;
     let receiver = Receiver::parse(&arguments.url).map_err(Failure::Said)?;
     let mut device = arguments.access.device()?;
-    let info = Info::of(&mut device).await;
-    let (title, is_api_21) = match &info {
-        Ok(info) => (info.title(), info.is_api_21()),
-        Err(failed) if failed.code().is_some() || failed.is_unknown_call() => {
-            ("a camera".to_owned(), false)
-        }
-        Err(_) => return info.map(drop).map_err(Failure::from),
-    };
-    let answer =
-        device
-            .get("GetHttpPostConfig")
-            .await
-            .map_err(|failed| match failed.is_unknown_call() {
-                true => Failure::Said(format!(
-                    "{failed}; recorders are set up in their web page only"
-                )),
-                false => failed.into(),
-            })?;
+    let (title, is_api_21) = introduce(&mut device).await?;
+    let answer = read(&mut device).await?;
     let words = Words::parse(&arguments.data, &arguments.events, &answer).map_err(Failure::Said)?;
     let mut notes: Vec<String> = words.notes().into_iter().map(str::to_owned).collect();
     notes.extend(receiver.doubt());
@@ -106,14 +91,7 @@ pub(super) async fn subscribe(common: &Common, arguments: Arguments) -> Result<(
     }
     let plan = plan::plan(&answer, &wish)?;
     let changes = Change::between(plan.before.as_ref(), &plan.after);
-    let also = known.iter().filter(|slot| slot.id != plan.id && slot.is_on);
-    let also = also.filter(|slot| slot.url == wish.receiver.to_string());
-    notes.extend(also.filter_map(|slot| {
-        let id = slot.id?;
-        Some(format!(
-            "slot {id} posts there, too: each event would come twice"
-        ))
-    }));
+    notes.extend(twins(&known, &plan, &wish));
     notes.extend(hidden_passwords(&answer, &plan));
     if !common.json {
         explain(&plan, &changes);
@@ -133,8 +111,46 @@ pub(super) async fn subscribe(common: &Common, arguments: Arguments) -> Result<(
         return Ok(());
     }
     for note in &notes {
-        error(&format!("note: {note}"));
+        error(&format!("note: {}", clean(note)));
     }
+    conclude(&changes, writes);
+    Ok(())
+}
+
+/// What the camera calls itself, and whether its API is 2.1 or newer. The oldest cannot say.
+async fn introduce(device: &mut Device) -> Result<(String, bool), DeviceError> {
+    match Info::of(device).await {
+        Ok(info) => Ok((info.title(), info.is_api_21())),
+        Err(failed) if failed.code().is_some() || failed.is_unknown_call() => {
+            Ok(("a camera".to_owned(), false))
+        }
+        Err(failed) => Err(failed),
+    }
+}
+
+async fn read(device: &mut Device) -> Result<Element, Failure> {
+    let answer = device.get("GetHttpPostConfig").await;
+    answer.map_err(|failed| match failed.is_unknown_call() {
+        true => Failure::Said(format!(
+            "{failed}; recorders are set up in their web page only"
+        )),
+        false => failed.into(),
+    })
+}
+
+/// Other slots that post to the same address.
+fn twins(known: &[Slot], plan: &Plan, wish: &Wish) -> Vec<String> {
+    let url = wish.receiver.to_string();
+    let twins = known
+        .iter()
+        .filter(|slot| slot.id != plan.id && slot.is_on && slot.url == url);
+    let twins = twins.filter_map(|slot| slot.id);
+    twins
+        .map(|id| format!("slot {id} posts there, too: each event would come twice"))
+        .collect()
+}
+
+fn conclude(changes: &[Change], writes: bool) {
     match (changes.is_empty(), writes) {
         (true, _) => line("Nothing to change: the camera posts there already."),
         (false, false) => line("Nothing was written. Add --write to do it."),
@@ -148,7 +164,6 @@ pub(super) async fn subscribe(common: &Common, arguments: Arguments) -> Result<(
             );
         }
     }
-    Ok(())
 }
 
 fn show(slot: &Slot) {
