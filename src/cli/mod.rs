@@ -1,6 +1,7 @@
 //! The command line.
 
 mod ask;
+mod camera;
 mod check;
 mod demo;
 mod explain;
@@ -82,6 +83,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Systems that camhook knows how to speak to; `show NAME` and `test NAME` tell more of one.
     Presets(presets::Arguments),
+    /// Set up cameras over their own API: where they post to, and their plate lists.
+    Camera(camera::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
 }
@@ -138,6 +141,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
+            Command::Camera(arguments) => camera::camera(&common, arguments).await,
             Command::Explain(arguments) => explain::explain(&common, arguments).await,
         }
     });

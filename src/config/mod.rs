@@ -53,6 +53,7 @@ use crate::{delivery, server, sources, store, targets, telemetry};
 use mistake::Mistake;
 
 pub(crate) use entry::Admin;
+pub(crate) use expand::environment;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use preset::{Each, Kind, Preset, Tried};
@@ -146,7 +147,7 @@ impl Config {
 
     /// Reads it for targets in these surroundings.
     pub(crate) fn load_by(path: &Path, around: &Surroundings) -> Result<Self, Report> {
-        Self::load_with(path, around, &expand::environment)
+        Self::load_with(path, around, &environment)
     }
 
     fn load_with(

@@ -68,7 +68,8 @@ impl Challenge {
         let read = challenges.fold(PasswordClient::builder(), |all, challenge| {
             all.header_value(challenge)
         });
-        let Ok(client) = read.build() else {
+        // Never Basic: whoever asks for Digest does not want the password to be sent.
+        let Ok(client @ PasswordClient::Digest(_)) = read.build() else {
             return false;
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);

@@ -1,10 +1,12 @@
 //! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
 
 mod broker;
+pub(crate) mod camera;
 mod process;
 mod receiver;
 mod samples;
 mod within;
+pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
 pub(crate) use process::{Process, camhook_command};
