@@ -18,6 +18,7 @@ mod payload;
 // 2
 mod template;
 // 3
+mod import;
 mod render;
 mod routes;
 mod sample;

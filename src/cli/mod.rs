@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod demo;
 mod explain;
+mod import;
 mod look;
 mod preset_page;
 mod presets;
@@ -82,6 +83,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Systems that camhook knows how to speak to; `show NAME` and `test NAME` tell more of one.
     Presets(presets::Arguments),
+    /// Make a routes.yaml of the settings of Plate Recognizer's own middleware, and of Stream's webhooks.
+    Import(import::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
 }
@@ -114,7 +117,22 @@ impl<E: std::error::Error> From<E> for Failure {
 
 /// Runs the command line and returns its exit code: 0 done, 1 failed, 2 mistakes in the config or the arguments.
 pub(crate) fn main() -> ExitCode {
-    let Arguments { command, common } = Arguments::parse();
+    let Arguments {
+        command,
+        mut common,
+    } = Arguments::parse();
+    let command = command.unwrap_or(Command::Run);
+    let made = match &command {
+        Command::Import(_) | Command::Schema | Command::Presets(_) | Command::Demo(_) => Ok(None),
+        _ => import::Made::instead_of(&common),
+    };
+    let made = match made {
+        Ok(made) => made,
+        Err(failure) => return told(&failure),
+    };
+    if let Some(made) = &made {
+        common.config.clone_from(&made.path);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -123,8 +141,9 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return told(&Failure::Said(format!("could not start: {error}"))),
     };
     let done = runtime.block_on(async {
-        match command.unwrap_or(Command::Run) {
-            Command::Run => run::run(&common).await,
+        match command {
+            Command::Run => run::run(&common, made.as_ref()).await,
+            Command::Import(arguments) => import::import(&arguments),
             Command::Check { connect } => check::check(&common, connect).await,
             Command::Schema => check::schema(),
             Command::Presets(arguments) => presets::presets(&common, arguments),

@@ -24,7 +24,7 @@ pub(super) struct Taken {
     clippy::disallowed_methods,
     reason = "this is the one place that reads the environment"
 )]
-pub(super) fn environment(name: &str) -> Result<Option<String>, String> {
+pub(crate) fn environment(name: &str) -> Result<Option<String>, String> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),

@@ -49,6 +49,7 @@ use crate::{delivery, server, sources, store, targets, telemetry};
 use mistake::Mistake;
 
 pub(crate) use entry::Admin;
+pub(crate) use expand::environment;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use preset::{Each, Kind, Preset, Tried};
@@ -115,7 +116,7 @@ impl Config {
 
     /// Reads it for targets that go by this clock.
     pub(crate) fn load_by(path: &Path, clock: &Clock) -> Result<Self, Report> {
-        Self::load_with(path, clock, &expand::environment)
+        Self::load_with(path, clock, &environment)
     }
 
     fn load_with(

@@ -18,7 +18,7 @@ const LADDER: [&[&str]; 8] = [
     &["event", "fate", "payload", "lists"],
     &["template"],
     &[
-        "sources", "routes", "store", "steps", "render", "targets", "sample",
+        "sources", "routes", "store", "steps", "render", "targets", "sample", "import",
     ],
     &["server", "delivery", "admin"],
     &["config"],
