@@ -158,6 +158,7 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
     let folder = tempfile::tempdir().unwrap();
     let residents = "license_plate,name\nAB123,Jo\n";
     fs::write(folder.path().join("residents.csv"), residents).unwrap();
+    fs::create_dir(folder.path().join("my-presets")).unwrap();
     let loaded = Config::read(
         "routes.yaml",
         &text,

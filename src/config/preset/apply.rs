@@ -141,30 +141,68 @@ fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
 }
 
 /// Puts the user's paths and words where the preset says `{{ with.NAME }}` of such a setting: as if written there.
-fn put_fixed(node: &mut Node, with: &Node, known: &Known) {
+fn put_fixed(from: &mut Node, with: &Node, known: &Known) {
+    put(from, &|scalar| {
+        let name = name_alone(scalar)?;
+        let setting = known.preset.settings.get(name)?;
+        let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty();
+        with.get(name).filter(|_| fixed).cloned()
+    });
+}
+
+/// The file with something that may stand where the user's paths and words will, so that its target can be checked.
+pub(super) fn with_stand_ins(preset: &Node) -> Node {
+    let mut stand_ins = Vec::new();
+    for (name, setting) in preset
+        .get("settings")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        let word = setting
+            .get("one_of")
+            .and_then(|words| words.items().first());
+        let is_path = setting.get("type").and_then(Node::text) == Some("path");
+        let path = is_path.then(|| setting.get("about")).flatten(); // any text will do
+        if let Some(value) = setting.get("default").or(word).or(path)
+            && (is_path || word.is_some())
+        {
+            stand_ins.push((name.clone(), value.clone()));
+        }
+    }
+    let mut filled = preset.clone();
+    if let Some(target) = filled.get_mut("target") {
+        put(target, &|scalar| {
+            let name = name_alone(scalar)?;
+            let known = stand_ins.iter().find(|(key, _)| key.text == name);
+            known.map(|(_, value)| value.clone())
+        });
+    }
+    filled
+}
+
+/// Puts another value in place of each scalar that there is one for.
+fn put(node: &mut Node, value_of: &impl Fn(&Scalar) -> Option<Node>) {
     match &mut node.shape {
         Shape::Map(entries) => {
             for (_, value) in entries {
-                put_fixed(value, with, known);
+                put(value, value_of);
             }
         }
         Shape::List(items) => {
             for item in items {
-                put_fixed(item, with, known);
+                put(item, value_of);
             }
         }
         Shape::Scalar(scalar) => {
-            if let Some(value) = fixed_name(scalar, known).and_then(|name| with.get(&name)) {
-                *node = value.clone();
+            if let Some(value) = value_of(scalar) {
+                *node = value;
             }
         }
     }
 }
 
-fn fixed_name(scalar: &Scalar, known: &Known) -> Option<String> {
+/// The name of a text that is `{{ with.NAME }}` and nothing else.
+fn name_alone(scalar: &Scalar) -> Option<&str> {
     let inner = scalar.text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-    let name = inner.trim().strip_prefix("with.")?;
-    let setting = known.preset.settings.get(name)?;
-    let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty();
-    fixed.then(|| name.to_owned())
+    inner.trim().strip_prefix("with.")
 }

@@ -17,6 +17,7 @@ use crate::payload::Payload;
 
 /// The moment of all examples, so that their requests are the same at any time.
 const NOW: &str = "2026-03-04T09:11:14Z";
+const DELIVERY: &str = "019cb81d-9b50-7000-8000-0123456789cd";
 
 /// What came of an example.
 pub(crate) enum Tried {
@@ -39,7 +40,7 @@ pub(crate) fn try_out(
     with.extend(more.clone());
     let mut config = json!({
         "targets": { "example": { "preset": preset.name, "with": with } },
-        "routes": [{ "name": "example", "to": "example" }],
+        "routes": [{ "name": "example", "to": ["example"] }],
     });
     if let Some(folder) = folder {
         config["presets"] =
@@ -66,7 +67,8 @@ pub(crate) fn try_out(
     let (_, pipelines) = config.open();
     let name = Name::new("example").expect("it is a name");
     let now = NOW.parse().expect("it is a moment");
-    let delivery = (DeliveryId::at(now), 1);
+    let id: DeliveryId = DELIVERY.parse().expect("it is an id");
+    let delivery = (id, 1);
     match prepare(&pipelines, &name, &name, &event, item, delivery, now) {
         Ok(prepared) => Tried::Made(told(&prepared.payload)),
         Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {

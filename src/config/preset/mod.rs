@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::check::Checker;
-use super::load::place;
+use super::load::{object, place};
 use super::mistake::{Mistake, Page, suggestion};
 use super::tree::Node;
 use super::{parse, schema};
@@ -121,7 +121,8 @@ impl Catalog {
         let Some(mut node) = node else { return };
         node.shift(start);
         let mut checker = Checker::new(&self.schema);
-        let value = checker.check(&node, &self.schema, &(start..start));
+        let checked = apply::with_stand_ins(&node);
+        let value = checker.check(&checked, &self.schema, &(start..start));
         let clean = checker.mistakes.is_empty();
         let found = std::mem::take(&mut checker.mistakes);
         self.mistakes.extend(found);
@@ -129,7 +130,8 @@ impl Catalog {
             return;
         };
         match serde_path_to_error::deserialize::<_, Preset>(value) {
-            Ok(preset) if preset.name == name => {
+            Ok(mut preset) if preset.name == name => {
+                preset.target = object(node.get("target").map(Node::value)); // as it is written
                 let with = preset.settings.schema();
                 let known = Known { preset, node, with };
                 self.check_settings(&known);
@@ -252,3 +254,6 @@ pub(crate) fn own(folder: &Path) -> Vec<String> {
     catalog.read_folder(folder, 0..0);
     catalog.known.into_keys().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,3 +137,67 @@ fn named<'a>(
     }
     files
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::event::{Kind, Original, PictureData, Plate, Raw};
+    use crate::name::Name;
+
+    fn event(vendor: &'static str, raw: &str) -> Event {
+        let source = Name::new("gate").unwrap();
+        let mut event = Event::new(source, vendor, Kind::Plate, Arc::new(Original::default()));
+        event.raw = Raw::from_text(raw.to_owned().into());
+        event.plates = vec![Plate::default(), Plate::default()];
+        event
+    }
+
+    fn picture(role: Role, item: Option<Item>) -> Picture {
+        Picture {
+            role,
+            item,
+            content_type: "image/jpeg".to_owned(),
+            data: PictureData::Bytes(Bytes::from_static(b"x")),
+        }
+    }
+
+    #[test]
+    fn streams_own_document_goes_on_as_it_came_but_for_its_address() {
+        let raw = r#"{"hook":{"event":"dwell_time","target":"http://us/?token=t","x":1},"data":{"results":[{"plate":"a"},{"plate":"b"}]}}"#;
+        let event = event("platerecognizer", raw);
+        let (whole, own) = document(&event, None, "https://them/hook?key=secret");
+        assert!(own);
+        let expected = raw.replace("http://us/?token=t", "https://them/hook");
+        assert_eq!(whole, serde_json::from_str::<Value>(&expected).unwrap());
+        let (one, _) = document(&event, Some(Item::Plate(1)), "https://them/hook");
+        assert_eq!(one["data"]["results"], json!([{ "plate": "b" }]));
+    }
+
+    #[test]
+    fn pictures_have_the_names_that_boxes_count_in() {
+        let all = [
+            picture(Role::FRAME, None),
+            picture(Role::VEHICLE, None),
+            picture(Role::PLATE, Some(Item::Plate(0))),
+            picture(Role::PLATE, Some(Item::Plate(1))),
+        ];
+        let names = |item, own| {
+            let event = event("generic", "{}");
+            let named = named(&event, item, &all, own);
+            let told = named.iter().map(|(name, p)| format!("{name}={}", p.role));
+            told.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            names(None, true),
+            "upload=vehicle original=frame plate_img=plate plate_img_2=plate"
+        );
+        assert_eq!(
+            names(Some(Item::Plate(1)), false),
+            "upload=frame vehicle=vehicle plate_img=plate"
+        );
+    }
+}
