@@ -508,7 +508,10 @@ fn texts_render_as_people_expect() {
             "{{ 'a' | sha1 }}.",
             "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8.",
         ),
-        ("{{ 'a' | sha1('base64') }}.", "hvfkN/qlp/zhXR3cuerq6jd2Z7g=."),
+        (
+            "{{ 'a' | sha1('base64') }}.",
+            "hvfkN/qlp/zhXR3cuerq6jd2Z7g=.",
+        ),
         ("{{ 'a' | hash_number }}.", "7128065739670391."),
         ("{{ plate.owner | hash_number }}.", "."),
         ("{{ 'a' | required('gone') }}.", "a."),

@@ -13,6 +13,7 @@ mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod first_minute; // the README's examples
 mod hostile; // requests that want to hurt
+mod import; // the vendor's own middleware, protocol by protocol
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod tidy; // what compilers and linters do not check

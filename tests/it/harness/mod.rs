@@ -6,7 +6,7 @@ mod samples;
 mod within;
 
 pub(crate) use process::{Process, camhook_command};
-pub(crate) use receiver::{Answer, Receiver};
+pub(crate) use receiver::{Answer, Receiver, Taken};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
 pub(crate) use within::Within;
 
