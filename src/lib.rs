@@ -5,6 +5,7 @@
 // 0
 mod budget;
 mod clock;
+mod mqtt;
 mod name;
 mod secret;
 mod tasks;
@@ -16,6 +17,7 @@ mod fate;
 mod lists;
 mod payload;
 // 2
+mod decide;
 mod template;
 // 3
 mod import;
@@ -29,6 +31,7 @@ mod targets;
 // 4
 mod admin;
 mod delivery;
+mod fetch;
 mod server;
 // 5
 mod config;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::NON_ALPHANUMERIC;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -45,12 +47,15 @@ pub(crate) struct Blot(Arc<Vec<String>>);
 pub(crate) const MASK: &str = "***";
 
 impl Blot {
-    /// Each value is known as it stands and as it looks in an address, in a form, in JSON and in base64: what targets
-    /// answer often repeats what they were sent. Values shorter than four characters are left out: blotting them would destroy the text around them.
+    /// Each value is known as it stands and as it looks in an address, in a form, in JSON and in base64 of either alphabet,
+    /// padded or not: what targets answer often repeats what they were sent. For HTTP Basic `user:password` must be among
+    /// the values, since its base64 does not hold that of the password. Values shorter than four characters are left out:
+    /// blotting them would destroy the text around them.
     pub(crate) fn new(values: impl IntoIterator<Item = String>) -> Self {
         let values = values.into_iter().filter(|value| value.len() >= 4);
         let mut values: Vec<String> = values.flat_map(forms).collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len())); // the longer first, should one hold another
+        // The longer first, should one hold another.
+        values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         values.dedup();
         Self(Arc::new(values))
     }
@@ -67,14 +72,25 @@ impl Blot {
 }
 
 fn forms(secret: String) -> Vec<String> {
-    let percent =
-        percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC)
-            .to_string();
+    let percent = percent_encoding::utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
     let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let json = serde_json::Value::from(secret.as_str()).to_string();
     let json = json.trim_matches('"').to_owned();
-    let base64 = base64::engine::general_purpose::STANDARD.encode(&secret);
-    vec![percent, form, json, base64, secret]
+    let base64 = STANDARD.encode(&secret);
+    let unpadded = STANDARD_NO_PAD.encode(&secret);
+    let for_urls = URL_SAFE_NO_PAD.encode(&secret);
+    let base64_in_url =
+        percent_encoding::utf8_percent_encode(&base64, NON_ALPHANUMERIC).to_string();
+    vec![
+        percent,
+        form,
+        json,
+        base64_in_url,
+        base64,
+        unpadded,
+        for_urls,
+        secret,
+    ]
 }
 
 #[cfg(test)]
@@ -87,6 +103,25 @@ mod tests {
         assert_eq!(blot.out("hunter22 and hunter2, abc"), "*** and ***, abc");
         let blot = Blot::new(["pa+ss/w=1".into()]);
         assert_eq!(blot.out("?t=pa%2Bss%2Fw%3D1 cGErc3Mvdz0x"), "?t=*** ***");
+    }
+
+    #[test]
+    fn blots_out_base64_in_all_its_forms() {
+        let blot = Blot::new(["user:p?>\u{ff}~~?".into()]);
+        let padded = STANDARD.encode("user:p?>\u{ff}~~?");
+        assert!(padded.contains('+') && padded.ends_with('='), "{padded}");
+        for form in [
+            padded.clone(),
+            padded.trim_end_matches('=').to_owned(),
+            padded.replace('+', "-").replace('/', "_"),
+            padded
+                .replace('+', "%2B")
+                .replace('/', "%2F")
+                .replace('=', "%3D"),
+        ] {
+            let shown = blot.out(&format!("Basic {form}"));
+            assert_eq!(shown.trim_end_matches('='), "Basic ***", "{form}");
+        }
     }
 
     #[test]

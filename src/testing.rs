@@ -9,6 +9,7 @@ pub use crate::app::{App, StartError};
 pub use crate::clock::Clock;
 
 use crate::config::{Config, Planned};
+use crate::decide::Written;
 use crate::delivery::{Pipelines, Unready, prepare};
 use crate::event::{DeliveryId, Event, EventId, Item, Original};
 use crate::payload::Payload;
@@ -99,7 +100,10 @@ impl Way {
         match ready {
             Ok(prepared) => match prepared.payload {
                 Payload::Http(request) => request.body.len(),
-                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => 0,
+                Payload::Line { .. }
+                | Payload::Files(_)
+                | Payload::Mqtt(_)
+                | Payload::Log { .. } => 0,
             },
             Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {
                 panic!("{reason}")
@@ -119,6 +123,7 @@ impl Way {
         let intake = Intake {
             original: self.original.clone(),
             events: vec![(event.clone(), plan)],
+            written: Written::default(),
         };
         let _safe = self.store.accept(intake).await.expect("the disk has room");
         loop {

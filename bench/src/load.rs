@@ -117,7 +117,10 @@ pub(crate) async fn run(load: &Load, start: Instant) -> (Vec<Ack>, u64) {
     (acks, refused.load(Ordering::Relaxed))
 }
 
-async fn answer(stream: &mut tokio::net::TcpStream, buffer: &mut Vec<u8>) -> Option<u16> {
+pub(crate) async fn answer(
+    stream: &mut tokio::net::TcpStream,
+    buffer: &mut Vec<u8>,
+) -> Option<u16> {
     loop {
         if let Some(end) = find(buffer, b"\r\n\r\n") {
             let whole = end + 4 + content_length(&buffer[..end]);

@@ -8,6 +8,7 @@ mod disk;
 mod load;
 mod sink;
 mod subject;
+mod tracks;
 mod wire;
 
 use std::path::PathBuf;
@@ -49,6 +50,9 @@ struct Options {
     /// Also measure with every target dead.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     dead: bool,
+    /// Instead of all that: so many cameras that track, for `--seconds` (try 500 and 60).
+    #[arg(long, value_name = "CAMERAS")]
+    tracks: Option<usize>,
     /// (Used by the bench itself.) Be one of the bare servers.
     #[arg(long, hide = true)]
     bare: Option<bare::Mode>,
@@ -79,6 +83,9 @@ async fn measure(options: &Options) {
         "disk: one 2 kB write + fdatasync takes {:.3} ms (median)",
         disk::sync_ms(&options.data)
     );
+    if let Some(cameras) = options.tracks {
+        return tracks::measure(options, cameras).await;
+    }
     println!(
         "load: {} connections, {}, {} rounds of {} s, medians\n",
         options.connections,

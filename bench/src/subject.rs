@@ -101,16 +101,7 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
             std::fs::write(&config, routes(*targets, sink_port)).unwrap();
             let mut command = Command::new(&options.camhook);
             command.args(["run", "--config"]).arg(&config);
-            spawn(command, |line| {
-                let (_, rest) = line.split_once("http://")?;
-                rest.split('/')
-                    .next()?
-                    .rsplit_once(':')?
-                    .1
-                    .trim()
-                    .parse()
-                    .ok()
-            })
+            spawn(command, port_of)
         }
     };
     let load = Load {
@@ -182,8 +173,15 @@ fn percentiles(sorted: &[u32]) -> (f64, f64) {
     (f64::from(at(0.5)) / 1e3, f64::from(at(0.99)) / 1e3)
 }
 
+/// The port in a line of camhook's greeting.
+pub(crate) fn port_of(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once("http://")?;
+    let address = rest.split('/').next()?;
+    address.rsplit_once(':')?.1.trim().parse().ok()
+}
+
 /// Starts a server and reads its port from the first line that tells one.
-fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>) -> (Child, u16) {
+pub(crate) fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>) -> (Child, u16) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap_or_else(|error| {
         panic!("could not start {command:?}: {error}; build camhook with `cargo build --release` or give --camhook PATH")
     });
@@ -202,7 +200,7 @@ fn spawn(mut command: Command, port: impl Fn(&str) -> Option<u16>) -> (Child, u1
     }
 }
 
-fn unused_port() -> u16 {
+pub(crate) fn unused_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -231,7 +229,7 @@ fn routes(targets: usize, sink_port: u16) -> String {
     yaml
 }
 
-fn cpu_seconds(pid: u32) -> f64 {
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat
         .rsplit(')')
@@ -248,7 +246,7 @@ fn cpu_seconds(pid: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0 // the kernel counts in hundredths of a second
 }
 
-fn status_kib(pid: u32, name: &str) -> f64 {
+pub(crate) fn status_kib(pid: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())

@@ -1,5 +1,6 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
+mod overdue;
 mod planner;
 mod reload;
 
@@ -13,10 +14,11 @@ use arc_swap::ArcSwap;
 use crate::admin::{self, Admin};
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::{Config, Report};
+use crate::config::{Config, Report, Surroundings};
 use crate::delivery::Deliveries;
 use crate::fate::Fate;
-use crate::server::{self, Door, Server};
+use crate::fetch::Fetches;
+use crate::server::{self, Door, Server, Subscriptions};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::{self, Metrics};
@@ -31,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running camhook.
 pub struct App {
     config: PathBuf,
-    clock: Clock,
+    surroundings: Surroundings,
     /// How long requests under way may take when camhook stops.
     grace: Duration,
     addresses: Addresses,
@@ -44,6 +46,8 @@ pub struct App {
     door: Arc<ArcSwap<Door>>,
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
+    subscriptions: Arc<Subscriptions>,
+    fetches: Arc<Fetches>,
 }
 
 /// Where a camhook listens.
@@ -53,6 +57,8 @@ struct Addresses {
     admin: SocketAddr,
     /// Paths of the sources and their kinds.
     sources: Vec<(String, &'static str)>,
+    /// What is heard from brokers, in words, and the sources' kinds.
+    heard: Vec<(String, &'static str)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +79,12 @@ impl App {
     /// # Errors
     /// When the config has mistakes, an address is taken, or the store cannot be opened.
     pub async fn start(path: &Path, clock: Clock) -> Result<Self, StartError> {
-        let config =
-            Config::load_by(path, &clock).map_err(|report| StartError::Config(Box::new(report)))?;
+        let surroundings = Surroundings {
+            clock: clock.clone(),
+            ..Surroundings::default()
+        };
+        let mut config = Config::load_by(path, &surroundings)
+            .map_err(|report| StartError::Config(Box::new(report)))?;
         telemetry::start(&config.log);
         let server = Server::bind(&config.server).await?;
         let listener = admin::Listener::bind(config.admin.listen).await?;
@@ -92,10 +102,13 @@ impl App {
             sources: config
                 .sources
                 .iter()
-                .map(|source| (source.path.clone(), source.source.kind()))
+                .filter_map(|source| Some((source.path.clone()?, source.source.kind())))
                 .collect(),
+            heard: heard(&config),
         };
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let subscriptions = config.subscriptions();
+        let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
@@ -107,11 +120,15 @@ impl App {
             &delivering,
         );
         let deliveries = Arc::new(deliveries);
+        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &delivering);
+        let fetches = Arc::new(fetches);
         delivering.spawn(housekeeping(
             store.clone(),
             clock.clone(),
             delivering.clone(),
         ));
+
+        delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
         let admin = Admin {
             store: store.clone(),
@@ -125,12 +142,21 @@ impl App {
             store.clone(),
             clock.clone(),
             metrics.clone(),
+            budget.clone(),
+            accepting.clone(),
+        ));
+        let subscriptions = Arc::new(Subscriptions::start(
+            subscriptions,
+            door.clone(),
+            store.clone(),
+            clock.clone(),
+            metrics.clone(),
             budget,
             accepting.clone(),
         ));
         let app = Self {
             config: path.to_owned(),
-            clock,
+            surroundings,
             grace,
             addresses,
             accepting,
@@ -140,6 +166,8 @@ impl App {
             door,
             plans,
             deliveries,
+            subscriptions,
+            fetches,
         };
         app.follow(files, follower);
         Ok(app)
@@ -160,7 +188,10 @@ impl App {
     /// The lines that tell a user where to post and where to look.
     pub(crate) fn greeting(&self) -> String {
         let Addresses {
-            server, sources, ..
+            server,
+            sources,
+            heard,
+            ..
         } = &self.addresses;
         let base = self.url();
         let mut lines = vec![format!("camhook {}", env!("CARGO_PKG_VERSION"))];
@@ -169,6 +200,10 @@ impl App {
             let kind = if *kind == "auto" { "any vendor" } else { kind };
             let url = format!("{}{path}", base.trim_end_matches('/'));
             lines.push(format!("  {word:<8} {url:<40} {kind}"));
+        }
+        for (n, (broker, kind)) in heard.iter().enumerate() {
+            let word = if n == 0 { "hears" } else { "" };
+            lines.push(format!("  {word:<8} {broker:<40} {kind}"));
         }
         if server.ip().is_unspecified() {
             lines.push(format!(
@@ -196,6 +231,7 @@ impl App {
         if !self.delivering.wait(PATIENCE).await {
             tracing::warn!("some sends did not end in time; they will be repeated");
         }
+        self.surroundings.sessions.log_out().await;
         self.store.close().await;
     }
 }
@@ -223,6 +259,16 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
+}
+
+/// Brokers and topics, as the greeting tells them.
+fn heard(config: &Config) -> Vec<(String, &'static str)> {
+    let sources = config.sources.iter().filter_map(|source| {
+        let mqtt = source.mqtt.as_ref()?;
+        let told = format!("{} {}", mqtt.address, mqtt.topics.join(" "));
+        Some((told, source.source.kind()))
+    });
+    sources.collect()
 }
 
 /// Counters of what is configured begin at 0, so that an alert on their growth sees the first of each.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::admin::{Planner, Promise, ReplayError};
 use crate::clock::Clock;
 use crate::config::Planned;
+use crate::decide::Written;
 use crate::event::{Event, EventId};
 use crate::fate::Plan;
 use crate::name::Name;
@@ -21,6 +22,7 @@ pub(super) struct Plans {
     clock: Clock,
     now: ArcSwap<Planned>,
     turn: Mutex<()>,
+    changed: Notify,
 }
 
 impl Plans {
@@ -30,15 +32,58 @@ impl Plans {
             clock,
             now: ArcSwap::from_pointee(planned.clone()),
             turn: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
     /// Returns the routes that are no more.
     pub(super) fn replace(&self, planned: &Planned) -> Vec<Name> {
         let old = self.now.swap(Arc::new(planned.clone()));
+        self.changed.notify_one();
         let stays = |route: &Name| planned.routes.iter().any(|now| now.name == *route);
         let gone = old.routes.iter().map(|route| route.name.clone());
         gone.filter(|route| !stays(route)).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn today(&self) -> Arc<Planned> {
+        self.now.load_full()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether any route has a step that is decided on arrival.
+    pub(super) fn decides(&self) -> bool {
+        let today = self.now.load();
+        today.routes.iter().any(|route| !route.deciders.is_empty())
+    }
+
+    /// Ends when another config has taken over.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Keeps what steps have to tell because time has passed.
+    pub(super) async fn tell_overdue(&self) -> Result<(), StoreError> {
+        let (now, memory) = (self.clock.now(), self.store.memory());
+        if !memory.sweep(now) {
+            return Ok(());
+        }
+        let (today, mut written) = (self.now.load_full(), Written::default());
+        let events = routes::overdue(&today.routes, &today.lists, now, memory, &mut written);
+        if events.is_empty() && written.changes.is_empty() {
+            return Ok(());
+        }
+        let original = events.first().map(|(event, _)| event.original.clone());
+        let intake = Intake {
+            original: original.unwrap_or_default(),
+            events,
+            written,
+        };
+        let _safe = self.store.accept(intake).await?;
+        Ok(())
     }
 
     async fn again(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {
@@ -95,7 +140,12 @@ impl Plans {
         let events: Vec<_> = planned.collect();
         let deliveries = events.iter().map(|(_, plan)| plan.deliveries.len()).sum();
         let original = unread.original;
-        let _safe = self.store.release(id, Intake { original, events }).await?;
+        let intake = Intake {
+            original,
+            events,
+            written: Written::default(),
+        };
+        let _safe = self.store.release(id, intake).await?;
         self.store.caught_up().await;
         Ok(deliveries)
     }

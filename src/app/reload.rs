@@ -8,20 +8,22 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::planner::Plans;
-use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Surroundings};
 use crate::delivery::Deliveries;
-use crate::server::Door;
+use crate::fetch::Fetches;
+use crate::server::{Door, Subscriptions};
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Reloaded};
 
 /// What a new config is put into.
 struct Running {
     config: PathBuf,
-    clock: Clock,
+    surroundings: Surroundings,
     door: Arc<arc_swap::ArcSwap<Door>>,
     plans: Arc<Plans>,
     deliveries: Arc<Deliveries>,
+    subscriptions: Arc<Subscriptions>,
+    fetches: Arc<Fetches>,
     metrics: Metrics,
     settings: Fixed,
 }
@@ -51,10 +53,12 @@ impl App {
     pub(super) fn follow(&self, files: Vec<PathBuf>, settings: Fixed) {
         let running = Running {
             config: self.config.clone(),
-            clock: self.clock.clone(),
+            surroundings: self.surroundings.clone(),
             door: self.door.clone(),
             plans: self.plans.clone(),
             deliveries: self.deliveries.clone(),
+            subscriptions: self.subscriptions.clone(),
+            fetches: self.fetches.clone(),
             metrics: self.metrics.clone(),
             settings,
         };
@@ -90,8 +94,8 @@ impl Running {
 
     /// Returns the files that the new config reads.
     async fn load(&self) -> Option<Vec<PathBuf>> {
-        let (path, clock) = (self.config.clone(), self.clock.clone());
-        let loaded = tokio::task::spawn_blocking(move || Config::load_by(&path, &clock)).await;
+        let (path, around) = (self.config.clone(), self.surroundings.clone());
+        let loaded = tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await;
         let outcome = |outcome| {
             self.metrics
                 .reloads
@@ -99,7 +103,7 @@ impl Running {
                 .inc()
         };
         match loaded {
-            Ok(Ok(config)) => {
+            Ok(Ok(mut config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
                         "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` apart)"
@@ -112,10 +116,14 @@ impl Running {
                         "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
                     );
                 }
+                let subscriptions = config.subscriptions();
+                let fetchers = config.fetchers();
                 let (door, pipelines) = config.open();
                 // The way out first: an event that comes in by a new route must find its target.
                 self.deliveries.replace(pipelines);
+                self.fetches.replace(fetchers);
                 self.door.store(Arc::new(door));
+                self.subscriptions.replace(subscriptions);
                 outcome("taken");
                 tracing::info!("the new config is in use");
                 Some(files)

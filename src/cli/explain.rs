@@ -129,38 +129,55 @@ fn tell(event: &Event, story: &[Value]) {
     }
     for route in story {
         line("");
-        let outcome = match &route["condition"] {
+        tell_route(route);
+        for note in route["notes"].as_array().into_iter().flatten() {
+            line(&format!("  step  {}", cell(note)));
+        }
+        for told in route["told"].as_array().into_iter().flatten() {
+            line("");
+            let event = &told["event"];
+            line(&format!(
+                "  would tell `{}` of {}",
+                cell(&event["vendor_kind"]),
+                cell(&event["objects"])
+            ));
+            tell_route(told);
+        }
+    }
+}
+
+fn tell_route(route: &Value) {
+    let outcome = match &route["condition"] {
+        Value::Null => String::new(),
+        condition => format!(" by: {}", cell(condition)),
+    };
+    line(&format!(
+        "route `{}`: {}{outcome}",
+        cell(&route["route"]),
+        cell(&route["outcome"])
+    ));
+    for delivery in route["deliveries"].as_array().into_iter().flatten() {
+        let item = match &delivery["item"] {
+            Value::Null => "the event".to_owned(),
+            item => cell(item),
+        };
+        let reason = match &delivery["reason"] {
             Value::Null => String::new(),
-            condition => format!(" by: {}", cell(condition)),
+            reason => format!(": {}", cell(reason)),
         };
         line(&format!(
-            "route `{}`: {}{outcome}",
-            cell(&route["route"]),
-            cell(&route["outcome"])
-        ));
-        for delivery in route["deliveries"].as_array().into_iter().flatten() {
-            let item = match &delivery["item"] {
-                Value::Null => "the event".to_owned(),
-                item => cell(item),
-            };
-            let reason = match &delivery["reason"] {
-                Value::Null => String::new(),
-                reason => format!(": {}", cell(reason)),
-            };
-            line(&format!(
-                "  {item} to `{}`: would be {}{reason}",
-                cell(&delivery["target"]),
-                if delivery["outcome"] == "send" {
-                    "sent".to_owned()
-                } else {
-                    cell(&delivery["outcome"])
-                }
-            ));
-            for step in delivery["steps"].as_array().into_iter().flatten() {
-                line(&format!("    step  {}", cell(step)));
+            "  {item} to `{}`: would be {}{reason}",
+            cell(&delivery["target"]),
+            if delivery["outcome"] == "send" {
+                "sent".to_owned()
+            } else {
+                cell(&delivery["outcome"])
             }
-            request(&delivery["request"]);
+        ));
+        for step in delivery["steps"].as_array().into_iter().flatten() {
+            line(&format!("    step  {}", cell(step)));
         }
+        request(&delivery["request"]);
     }
 }
 

@@ -181,3 +181,85 @@ fn progress(total: u64) -> ProgressBar {
     }
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Kind, Original, Unit};
+    use crate::name::Name;
+    use crate::sources::{self, DecodeSettings};
+
+    fn events(sample: &Sample, drawn: &Drawn) -> Vec<Event> {
+        let told = Told {
+            plate: "KD482PL",
+            second_plate: "XY987ZT",
+            camera: "gate & yard",
+            at: "2025-03-04T09:11:12.131415Z".parse().unwrap(),
+            url: "http://proxy:8001/",
+            seed: 42,
+        };
+        let request = sample.request(drawn, &told);
+        let headers = request.headers.into_iter();
+        let request = Arc::new(Original {
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            received_at: told.at,
+            body: request.body.into(),
+            ..Original::default()
+        });
+        let auto = sources::find("auto").unwrap();
+        let name = Name::new("any").unwrap();
+        sources::decode(auto, &name, &DecodeSettings::default(), &request).unwrap()
+    }
+
+    #[test]
+    fn each_sample_of_viewtron_is_understood_by_its_shape() {
+        let drawn = Drawn::new("KD482PL", "XY987ZT");
+        let expected = [
+            ("camera", Kind::Plate, 2),
+            ("recorder", Kind::Plate, 2),
+            ("heartbeat", Kind::Heartbeat, 0),
+            ("face", Kind::Face, 2),
+            ("intrusion", Kind::Intrusion, 2),
+            ("line", Kind::LineCrossing, 2),
+            ("alarm", Kind::Status, 0),
+            ("track", Kind::Track, 0),
+            ("recorder face", Kind::Face, 2),
+            ("recorder intrusion", Kind::Intrusion, 2),
+        ];
+        assert_eq!(Sample::of_sender("viewtron").count(), expected.len());
+        for (name, kind, pictures) in expected {
+            let sample = Sample::named(&format!("viewtron {name}")).unwrap();
+            let [event] = &events(sample, &drawn)[..] else {
+                panic!("{name} is not one event")
+            };
+            assert_eq!(
+                (event.vendor.as_str(), event.kind),
+                ("viewtron", kind),
+                "{name}"
+            );
+            assert_eq!(event.camera.name.as_deref(), Some("gate & yard"), "{name}");
+            assert_eq!(event.images.len(), pictures, "{name}");
+            assert!(
+                event.images.iter().all(|image| image.size().is_some()),
+                "{name}"
+            );
+            let knows_its_time = !matches!(kind, Kind::Heartbeat | Kind::Status);
+            assert!(
+                event.repaired.is_empty() || !knows_its_time,
+                "{name}: {:?}",
+                event.repaired
+            );
+            if kind == Kind::Plate {
+                assert_eq!(event.plates[0].text.as_deref(), Some("KD482PL"));
+                let unit = if name == "camera" {
+                    Unit::TenThousandths
+                } else {
+                    Unit::Pixels
+                };
+                assert_eq!(event.plates[0].area.as_ref().unwrap().unit, unit);
+            }
+        }
+    }
+}

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::sources::{CameraSettings, SourceKind, Timezone};
+use crate::fetch;
+use crate::sources::{CameraSettings, MapSettings, SourceKind, Timezone};
 use crate::steps;
 use crate::units::{ByteSize, Span};
 
@@ -60,6 +61,13 @@ pub(super) struct Decoding {
     pub(super) timezone: Option<Timezone>,
     /// What you know of cameras and their sender does not tell, by the id that it gives them.
     pub(super) cameras: BTreeMap<String, CameraSettings>,
+    /// Fetching the pictures that the sender tells only by their address, before the event is delivered. Default: they
+    /// are not fetched, and targets see the address.
+    pub(super) fetch: Option<fetch::Settings>,
+    /// Which of the sender's fields is which of the event's: templates that see `body` (the document: JSON, form, multipart
+    /// texts, XML), `headers`, `query`, `path`, `method`, `parts`, with `each` also `it`, and `event` as decoded unless the
+    /// kind is `generic`. Default: the decoder's own reading.
+    pub(super) map: Option<MapSettings>,
 }
 
 /// What happens to events on a route: beside what the route itself says.

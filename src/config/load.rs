@@ -14,6 +14,7 @@ use super::preset::Catalog;
 use super::tree::{Key, Node, Shape};
 use crate::clock::Clock;
 use crate::name::Name;
+use crate::targets::http::Sessions;
 use crate::template;
 
 /// Names of a section and where they stand.
@@ -32,6 +33,7 @@ pub(super) struct Loader<'a> {
     /// What came from the environment and from secret files.
     pub(super) taken: Vec<String>,
     pub(super) clock: &'a Clock,
+    pub(super) sessions: &'a Sessions,
 }
 
 /// One named entry of a section, checked as far as the schema goes.

@@ -18,6 +18,7 @@ mod expand;
 mod incoming;
 mod load;
 mod mistake;
+mod mqtt;
 mod open;
 mod outgoing;
 mod parse;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::render::Renderer;
@@ -43,6 +45,7 @@ use crate::routes::Route;
 use crate::secret::Blot;
 use crate::sources::DecodeSettings;
 use crate::steps::Step;
+use crate::targets::http::{Clients, Sessions};
 use crate::template::{Engine, Known};
 use crate::{delivery, server, sources, store, targets, telemetry};
 
@@ -77,14 +80,33 @@ pub(crate) struct Config {
     pub(crate) shown: String,
 }
 
+/// What the targets of a config share with those of the config before.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) clock: Clock,
+    pub(crate) sessions: Sessions,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            sessions: Sessions::default(),
+        }
+    }
+}
+
 /// A place that senders post to.
 pub(crate) struct Source {
     pub(crate) name: Name,
-    /// With a `/` in front and none behind.
-    pub(crate) path: String,
+    /// With a `/` in front and none behind; none for a source that only hears from a broker.
+    pub(crate) path: Option<String>,
+    pub(crate) mqtt: Option<server::Subscription>,
     pub(crate) settings: server::SourceSettings,
     pub(crate) source: &'static dyn sources::Source,
     pub(crate) decode: DecodeSettings,
+    /// Set when pictures known by address are to be fetched.
+    pub(crate) fetcher: Option<Arc<Fetcher>>,
 }
 
 /// A downstream system.
@@ -111,17 +133,17 @@ impl Target {
 impl Config {
     /// Reads the file, its lists and secrets. Relative paths count from the file's folder.
     pub(crate) fn load(path: &Path) -> Result<Self, Report> {
-        Self::load_by(path, &Clock::system())
+        Self::load_by(path, &Surroundings::default())
     }
 
-    /// Reads it for targets that go by this clock.
-    pub(crate) fn load_by(path: &Path, clock: &Clock) -> Result<Self, Report> {
-        Self::load_with(path, clock, &environment)
+    /// Reads it for targets in these surroundings.
+    pub(crate) fn load_by(path: &Path, around: &Surroundings) -> Result<Self, Report> {
+        Self::load_with(path, around, &environment)
     }
 
     fn load_with(
         path: &Path,
-        clock: &Clock,
+        around: &Surroundings,
         environment: expand::Environment<'_>,
     ) -> Result<Self, Report> {
         let file = path.display().to_string();
@@ -146,7 +168,7 @@ impl Config {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             Some(_) | None => Path::new("."),
         };
-        let mut config = Self::read(&file, &text, folder, clock, environment)?;
+        let mut config = Self::read(&file, &text, folder, around, environment)?;
         config.files.insert(0, path.to_owned());
         Ok(config)
     }
@@ -155,7 +177,7 @@ impl Config {
         file: &str,
         text: &str,
         folder: &Path,
-        clock: &Clock,
+        around: &Surroundings,
         environment: expand::Environment<'_>,
     ) -> Result<Self, Report> {
         let mut mistakes = Vec::new();
@@ -187,7 +209,8 @@ impl Config {
             checker: check::Checker::new(&schema),
             files: taken.files,
             taken: taken.secrets,
-            clock,
+            clock: &around.clock,
+            sessions: &around.sessions,
         };
         let mut config = Self::build(&mut loader);
         config.files = std::mem::take(&mut loader.files);
@@ -229,9 +252,10 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let (sources, source_names) = incoming::sources(loader);
+        let clients = Clients::new(loader.sessions.clone());
+        let (sources, source_names) = incoming::sources(loader, &clients);
         let lists = incoming::lists(loader);
-        let (targets, target_names) = outgoing::targets(loader);
+        let (targets, target_names) = outgoing::targets(loader, &clients);
         let (routes, steps) = routing::routes(loader, &source_names, &target_names);
         Self {
             server,

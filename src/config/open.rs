@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::delivery::{Outlet, Pipelines};
+use crate::fetch::Fetchers;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes::Route;
-use crate::server::{Door, Entry};
+use crate::server::{Door, Entry, Subscription};
 use crate::sources::{DecodeSettings, Source};
 
 /// The way from a request to a plan, for replays and `explain`. Cheap to clone.
@@ -24,13 +25,22 @@ pub(crate) struct Planned {
 #[derive(Clone)]
 pub(crate) struct SourceEntry {
     pub(crate) name: Name,
-    /// With a `/` in front and none behind.
-    pub(crate) path: String,
+    /// With a `/` in front and none behind, if it is posted to.
+    pub(crate) path: Option<String>,
     pub(crate) source: &'static dyn Source,
     pub(crate) decode: DecodeSettings,
 }
 
 impl Config {
+    /// Which sources fetch pictures, and how.
+    pub(crate) fn fetchers(&self) -> Fetchers {
+        let fetching = self.sources.iter().filter_map(|source| {
+            let fetcher = source.fetcher.clone()?;
+            Some((source.name.clone(), fetcher))
+        });
+        fetching.collect()
+    }
+
     pub(crate) fn planned(&self) -> Planned {
         let source = |source: &super::Source| SourceEntry {
             name: source.name.clone(),
@@ -48,6 +58,12 @@ impl Config {
                 .map(|target| target.name.clone())
                 .collect(),
         }
+    }
+
+    /// Takes what is heard from brokers, for [`Config::open`] has no place for it.
+    pub(crate) fn subscriptions(&mut self) -> Vec<Subscription> {
+        let sources = self.sources.iter_mut();
+        sources.filter_map(|source| source.mqtt.take()).collect()
     }
 
     /// The accepting half's door and the delivering half's pipelines.

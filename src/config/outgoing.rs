@@ -22,7 +22,7 @@ use crate::targets::log::LogTarget;
 use crate::template::Names;
 
 /// The targets, and the names that routes may use.
-pub(super) fn targets(loader: &mut Loader<'_>) -> (Vec<Target>, Places) {
+pub(super) fn targets(loader: &mut Loader<'_>, clients: &Clients) -> (Vec<Target>, Places) {
     let entries = loader.entries("targets");
     let known = places(&entries);
     // Before the first target is built, for a secret of any of them must be known to all.
@@ -31,17 +31,16 @@ pub(super) fn targets(loader: &mut Loader<'_>) -> (Vec<Target>, Places) {
         .map(|entry| preset::with(loader, entry, loader.catalog))
         .collect();
     let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
-    let clients = Clients::new();
     let targets = entries
         .iter()
         .zip(withs)
         .filter_map(|(entry, with)| {
             let Some((names, with)) = with else {
-                return target(loader, entry, &clients, &blot);
+                return target(loader, entry, clients, &blot);
             };
             let engine = loader.engine.clone();
             loader.engine = engine.with_settings(names);
-            let built = target(loader, entry, &clients, &blot);
+            let built = target(loader, entry, clients, &blot);
             loader.engine = engine;
             Some(Target {
                 with: Some(with?),
@@ -65,6 +64,10 @@ fn target(
     for transport in transports(loader, entry) {
         built.push(match transport {
             "http" => http(loader, entry, clients, blot),
+            "mqtt" => {
+                only_of_http(loader, entry);
+                super::mqtt::target(loader, entry, clients)
+            }
             _ => file(loader, entry, transport),
         });
     }
@@ -93,7 +96,7 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
             let message = format!("target `{}` does not say how it sends", entry.name);
             loader.mistake(
                 Mistake::new(entry.key.at.clone(), message)
-                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `log`"),
+                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `log`"),
             );
         }
         [] => {}
@@ -113,13 +116,13 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
 }
 
 /// Puts a text where one is missing that there must be. That was told; so the rest can be looked through.
-fn stand_in(settings: &mut Map<String, Value>, key: &str, text: &str) {
+pub(super) fn stand_in(settings: &mut Map<String, Value>, key: &str, text: &str) {
     settings
         .entry(key)
         .or_insert_with(|| Value::String(text.to_owned()));
 }
 
-type Built = (Renderer, Arc<dyn targets::Target>);
+pub(super) type Built = (Renderer, Arc<dyn targets::Target>);
 
 fn http(
     loader: &mut Loader<'_>,
@@ -169,7 +172,7 @@ fn http(
     Some((renderer?, sender?))
 }
 
-fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<Built> {
+fn only_of_http(loader: &mut Loader<'_>, entry: &Entry<'_>) {
     for key in BESIDE_HTTP {
         if let Some(key) = entry.node.key(key) {
             loader.mistake(
@@ -181,6 +184,10 @@ fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<B
             );
         }
     }
+}
+
+fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<Built> {
+    only_of_http(loader, entry);
     let mut value = entry.value.get(transport)?.clone();
     if let (Value::Object(settings), "jsonl" | "files") = (&mut value, transport) {
         stand_in(settings, "path", "missing");
@@ -212,7 +219,7 @@ fn file(loader: &mut Loader<'_>, entry: &Entry<'_>, transport: &str) -> Option<B
     Some((renderer, Arc::new(FilesTarget::new(loader.folder))))
 }
 
-fn compiled<T>(
+pub(super) fn compiled<T>(
     loader: &mut Loader<'_>,
     node: &Node,
     key: &str,

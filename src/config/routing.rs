@@ -1,6 +1,7 @@
 //! From the file's `routes` to routes and their steps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -8,6 +9,7 @@ use super::entry::Steps;
 use super::load::{Item, Loader, Places, place};
 use super::mistake::Mistake;
 use super::tree::Node;
+use crate::decide::Decider;
 use crate::name::{Name, NameError};
 use crate::routes::{self, Route};
 use crate::steps::{self, Step};
@@ -73,15 +75,32 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
     }
     let settings: Option<routes::Settings> = loader.part(item.node, &item.value, &[], item.clean);
     let steps: Option<Steps> = loader.part(item.node, &item.value, &[], item.clean);
-    let route = match settings?.build(&loader.engine) {
+    let mut route = match settings?.build(&loader.engine) {
         Ok(route) => route,
         Err(mistake) => {
             loader.template_mistake(item.node, &["when".to_owned()], mistake);
             return None;
         }
     };
-    let built = steps?.steps.into_iter().map(steps::Settings::build);
+    let steps = steps?.steps;
+    route.deciders = deciders(&steps);
+    let built = steps.into_iter().map(steps::Settings::build);
     Some((route, built.collect()))
+}
+
+/// The steps that are decided when an event comes in. What they remember is found again by the step's word, so that it
+/// outlives a change of its settings and of the steps around it; a second one of its kind is numbered.
+fn deciders(steps: &[steps::Settings]) -> Vec<(Arc<str>, Arc<dyn Decider>)> {
+    let mut deciders: Vec<(Arc<str>, Arc<dyn Decider>)> = Vec::new();
+    for decider in steps.iter().filter_map(steps::Settings::decider) {
+        let same = |(_, other): &&(Arc<str>, Arc<dyn Decider>)| other.name() == decider.name();
+        let name = match deciders.iter().filter(same).count() {
+            0 => decider.name().to_owned(),
+            n => format!("{} {}", decider.name(), n + 1),
+        };
+        deciders.push((name.into(), decider));
+    }
+    deciders
 }
 
 /// The name of a route that is given none. Deliveries remember their route by its name while the file may change around

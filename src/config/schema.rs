@@ -7,7 +7,7 @@ use super::entry::{Admin, ByPreset, Decoding, Presets, Steps, Store, joined, nam
 use crate::{delivery, lists, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
-pub(super) const TRANSPORTS: &[&str] = &["http", "jsonl", "csv", "files", "log"];
+pub(super) const TRANSPORTS: &[&str] = &["http", "jsonl", "csv", "files", "mqtt", "log"];
 
 /// The keys of `http` that may stand beside it too.
 pub(super) const BESIDE_HTTP: &[&str] = &["timeout", "tls"];
@@ -61,6 +61,13 @@ pub(super) fn strict() -> Value {
          `image`, `stream` and `original`.",
         &[render::http::Settings::json_schema(g), sending.clone()],
     );
+    let mqtt = joined(
+        "A message to an MQTT broker: what it says, and how it is sent.",
+        &[
+            render::mqtt::Settings::json_schema(g),
+            targets::mqtt::Settings::json_schema(g),
+        ],
+    );
     let beside = BESIDE_HTTP.iter().filter_map(|key| {
         let schema = sending.get("properties")?.get(*key)?.clone();
         Some((*key, schema.try_into().ok()?))
@@ -70,11 +77,12 @@ pub(super) fn strict() -> Value {
         ("jsonl", g.subschema_for::<render::files::Jsonl>()),
         ("csv", g.subschema_for::<render::files::Csv>()),
         ("files", g.subschema_for::<render::files::Pictures>()),
+        ("mqtt", mqtt),
         ("log", g.subschema_for::<render::files::Log>()),
     ];
     transports.extend(beside);
     let target = joined(
-        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files` and `log`, and how fast and how often to try.",
+        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt` and `log`, and how fast and how often to try.",
         &[
             ByPreset::json_schema(g),
             object("How it is sent.", transports),

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
+
 use super::tree::{Node, Shape};
 use crate::secret::Blot;
 
@@ -38,6 +40,7 @@ pub(super) fn find(root: &Node, taken: &[String], settled: &[String]) -> Secrets
         written.push(at);
     });
     values.extend_from_slice(settled);
+    add_pairs(root, &mut values);
     values.retain(|value| !value.is_empty());
     Secrets {
         blot: Blot::new(values),
@@ -86,6 +89,48 @@ fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, 
                 tell(&text[start..], node.within(&(start..text.len())));
             } else if let Some(range) = password_in_url(text) {
                 tell(&text[range.clone()], node.within(&range));
+            }
+        }
+    }
+}
+
+/// Adds `user:password` for each password that stands beside a username, or into a URL: HTTP Basic sends the base64 of
+/// both together, in which that of the password alone is not found.
+fn add_pairs(node: &Node, values: &mut Vec<String>) {
+    match &node.shape {
+        Shape::Map(entries) => {
+            let texts = |words: &[&str]| -> Vec<&str> {
+                entries
+                    .iter()
+                    .filter(|(key, _)| words.contains(&key.text.to_lowercase().as_str()))
+                    .filter_map(|(_, value)| match &value.shape {
+                        Shape::Scalar(scalar) if !scalar.is_null() => Some(scalar.text.as_str()),
+                        _ => None,
+                    })
+                    .filter(|text| !text.is_empty())
+                    .collect()
+            };
+            for password in texts(&["password", "passwd"]) {
+                for username in texts(&["username", "user", "login"]) {
+                    values.push(format!("{username}:{password}"));
+                }
+                values.push(format!(":{password}"));
+            }
+            for (_, value) in entries {
+                add_pairs(value, values);
+            }
+        }
+        Shape::List(items) => {
+            for item in items {
+                add_pairs(item, values);
+            }
+        }
+        Shape::Scalar(scalar) => {
+            let text = scalar.text.as_str();
+            if let Some(password) = password_in_url(text) {
+                let user = text[..password.start].rfind("//").map_or(0, |at| at + 2);
+                let pair = percent_decode_str(&text[user..password.end]).decode_utf8_lossy();
+                values.push(pair.into_owned());
             }
         }
     }

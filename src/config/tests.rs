@@ -20,9 +20,11 @@ fn environment(text: &str) -> BTreeMap<String, String> {
 /// What `check` prints for the file of a fixture, with paths as if run from its folder.
 fn told(folder: &Path) -> String {
     let variables = environment(&fs::read_to_string(folder.join("env")).unwrap_or_default());
-    let loaded = Config::load_with(&folder.join("routes.yaml"), &Clock::system(), &|name| {
-        Ok(variables.get(name).cloned())
-    });
+    let loaded = Config::load_with(
+        &folder.join("routes.yaml"),
+        &Surroundings::default(),
+        &|name| Ok(variables.get(name).cloned()),
+    );
     let prefix = format!("{}/", folder.display());
     match loaded {
         Ok(_) => "fine\n".to_owned(),
@@ -35,7 +37,7 @@ fn shipped(text: &str) -> Result<Config, Report> {
         "routes.yaml",
         text,
         Path::new("."),
-        &Clock::system(),
+        &Surroundings::default(),
         &|_| Ok(None),
     )
 }
@@ -67,14 +69,21 @@ fn every_mistake_is_told_with_its_place_and_advice() {
 fn reads_a_file_into_what_the_rooms_are_built_from() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/valid");
     let variables = environment(&fs::read_to_string(folder.join("env")).unwrap());
-    let config = Config::load_with(&folder.join("routes.yaml"), &Clock::system(), &|name| {
-        Ok(variables.get(name).cloned())
-    })
+    let config = Config::load_with(
+        &folder.join("routes.yaml"),
+        &Surroundings::default(),
+        &|name| Ok(variables.get(name).cloned()),
+    )
     .unwrap_or_else(|report| panic!("{}", report.render(false)));
     let named: Vec<(&str, &str)> = config
         .sources
         .iter()
-        .map(|source| (source.name.as_str(), source.path.as_str()))
+        .map(|source| {
+            (
+                source.name.as_str(),
+                source.path.as_deref().unwrap_or_default(),
+            )
+        })
         .collect();
     assert_eq!(
         named,
@@ -110,7 +119,7 @@ fn a_file_that_says_nothing_has_the_defaults() {
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9001");
     assert_eq!(config.store.path, Path::new("./data"));
     assert_eq!(config.store.max_size, 20 << 30);
-    assert_eq!(config.sources[0].path, "/");
+    assert_eq!(config.sources[0].path.as_deref(), Some("/"));
 }
 
 #[test]
@@ -163,7 +172,7 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
         "routes.yaml",
         &text,
         folder.path(),
-        &Clock::system(),
+        &Surroundings::default(),
         &|_| Ok(Some("secret-value".to_owned())),
     );
     assert!(
@@ -299,5 +308,24 @@ proptest! {
             prop_assert!(!report.render(false).is_empty());
             let _ = report.render(true);
         }
+    }
+}
+
+#[test]
+fn what_http_basic_sends_is_a_secret_as_a_whole() {
+    let text = "targets:\n  \
+        a: { http: { url: \"http://127.0.0.1/\", auth: { basic: { username: camhook, password: \"${PW}\" } } } }\n  \
+        b: { http: { url: \"http://me:hush%21%21@127.0.0.1/\" } }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("routes.yaml");
+    fs::write(&file, text).unwrap();
+    let config = Config::load_with(&file, &Surroundings::default(), &|_| {
+        Ok(Some("hunter2".to_owned()))
+    })
+    .unwrap_or_else(|report| panic!("{}", report.render(false)));
+    for pair in ["camhook:hunter2", "me:hush!!"] {
+        let sent = data_encoding::BASE64.encode(pair.as_bytes());
+        let echo = format!("{{\"authorization\": \"Basic {sent}\"}}");
+        assert_eq!(config.blot.out(&echo), "{\"authorization\": \"Basic ***\"}");
     }
 }

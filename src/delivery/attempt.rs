@@ -82,7 +82,7 @@ impl Room {
     async fn load(&self, shared: &Shared, event: EventId) -> Result<Loaded, StoreError> {
         let _first = self.door.lock().await;
         let kept = shared.store.event(event).await?;
-        let size = kept.event.original.body.len();
+        let size = kept.event.bytes();
         let room = u32::try_from(size).unwrap_or(u32::MAX).min(self.share);
         let room = self
             .bytes
@@ -188,7 +188,7 @@ async fn payload(
 
     let (writing, target) = (current.clone(), target.clone());
     let now = shared.clock.now();
-    let light = event.original.body.len() <= LIGHT_BYTES;
+    let light = event.bytes() <= LIGHT_BYTES;
     let written = on_a_core(shared, light, move || {
         let outlet = writing.pipelines.targets.get(&target)?;
         let Some(Reshaped::Ready(work)) = reshaped.get() else {

@@ -81,6 +81,9 @@ impl Deliveries {
     pub(crate) fn replace(&self, pipelines: Pipelines) {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let targets: Vec<Name> = pipelines.targets.keys().cloned().collect();
+        for outlet in pipelines.targets.values() {
+            outlet.target.begin(&self.shared.tasks);
+        }
         self.shared.current.store(Arc::new(Current::new(pipelines)));
         workers.retain(|name, running| {
             let stays = targets.contains(name);

@@ -29,7 +29,8 @@ pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};
 pub(crate) use original::Original;
 pub(crate) use parts::{
-    Camera, Candidate, Dwell, Face, Object, Plate, Score, Scored, Status, Vehicle, Video,
+    Camera, Candidate, Dwell, Face, ListEntry, Object, Person, Plate, Score, Scored, Status,
+    Vehicle, Video,
 };
 pub(crate) use picture::{Picture, PictureData, Raw, Role, Size, sniff};
 
@@ -67,6 +68,9 @@ pub(crate) struct Event {
     /// What the source had to mend to understand the request, in words; empty when nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) repaired: Vec<String>,
+    /// Its pictures that are known by their address are to be fetched before it is delivered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaits_pictures: bool,
     /// The pictures that came with the request (and, after steps, those made from them).
     #[serde(skip)]
     pub(crate) images: Vec<Picture>,
@@ -100,6 +104,7 @@ impl Event {
             dwell: None,
             status: None,
             repaired: Vec::new(),
+            awaits_pictures: false,
             images: Vec::new(),
             raw: Raw::default(),
             original,
@@ -150,6 +155,15 @@ impl Event {
                 .or_insert_with(|| value.clone());
         }
         plain(&headers)
+    }
+
+    /// What it holds in memory: its request, and the pictures that were fetched later.
+    pub(crate) fn bytes(&self) -> usize {
+        let pictures = self.images.iter().filter_map(Picture::bytes);
+        let fetched = pictures
+            .filter(|_| self.awaits_pictures)
+            .map(bytes::Bytes::len);
+        self.original.body.len() + fetched.sum::<usize>()
     }
 
     /// The clip that came with the request, if one did.

@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::payload::{Payload, Request};
+use crate::payload::{Payload, Request, late};
 use crate::secret::{Blot, MASK};
 
 /// Text beyond this is cut. Bytes.
@@ -19,16 +19,41 @@ pub(super) fn payload(payload: &Payload, blot: &Blot) -> Value {
             let file = |file: &crate::payload::File| json!({ "path": file.path, "content": binary(&file.bytes) });
             json!({ "write": files.iter().map(file).collect::<Value>() })
         }
+        Payload::Mqtt(message) => json!({
+            "publish_to": blot.out(&message.topic),
+            "qos": message.qos,
+            "retain": message.retain,
+            "payload": piece_of(&message.payload.to_vec(), blot),
+            "bytes": message.payload.len(),
+        }),
         Payload::Log { text, .. } => json!({ "log": blot.out(text) }),
     }
 }
 
+/// A request with what happens around it.
 fn http(request: &Request, blot: &Blot) -> Value {
+    let mut told = alone(request, blot);
+    if let Some(around) = &request.around {
+        if let Some(session) = &around.session {
+            told["login"] = alone(&session.login, blot);
+        }
+        if !around.first.is_empty() {
+            let first = around.first.iter().map(|first| alone(&first.request, blot));
+            told["first"] = first.collect();
+        }
+        if let Some(sign) = &around.sign {
+            told["signed"] = sign.to_string().into();
+        }
+    }
+    told
+}
+
+fn alone(request: &Request, blot: &Blot) -> Value {
     let mut headers = serde_json::Map::new();
     for (name, value) in &request.headers {
         let shown = match *name {
             AUTHORIZATION => MASK.to_owned(),
-            _ => blot.out(&String::from_utf8_lossy(value.as_bytes())),
+            _ => late::shown(&blot.out(&String::from_utf8_lossy(value.as_bytes()))),
         };
         headers.insert(name.to_string(), shown.into());
     }
@@ -48,7 +73,7 @@ fn http(request: &Request, blot: &Blot) -> Value {
     };
     json!({
         "method": request.method.as_str(),
-        "url": blot.out(&request.url),
+        "url": late::shown(&blot.out(&request.url)),
         "headers": headers,
         "body": body,
         "bytes": request.body.len(),

@@ -93,15 +93,15 @@ fn through(planned: &Planned, original: Original) -> Result<Vec<Arc<Event>>, Rea
         .trim_end_matches('/')
         .to_owned();
     let takes = |source: &&SourceEntry| {
-        let own = source.path.trim_end_matches('/');
-        path.strip_prefix(own)
+        let own = source.path.as_deref().map(|own| own.trim_end_matches('/'));
+        own.and_then(|own| path.strip_prefix(own))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let source = planned
         .sources
         .iter()
         .filter(takes)
-        .max_by_key(|source| source.path.len());
+        .max_by_key(|source| source.path.as_ref().map(String::len));
     let source = source.ok_or_else(|| ReadError::NoSource(path.clone()))?;
     let events = sources::decode(
         source.source,

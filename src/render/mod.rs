@@ -3,6 +3,7 @@
 mod fields;
 pub(crate) mod files;
 pub(crate) mod http;
+pub(crate) mod mqtt;
 mod multipart;
 mod path;
 mod python;
@@ -23,6 +24,7 @@ pub(crate) enum Renderer {
     Lines(files::LinesWriter),
     Csv(files::CsvWriter),
     Files(files::PicturesWriter),
+    Mqtt(mqtt::Writer),
     Log(files::LogWriter),
 }
 
@@ -59,6 +61,16 @@ impl Renderer {
         files::PicturesWriter::new(settings, engine, names).map(Self::Files)
     }
 
+    /// `address` is the broker's host and port.
+    pub(crate) fn mqtt(
+        settings: &mqtt::Settings,
+        engine: &Engine,
+        names: Names,
+        address: Option<(String, u16)>,
+    ) -> Result<Self, Mistakes> {
+        mqtt::Writer::new(settings, engine, names, address).map(Self::Mqtt)
+    }
+
     pub(crate) fn log(settings: &files::Log) -> Self {
         Self::Log(files::LogWriter::new(settings))
     }
@@ -67,6 +79,7 @@ impl Renderer {
     pub(crate) fn address(&self) -> Option<(String, u16)> {
         match self {
             Self::Http(writer) => writer.address(),
+            Self::Mqtt(writer) => writer.address(),
             Self::Lines(_) | Self::Csv(_) | Self::Files(_) | Self::Log(_) => None,
         }
     }
@@ -83,6 +96,7 @@ impl Renderer {
             Self::Lines(writer) => writer.write(event, item, scope),
             Self::Csv(writer) => writer.write(event, item, scope),
             Self::Files(writer) => writer.write(event, scope),
+            Self::Mqtt(writer) => writer.write(scope).map(Payload::Mqtt),
             Self::Log(writer) => Ok(writer.write(event)),
         }
     }

@@ -92,7 +92,8 @@ fn codes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn literal(source: &str) -> String {
+/// The text outside of `{{ … }}`, `{% … %}` and `{# … #}`.
+pub(super) fn literal(source: &str) -> String {
     let mut literal = String::new();
     let mut rest = source;
     while let Some(start) = rest

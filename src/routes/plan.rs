@@ -1,10 +1,14 @@
 //! Decides what becomes of one event.
+//!
+//! [`plan`] only looks at conditions: for replays, which must not disturb what steps remember, and let pass what was
+//! decided once. [`decide`] is for events that come in: it asks the deciding steps too.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{Each, Route};
+use crate::decide::{Asked, Book, Memory, Written};
 use crate::event::{DeliveryId, Event, Item};
 use crate::fate::{Choice, Plan, Planned};
 use crate::lists::Lists;
@@ -21,8 +25,19 @@ pub(crate) fn plan(
     only: Option<&Name>,
 ) -> Plan {
     let mut plan = Plan::default();
-    // Shared by all routes, so that a vendor's document is parsed once at most.
-    let scope = Scope::new(&Given {
+    let scope = scope(event, lists, now);
+    for route in routes.iter().filter(|route| route.takes(event)) {
+        if only.is_none_or(|only| route.to.contains(only)) {
+            let (chosen, filtered_by) = choose(route, event, &scope);
+            add(&mut plan, route, chosen, filtered_by, now, only);
+        }
+    }
+    plan
+}
+
+/// Shared by all routes, so that a vendor's document is parsed once at most.
+fn scope(event: &Arc<Event>, lists: &Lists, now: Timestamp) -> Scope {
+    Scope::new(&Given {
         event,
         item: None,
         pictures: &[],
@@ -30,34 +45,169 @@ pub(crate) fn plan(
         with: None,
         delivery: None,
         now,
-    });
+    })
+}
+
+/// Decides what becomes of an event that comes in, and of those that steps tell beside it, which follow it.
+pub(crate) fn decide(
+    routes: &[Route],
+    event: Arc<Event>,
+    lists: &Lists,
+    now: Timestamp,
+    memory: &Memory,
+    written: &mut Written,
+) -> Vec<(Arc<Event>, Plan)> {
+    let mut plan = Plan::default();
+    let mut told = Vec::new();
+    let scope = scope(&event, lists, now);
+    for route in routes.iter().filter(|route| route.takes(&event)) {
+        let (mut chosen, mut filtered_by) = choose(route, &event, &scope);
+        if !route.deciders.is_empty() && !chosen.is_empty() {
+            let mut passing = Passing::new(route, lists, now, memory, written);
+            filtered_by = passing.sift(&event, &mut chosen, 0);
+            told.append(&mut passing.told);
+        }
+        add(&mut plan, route, chosen, filtered_by, now, None);
+    }
+    drop(scope);
+    let mut all = Vec::with_capacity(1 + told.len());
+    all.push((event, plan));
+    all.append(&mut told);
+    all
+}
+
+/// What the routes' steps have to tell because time has passed, planned.
+pub(crate) fn overdue(
+    routes: &[Route],
+    lists: &Lists,
+    now: Timestamp,
+    memory: &Memory,
+    written: &mut Written,
+) -> Vec<(Arc<Event>, Plan)> {
+    let mut told = Vec::new();
     for route in routes {
-        let taken = route
-            .from
-            .as_ref()
-            .is_none_or(|from| from.contains(&event.source));
-        let leads = only.is_none_or(|only| route.to.contains(only));
-        if taken && leads {
-            let (chosen, filtered_by) = choose(route, event, &scope);
-            plan.routes.push(Choice {
-                route: route.name.clone(),
-                filtered_by,
-            });
-            for item in chosen {
-                let targets = route
-                    .to
-                    .iter()
-                    .filter(|target| only.is_none_or(|only| only == *target));
-                plan.deliveries.extend(targets.map(|target| Planned {
-                    id: DeliveryId::at(now),
-                    route: route.name.clone(),
-                    target: target.clone(),
-                    item,
-                }));
+        let mut passing = Passing::new(route, lists, now, memory, written);
+        for (n, (step, decider)) in route.deciders.iter().enumerate() {
+            let overdue = passing.open(step, |book| decider.overdue(book, now));
+            for event in overdue {
+                passing.follow(event, n + 1);
             }
         }
+        told.append(&mut passing.told);
     }
-    plan
+    told
+}
+
+/// An event on its way through the deciding steps of one route.
+struct Passing<'a> {
+    route: &'a Route,
+    lists: &'a Lists,
+    now: Timestamp,
+    memory: &'a Memory,
+    written: &'a mut Written,
+    told: Vec<(Arc<Event>, Plan)>,
+}
+
+impl<'a> Passing<'a> {
+    fn new(
+        route: &'a Route,
+        lists: &'a Lists,
+        now: Timestamp,
+        memory: &'a Memory,
+        written: &'a mut Written,
+    ) -> Self {
+        Self {
+            route,
+            lists,
+            now,
+            memory,
+            written,
+            told: Vec::new(),
+        }
+    }
+
+    fn open<R>(&mut self, step: &str, ask: impl FnOnce(&mut Book) -> R) -> R {
+        let route = &self.route.name;
+        self.memory.open(route, step, self.now, self.written, ask)
+    }
+
+    /// Leaves what the steps let pass, from the given one on; when that is nothing, returns who said no.
+    fn sift(
+        &mut self,
+        event: &Arc<Event>,
+        chosen: &mut Vec<Option<Item>>,
+        from: usize,
+    ) -> Option<String> {
+        let mut said_no = None;
+        chosen.retain(|item| match self.ask(event, *item, from) {
+            None => true,
+            Some(reason) => {
+                said_no = Some(reason);
+                false
+            }
+        });
+        said_no.filter(|_| chosen.is_empty())
+    }
+
+    /// Asks the steps about one item; returns who said no.
+    fn ask(&mut self, event: &Arc<Event>, item: Option<Item>, from: usize) -> Option<String> {
+        for (n, (step, decider)) in self.route.deciders.iter().enumerate().skip(from) {
+            let asked = Asked {
+                event,
+                item,
+                lists: self.lists,
+                now: self.now,
+            };
+            let decision = self.open(step, |book| decider.decide(&asked, book));
+            for told in decision.told {
+                self.follow(told, n + 1);
+            }
+            if let Some(reason) = decision.filtered_by {
+                return Some(format!("{}: {reason}", decider.name()));
+            }
+        }
+        None
+    }
+
+    /// An event that a step told goes through the steps behind it. The condition held for what it was told of.
+    fn follow(&mut self, event: Event, from: usize) {
+        let event = Arc::new(event);
+        let mut chosen: Vec<Option<Item>> = match self.route.each {
+            None => vec![None],
+            Some(each) => items(each, &event).into_iter().map(Some).collect(),
+        };
+        let filtered_by = self.sift(&event, &mut chosen, from);
+        let mut plan = Plan::default();
+        add(&mut plan, self.route, chosen, filtered_by, self.now, None);
+        self.told.push((event, plan));
+    }
+}
+
+/// Adds what a route decided.
+fn add(
+    plan: &mut Plan,
+    route: &Route,
+    chosen: Vec<Option<Item>>,
+    filtered_by: Option<String>,
+    now: Timestamp,
+    only: Option<&Name>,
+) {
+    plan.routes.push(Choice {
+        route: route.name.clone(),
+        filtered_by,
+    });
+    for item in chosen {
+        let targets = route
+            .to
+            .iter()
+            .filter(|target| only.is_none_or(|only| only == *target));
+        plan.deliveries.extend(targets.map(|target| Planned {
+            id: DeliveryId::at(now),
+            route: route.name.clone(),
+            target: target.clone(),
+            item,
+        }));
+    }
 }
 
 /// What is delivered, each to all targets, or else who said no.
@@ -108,6 +258,7 @@ fn items(each: Each, event: &Event) -> Vec<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::{Decider, Decision};
     use crate::event::{Kind, Object, Original, Plate, Raw, Score};
     use crate::lists::List;
     use crate::routes::Settings;
@@ -230,5 +381,88 @@ mod tests {
         let mistake = settings.build(&Engine::new(&[])).err().unwrap();
         assert_eq!(mistake.range, 6..10);
         assert!(serde_saphyr::from_str::<Settings>("{ name: r, whn: x, to: [a] }").is_err());
+    }
+
+    /// Lets what it has not seen for a minute pass, and tells of each plate that it does not.
+    struct Once;
+
+    impl Decider for Once {
+        fn name(&self) -> &'static str {
+            "once"
+        }
+        fn decide(&self, asked: &Asked<'_>, book: &mut Book) -> Decision {
+            let Some(Item::Plate(n)) = asked.item else {
+                return Decision::pass();
+            };
+            let text = asked.event.plates[n].text.clone().unwrap();
+            if book.find::<bool>(&text, asked.now).is_none() {
+                let until = asked.now + jiff::SignedDuration::from_secs(60);
+                book.write(&text, true, until, asked.now);
+                return Decision::pass();
+            }
+            let mut told = Event::clone(asked.event);
+            told.plates = vec![asked.event.plates[n].clone()];
+            Decision {
+                filtered_by: Some("seen before"),
+                told: vec![told],
+            }
+        }
+    }
+
+    fn decided(routes: &[Route], memory: &Memory) -> Vec<(Vec<Option<String>>, usize)> {
+        let (now, lists) = (Timestamp::UNIX_EPOCH, lists());
+        let mut written = Written::default();
+        let all = decide(routes, event(), &lists, now, memory, &mut written);
+        written.kept();
+        all.into_iter()
+            .map(|(_, plan)| {
+                let choices = plan.routes.into_iter().map(|choice| choice.filtered_by);
+                (choices.collect(), plan.deliveries.len())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_step_decides_for_its_route_alone_and_its_events_go_through_the_steps_behind_it() {
+        let each = "{ name: r, each: plate, to: [a, b] }";
+        let deciding = |yaml, steps: &[&str]| Route {
+            deciders: steps
+                .iter()
+                .map(|step| ((*step).into(), Arc::new(Once) as Arc<dyn Decider>))
+                .collect(),
+            ..route(yaml)
+        };
+        let other = "{ name: other, to: [a] }";
+        let memory = Memory::blank();
+        let one = [deciding(each, &["once"]), route(other)];
+        assert_eq!(decided(&one, &memory), [(vec![None, None], 5)]);
+        let seen = Some("once: seen before".to_owned());
+        assert_eq!(
+            decided(&one, &memory),
+            [
+                (vec![seen.clone(), None], 1),
+                (vec![None], 2),
+                (vec![None], 2)
+            ],
+        );
+        // A second one has a book of its own, and is asked about what the first one tells.
+        let two = [deciding(each, &["once", "once 2"])];
+        assert_eq!(
+            decided(&two, &memory),
+            [(vec![seen.clone()], 0), (vec![None], 2), (vec![None], 2)]
+        );
+        let again = decided(&two, &memory);
+        assert_eq!(again.len(), 5, "both told of both plates");
+        assert_eq!(again.iter().filter(|(_, n)| *n > 0).count(), 2);
+        // Another route of the same step remembers for itself; what is filtered by its condition is not asked about.
+        let elsewhere = "{ name: r2, each: plate, when: plate.score >= 0.8, to: [a] }";
+        let elsewhere = [deciding(elsewhere, &["once"])];
+        assert_eq!(decided(&elsewhere, &memory), [(vec![None], 1)]);
+        assert_eq!(
+            plan(&one, &event(), &lists(), Timestamp::UNIX_EPOCH, None)
+                .deliveries
+                .len(),
+            5
+        );
     }
 }

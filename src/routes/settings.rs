@@ -61,6 +61,7 @@ impl Settings {
             when,
             each: self.each,
             to: self.to,
+            deciders: Vec::new(),
         })
     }
 }

@@ -4,16 +4,29 @@
 //! photos is the slow part: keep one [`Drawn`] and make thousands of requests a second from it, each telling another
 //! plate than the one painted on the car.
 
+mod axis;
+mod findface;
 mod font;
+mod frigate;
+mod generic;
+mod genetec;
+mod hikvision;
+mod kipod;
+mod multipart;
 mod platerecognizer;
 mod python;
 mod reading;
 mod scene;
+mod stream;
+mod survision;
+mod verkada;
 mod viewtron;
+mod walker;
 
 use jiff::Timestamp;
 
 use scene::Scene;
+use walker::Walker;
 
 /// One kind of request that a sender makes. Each sender's file lists its own.
 #[derive(Debug)]
@@ -30,6 +43,7 @@ pub(crate) struct Drawn {
     one_car: Scene,
     two_cars: Scene,
     no_car: Scene,
+    walker: Walker,
 }
 
 /// What one request tells.
@@ -72,15 +86,24 @@ impl Request {
 }
 
 /// Every sender's samples, the most ordinary first.
-const SENDERS: [&[Sample]; 3] = [
-    &platerecognizer::STREAM,
-    &platerecognizer::SNAPSHOT,
+const SENDERS: &[&[Sample]] = &[
+    &stream::STREAM,
+    &stream::SNAPSHOT,
     &viewtron::SAMPLES,
+    &kipod::SAMPLES,
+    &axis::SAMPLES,
+    &hikvision::SAMPLES,
+    &genetec::SAMPLES,
+    &verkada::SAMPLES,
+    &survision::SAMPLES,
+    &frigate::SAMPLES,
+    &findface::SAMPLES,
+    &generic::SAMPLES,
 ];
 
 /// Every sample there is.
 pub(crate) fn all() -> impl Iterator<Item = &'static Sample> {
-    SENDERS.into_iter().flatten()
+    SENDERS.iter().copied().flatten()
 }
 
 impl Sample {
@@ -114,6 +137,7 @@ impl Drawn {
             one_car: Scene::draw(&[plate]),
             two_cars: Scene::draw(&[plate, second_plate]),
             no_car: Scene::draw(&[]),
+            walker: Walker::draw(),
         }
     }
 }

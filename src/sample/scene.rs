@@ -45,8 +45,7 @@ pub(super) const PAINT: [([u8; 3], &str); 2] = [([38, 76, 148], "blue"), ([150, 
 impl Scene {
     /// With a car for each plate, at most two.
     pub(super) fn draw(plates: &[&str]) -> Self {
-        let mut canvas = Canvas(RgbImage::new(WIDTH, HEIGHT));
-        canvas.landscape();
+        let mut canvas = Canvas::landscape();
         let corners: &[(u32, u32)] = match plates.len() {
             0 => &[],
             1 => &[(430, 290)],
@@ -76,11 +75,14 @@ impl Scene {
     }
 }
 
-struct Canvas(RgbImage);
+/// What a photo is drawn on.
+pub(super) struct Canvas(RgbImage);
 
 impl Canvas {
-    fn landscape(&mut self) {
-        for (x, y, pixel) in self.0.enumerate_pixels_mut() {
+    /// A road under a sky.
+    pub(super) fn landscape() -> Self {
+        let mut canvas = Self(RgbImage::new(WIDTH, HEIGHT));
+        for (x, y, pixel) in canvas.0.enumerate_pixels_mut() {
             *pixel = Rgb(if y < HORIZON {
                 between([104, 150, 204], [206, 220, 232], y, HORIZON)
             } else {
@@ -101,12 +103,13 @@ impl Canvas {
             (490, 80, 16),
             (620, 100, 24),
         ] {
-            self.fill(
+            canvas.fill(
                 (WIDTH / 2 - width / 2, top),
                 (width, length),
                 [214, 210, 196],
             );
         }
+        canvas
     }
 
     /// Draws a car of 420 by 330 pixels and returns its box and its plate's.
@@ -192,7 +195,7 @@ impl Canvas {
         }
     }
 
-    fn fill(&mut self, (x, y): (u32, u32), (width, height): (u32, u32), color: [u8; 3]) {
+    pub(super) fn fill(&mut self, (x, y): (u32, u32), (width, height): (u32, u32), color: [u8; 3]) {
         for y in y..(y + height).min(HEIGHT) {
             for x in x..(x + width).min(WIDTH) {
                 self.0.put_pixel(x, y, Rgb(color));
@@ -200,7 +203,7 @@ impl Canvas {
         }
     }
 
-    fn jpeg(&self, of: Pixels) -> Bytes {
+    pub(super) fn jpeg(&self, of: Pixels) -> Bytes {
         let cut = self.0.view(of.x, of.y, of.width, of.height).to_image();
         let mut bytes = Cursor::new(Vec::new());
         cut.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))

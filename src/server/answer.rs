@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     Method { allow: String },
     #[error("credentials are missing or wrong; expected {}", expected(*.token, *.basic))]
     Unauthorized { token: bool, basic: bool },
+    #[error("{reason}")]
+    Unsigned { reason: String },
     #[error("{peer} is not in the `allow` list of this source")]
     Forbidden { peer: IpAddr },
     #[error("the body is larger than {limit} bytes, the `max_body` of this source")]
@@ -61,7 +63,7 @@ impl Refusal {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized { .. } | Self::Unsigned { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::TooLarge { .. } | Self::OverBudget { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Broken { .. } => StatusCode::BAD_REQUEST,
@@ -78,7 +80,7 @@ impl Refusal {
         match self {
             Self::NotFound => "not_found",
             Self::Method { .. } => "method_not_allowed",
-            Self::Unauthorized { .. } => "unauthorized",
+            Self::Unauthorized { .. } | Self::Unsigned { .. } => "unauthorized",
             Self::Forbidden { .. } => "forbidden",
             Self::TooLarge { .. } | Self::OverBudget { .. } => "too_large",
             Self::Broken { .. } => "incomplete",
@@ -111,8 +113,7 @@ impl Refusal {
         let headers = reply.headers_mut();
         match self {
             Self::Method { allow } => {
-                let allow = HeaderValue::from_str(allow).expect("methods are tokens");
-                headers.insert(ALLOW, allow);
+                headers.insert(ALLOW, methods(allow));
             }
             Self::Unauthorized { token, basic } => {
                 if *basic {
@@ -161,6 +162,18 @@ pub(super) fn success(answer: Answer) -> Reply {
     let kind = HeaderValue::from_static(answer.content_type);
     reply.headers_mut().insert(CONTENT_TYPE, kind);
     reply
+}
+
+/// The answer to `OPTIONS`.
+pub(super) fn allowed(allow: &str) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::new()));
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply.headers_mut().insert(ALLOW, methods(allow));
+    reply
+}
+
+fn methods(allow: &str) -> HeaderValue {
+    HeaderValue::from_str(allow).expect("methods are tokens")
 }
 
 /// For people who open the address in a browser.

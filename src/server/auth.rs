@@ -1,4 +1,4 @@
-//! Who may send to a source: networks, a token, a username and password.
+//! Who may send to a source: networks, a token, a username and password. Signatures are a file of their own.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,9 +14,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::answer::Refusal;
 use super::path;
+use super::signature::SignatureSettings;
 use crate::secret::Secret;
 
-/// Who may send. `allow` is asked for besides `token` or `basic`; with both `token` and `basic`, one of them is enough.
+/// Who may send. `allow` and `signature` are asked for besides `token` or `basic`; with both `token` and `basic`, one of them is enough.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AuthSettings {
@@ -33,6 +34,8 @@ pub(crate) struct AuthSettings {
     /// Addresses and networks that may send, such as `10.0.0.0/8` or `192.0.2.7`; others get 403. Behind a reverse
     /// proxy, the proxy's address counts.
     pub(crate) allow: Option<Vec<Network>>,
+    /// How the sender signs its requests, and with which secret; what is not signed, or signed too long ago, gets 401.
+    pub(crate) signature: Option<SignatureSettings>,
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -49,7 +52,8 @@ pub(crate) struct Network(IpNet);
 impl AuthSettings {
     pub(super) fn secrets(&self) -> Vec<&Secret> {
         let password = self.basic.as_ref().map(|basic| &basic.password);
-        self.all_tokens().chain(password).collect()
+        let signed = self.signature.as_ref().map(|signature| &signature.secret);
+        self.all_tokens().chain(password).chain(signed).collect()
     }
 
     pub(super) fn all_tokens(&self) -> impl Iterator<Item = &Secret> + Clone {

@@ -11,6 +11,7 @@ use http::request::Parts;
 use super::answer::Refusal;
 use super::path;
 use super::settings::{OnUndecodable, SourceSettings};
+use crate::event::Original;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes::Route;
@@ -31,7 +32,8 @@ pub(crate) struct Entry {
     pub(super) settings: SourceSettings,
     pub(super) source: &'static dyn Source,
     pub(super) decode: DecodeSettings,
-    segments: Vec<String>,
+    /// None for a source that is sent nothing over HTTP.
+    segments: Option<Vec<String>>,
 }
 
 /// What a request is, by its head.
@@ -49,11 +51,12 @@ impl Entry {
         decode: DecodeSettings,
     ) -> Self {
         let segments = match &settings.path {
-            Some(path) => path::segments(path)
-                .into_iter()
-                .map(Cow::into_owned)
-                .collect(),
-            None => vec![name.as_str().to_owned()],
+            Some(path) => {
+                let segments = path::segments(path).into_iter();
+                Some(segments.map(Cow::into_owned).collect())
+            }
+            None if settings.mqtt.is_some() => None,
+            None => Some(vec![name.as_str().to_owned()]),
         };
         Self {
             name,
@@ -67,11 +70,15 @@ impl Entry {
     /// The path to post to, each segment decoded.
     #[cfg(test)]
     fn path(&self) -> String {
-        format!("/{}", self.segments.join("/"))
+        format!(
+            "/{}",
+            self.segments.as_deref().unwrap_or_default().join("/")
+        )
     }
 
-    pub(super) fn refuses_undecodable(&self) -> bool {
-        let usual = if self.source.kind() == "generic" {
+    /// A program that posts reads why; a broker does not.
+    pub(super) fn refuses_undecodable(&self, request: &Original) -> bool {
+        let usual = if self.source.kind() == "generic" && request.method != "MQTT" {
             OnUndecodable::Refuse
         } else {
             OnUndecodable::Keep
@@ -84,7 +91,7 @@ impl Entry {
     }
 
     /// The value of an `Allow` header.
-    fn allow(&self) -> String {
+    pub(super) fn allow(&self) -> String {
         let mut methods = vec![Method::POST.as_str()];
         let others = self.source.methods().iter().map(Method::as_str);
         for method in others.chain(["GET", "HEAD"]) {
@@ -138,18 +145,22 @@ impl Door {
         }
     }
 
+    /// The source's entry, whatever its path.
+    pub(super) fn entry(&self, source: &Name) -> Option<Arc<Entry>> {
+        let found = self.entries.iter().find(|entry| entry.name == *source);
+        found.cloned()
+    }
+
     /// The entry with the longest path that the request's path begins with.
     fn find(&self, segments: &[Cow<'_, str>]) -> Option<&Arc<Entry>> {
-        let begins = |entry: &&Arc<Entry>| {
-            segments.len() >= entry.segments.len()
-                && entry.segments.iter().zip(segments).all(|(a, b)| a == b)
-        };
-        let longest = self
-            .entries
-            .iter()
-            .filter(begins)
-            .max_by_key(|entry| entry.segments.len())?;
-        let claimed = self.catch_all || !longest.segments.is_empty() || longest.is_root(segments);
+        let begun = self.entries.iter().filter_map(|entry| {
+            let own = entry.segments.as_deref()?;
+            let begins =
+                segments.len() >= own.len() && own.iter().zip(segments).all(|(a, b)| a == b);
+            begins.then_some((own.len(), entry))
+        });
+        let (length, longest) = begun.max_by_key(|(length, _)| *length)?;
+        let claimed = self.catch_all || length > 0 || longest.is_root(segments);
         claimed.then_some(longest)
     }
 }

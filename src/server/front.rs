@@ -125,6 +125,13 @@ impl<R: Reception> Front<R> {
         if self.tasks.is_stopping() {
             return Err(Refusal::Stopping);
         }
+        let signature = entry.settings.auth.signature.as_ref();
+        let signature = signature
+            .map(|signature| {
+                let signed = signature.read(&parts.headers, self.clock.now())?;
+                Ok::<_, Refusal>((signature, signed))
+            })
+            .transpose()?;
         self.reception.ready()?;
         let limits = Limits {
             max: entry.settings.max_body.bytes(),
@@ -135,6 +142,14 @@ impl<R: Reception> Front<R> {
         let reserved = body::reserve(body, &limits).await?;
         *begun = true;
         let (bytes, reserved) = body::collect(body, reserved, &limits).await?;
+        if let Some((signature, signed)) = &signature {
+            signature.check(signed, &bytes)?;
+        }
+        // What methods a source takes is told to whoever asks; some senders post events this way, too.
+        let allow = (parts.method == Method::OPTIONS).then(|| entry.allow());
+        if let Some(allow) = allow.as_deref().filter(|_| bytes.is_empty()) {
+            return Ok(answer::allowed(allow));
+        }
         let original = Original {
             method: parts.method.to_string(),
             path: mask::path(
@@ -148,6 +163,9 @@ impl<R: Reception> Front<R> {
         };
         let received = Received { original, reserved };
         let answer = self.reception.receive(door, entry, received).await?;
-        Ok(answer::success(answer))
+        Ok(match allow {
+            Some(allow) => answer::allowed(&allow),
+            None => answer::success(answer),
+        })
     }
 }

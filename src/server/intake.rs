@@ -10,7 +10,9 @@ use super::door::{Door, Entry};
 use super::front::{Received, Reception};
 use super::settings::Durability;
 use crate::budget::Reserved;
+use crate::decide::Written;
 use crate::event::{Event, Kind, Original};
+use crate::name::Name;
 use crate::routes;
 use crate::sources::{self, Answer, Source, Undecodable};
 use crate::store::{self, Accepted, Store, StoreError};
@@ -99,7 +101,7 @@ impl Intake {
         let answer = source.answer();
         let events = match decode(source, entry, &original).await {
             Ok(events) => events,
-            Err(Undecodable { reason }) if entry.refuses_undecodable() => {
+            Err(Undecodable { reason }) if entry.refuses_undecodable(&original) => {
                 return Err(Refusal::Undecodable { reason });
             }
             Err(Undecodable { reason }) => {
@@ -113,27 +115,17 @@ impl Intake {
             tracing::debug!(source = %entry.name, "a request without events");
             return Ok(answer);
         }
-        let planned = events
-            .into_iter()
-            .map(|event| {
-                let event = Arc::new(event);
-                let now = original.received_at;
-                let plan = routes::plan(&door.routes, &event, &door.lists, now, None);
-                (event, plan)
-            })
-            .collect();
-        let intake = store::Intake {
-            original,
-            events: planned,
-        };
+        let kinds: Vec<Kind> = events.iter().map(|event| event.kind).collect();
+        let intake = self.decide(door, original, events);
+        let name = entry.name.clone();
         match entry.settings.durability.unwrap_or_else(|| usual(&intake)) {
-            Durability::Full => self.commit(entry.name.as_str(), intake, reserved).await?,
+            Durability::Full => self.commit(&name, &kinds, intake, reserved).await?,
             Durability::Relaxed => {
                 self.ready()?;
-                let (this, name) = (self.clone(), entry.name.to_string());
+                let this = self.clone();
                 self.tasks.spawn(async move {
-                    if let Err(error) = this.commit(&name, intake, reserved).await {
-                        tracing::error!(source = name, %error, "lost an event that was acknowledged by `durability: relaxed`");
+                    if let Err(error) = this.commit(&name, &kinds, intake, reserved).await {
+                        tracing::error!(source = %name, %error, "lost an event that was acknowledged by `durability: relaxed`");
                     }
                 });
             }
@@ -141,18 +133,37 @@ impl Intake {
         Ok(answer)
     }
 
-    /// Returns once everything is on disk. `_reserved` is held until then.
+    /// Chooses, and asks the steps that are decided on arrival.
+    fn decide(&self, door: &Door, original: Arc<Original>, events: Vec<Event>) -> store::Intake {
+        let now = original.received_at;
+        let (memory, mut written) = (self.store.memory(), Written::default());
+        let mut planned = Vec::with_capacity(events.len());
+        for event in events {
+            let event = Arc::new(event);
+            let lists = &door.lists;
+            let decided = routes::decide(&door.routes, event, lists, now, memory, &mut written);
+            planned.extend(decided);
+        }
+        store::Intake {
+            original,
+            events: planned,
+            written,
+        }
+    }
+
+    /// Returns once everything is on disk. `kinds` are those of the events that came, beside which steps may tell others;
+    /// `_reserved` is held until then.
     async fn commit(
         &self,
-        source: &str,
+        source: &Name,
+        kinds: &[Kind],
         intake: store::Intake,
         _reserved: Reserved,
     ) -> Result<(), StoreError> {
-        let kinds: Vec<_> = intake.events.iter().map(|(event, _)| event.kind).collect();
         let _proof: Accepted = self.store.accept(intake).await?;
         for kind in kinds {
             let labels = SourceKind {
-                source: source.to_owned(),
+                source: source.clone(),
                 kind: kind.as_str(),
             };
             self.metrics.events_received.get_or_create(&labels).inc();
@@ -253,8 +264,8 @@ mod tests {
     #[test]
     fn keeps_what_it_cannot_read_unless_told_otherwise() {
         let mut entry = entry("/", &Fake);
-        assert!(!entry.refuses_undecodable());
+        assert!(!entry.refuses_undecodable(&request(b"")));
         entry.settings.undecodable = Some(OnUndecodable::Refuse);
-        assert!(entry.refuses_undecodable());
+        assert!(entry.refuses_undecodable(&request(b"")));
     }
 }

@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, Uri};
 use percent_encoding::percent_decode_str;
 
+use super::signature;
 use crate::secret::{MASK, Secret};
 
 /// Masked also where a source asks for no token: the sender may have been set up for another receiver.
@@ -58,7 +59,10 @@ pub(super) fn headers(
 }
 
 fn is_credential(name: &HeaderName) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name) || HEADERS.contains(&name.as_str())
+    let word = name.as_str();
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
+        || HEADERS.contains(&word)
+        || signature::HEADERS.contains(&word)
 }
 
 fn without(secrets: &[&Secret], text: String) -> String {
@@ -159,6 +163,7 @@ mod tests {
             ("proxy-authorization", "p"),
             ("x-a", "2"),
             ("x-original-url", "/gate/s3cret?a=1"),
+            ("verkada-signature", "1|2"),
         ] {
             map.append(name, value.parse().unwrap());
         }
@@ -176,6 +181,7 @@ mod tests {
                 ("proxy-authorization", "***"),
                 ("x-a", "2"),
                 ("x-original-url", "/gate/***?a=1"),
+                ("verkada-signature", "***"),
             ]
         );
     }

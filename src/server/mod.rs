@@ -4,7 +4,8 @@
 //! waiting for the answer, ask for `100-continue` and send the body anyway, double their slashes, and take a 4xx as
 //! a reason to forget the event or to repeat it for ever. And the address is often reachable by more than cameras. So:
 //!
-//! - The head alone decides whether a request may enter (`door`, `auth`), before a byte of its body is read.
+//! - The head alone decides whether a request may enter (`door`, `auth`), before a byte of its body is read. Only a
+//!   signature needs the body too (`signature`); it is checked before anything looks into the body.
 //! - Whatever a sender can make grow has a limit: connections, header bytes and time, idle time, body bytes and pace,
 //!   and the bytes of all requests together. At the limit of connections new ones wait in the system's queue; every
 //!   other limit has an answer that says which it was.
@@ -24,11 +25,14 @@ mod front;
 mod intake;
 mod listener;
 mod mask;
+mod mqtt;
 mod path;
 mod settings;
+mod signature;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
+pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};
 pub(crate) use settings::{Settings, SourceSettings};

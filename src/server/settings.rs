@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::auth::AuthSettings;
+use super::mqtt::MqttSettings;
 use crate::units::{ByteSize, Span};
 
 /// Where cameras post, and what they may ask of this machine.
@@ -89,9 +90,12 @@ impl Settings {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "SourceDoorSettings")]
 pub(crate) struct SourceSettings {
-    /// The path to post to; paths below it belong to this source too. Default: `/` and the source's name.
+    /// The path to post to; paths below it belong to this source too. Default: `/` and the source's name, or none
+    /// with `mqtt`.
     pub(crate) path: Option<String>,
-    /// Who may send: `token`, `basic`, `allow`. Default: anybody.
+    /// A broker to take messages from, besides or instead of requests: with it the source has no path unless `path` says so.
+    pub(crate) mqtt: Option<MqttSettings>,
+    /// Who may send: `token`, `basic`, `allow`, `signature`. Default: anybody.
     pub(crate) auth: AuthSettings,
     /// Bytes of one request's body; beyond it 413. Video clips (Plate Recognizer Stream sends them) need more.
     /// Default `32MiB`.
@@ -106,6 +110,7 @@ impl Default for SourceSettings {
     fn default() -> Self {
         Self {
             path: None,
+            mqtt: None,
             auth: AuthSettings::default(),
             max_body: ByteSize(32 << 20),
             undecodable: None,

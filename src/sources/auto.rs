@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::generic::Generic;
+use super::generic::{GENERIC, UNKNOWN};
 use super::{ALL, DecodeSettings, Source, Undecodable};
 use crate::event::{Event, Original};
 use crate::name::Name;
@@ -35,13 +35,14 @@ impl Source for Auto {
     }
 
     fn methods(&self) -> &'static [Method] {
-        Generic.methods()
+        UNKNOWN.methods()
     }
 }
 
 fn vendor(request: &Original) -> &'static dyn Source {
     ALL.iter()
+        .filter(|vendor| vendor.kind() != GENERIC.kind())
         .find(|vendor| vendor.recognises(request))
         .copied()
-        .unwrap_or(&Generic) // which then tells why it is not even well-formed
+        .unwrap_or(&UNKNOWN) // which tells why, if it is not even well-formed
 }

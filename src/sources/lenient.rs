@@ -26,6 +26,22 @@ pub(super) fn score(value: &Json) -> Option<Score> {
     Score::from_fraction(number(value)?)
 }
 
+/// As [`score`], told in percent.
+pub(super) fn percent(value: &Json) -> Option<Score> {
+    Score::from_fraction(number(value)? / 100.0)
+}
+
+/// As [`text`], without the words that mean that nothing is known.
+pub(super) fn known(value: &Json) -> Option<String> {
+    let is_known = |text: &String| {
+        let word = text.trim();
+        !["-", "unknown", "unk", "none", "n/a", "null"]
+            .iter()
+            .any(|nothing| word.eq_ignore_ascii_case(nothing))
+    };
+    text(value).filter(is_known)
+}
+
 /// The elements of an array; none of anything else.
 pub(super) fn list<'t, 'a>(value: &'t Json<'a>) -> &'t [Json<'a>] {
     match value {
@@ -58,6 +74,22 @@ pub(super) fn area(value: &Json, image: Role) -> Option<Area> {
     };
     let is_told = (area.xmin, area.ymin, area.xmax, area.ymax) != (0, 0, 0, 0);
     is_told.then_some(area)
+}
+
+/// A box in pixels from its left and top edge, width and height; `None` when one of them is missing, and when it is empty.
+pub(super) fn rectangle([x, y, width, height]: [&Json; 4], image: Role) -> Option<Area> {
+    let (x, y) = (number(x)?.round(), number(y)?.round());
+    let (width, height) = (number(width)?.round(), number(height)?.round());
+    // The casts saturate, as in `area`.
+    let area = Area {
+        xmin: x as i32,
+        ymin: y as i32,
+        xmax: (x + width) as i32,
+        ymax: (y + height) as i32,
+        unit: Unit::Pixels,
+        image,
+    };
+    (width > 0.0 && height > 0.0).then_some(area)
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! Pictures and clips among the parts of a request.
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use bytes::Bytes;
 
 use super::multipart::Part;
@@ -14,6 +18,32 @@ pub(super) fn picture(bytes: Bytes, told: Option<&str>, role: Role, item: Option
         content_type: content_type.to_owned(),
         data: PictureData::Bytes(bytes),
     }
+}
+
+/// With or without the signs that fill it up.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A picture in base64, also as a `data:` address or broken into lines; `None` when it is none that is known.
+pub(super) fn picture_in_base64(text: &str, role: Role, item: Option<Item>) -> Option<Picture> {
+    let text = match text.trim().strip_prefix("data:") {
+        Some(address) => address.split_once(',')?.1,
+        None => text.trim(),
+    };
+    let bytes = if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        let solid: Vec<u8> = text
+            .bytes()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        BASE64.decode(solid)
+    } else {
+        BASE64.decode(text)
+    };
+    let bytes = Bytes::from(bytes.ok()?);
+    sniff(&bytes)?;
+    Some(picture(bytes, None, role, item))
 }
 
 /// The role of a picture whose part has a name that nobody knows: that name, if it can be one.

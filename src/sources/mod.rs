@@ -3,15 +3,29 @@
 mod settings;
 
 mod auto;
+mod axis;
+mod findface;
+mod frigate;
 mod generic;
+mod genetec;
+mod hikvision;
+mod kipod;
 mod platerecognizer;
+mod survision;
+mod verkada;
+mod viewtron;
 
 mod body;
 mod country;
+mod document;
 mod json;
 mod lenient;
+mod map;
 mod media;
+mod moments;
 mod multipart;
+mod neutral;
+mod plain;
 mod xml;
 
 #[cfg(test)]
@@ -22,12 +36,22 @@ use std::sync::Arc;
 use crate::event::{Event, Original};
 use crate::name::Name;
 
+pub(crate) use map::{Map, MapSettings};
 pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[
     &platerecognizer::PlateRecognizer,
-    &generic::Generic,
+    &viewtron::Viewtron,
+    &kipod::Kipod,
+    &axis::Axis,
+    &hikvision::Hikvision,
+    &genetec::Genetec,
+    &verkada::Verkada,
+    &survision::Survision,
+    &frigate::Frigate,
+    &findface::FindFace,
+    &generic::GENERIC,
     &auto::Auto,
 ];
 
@@ -53,9 +77,13 @@ pub(crate) fn decode(
     settings: &DecodeSettings,
     request: &Arc<Original>,
 ) -> Result<Vec<Event>, Undecodable> {
-    let mut events = source.decode(name, settings, request)?;
+    let mut events = match &settings.map {
+        Some(map) => map.decode(source, name, settings, request)?,
+        None => source.decode(name, settings, request)?,
+    };
     for event in &mut events {
         settings.apply_cameras(event);
+        settings.apply_fetch(event);
     }
     Ok(events)
 }
@@ -83,6 +111,11 @@ pub(crate) trait Source: Send + Sync {
 
     /// Methods besides `POST` that carry events.
     fn methods(&self) -> &'static [http::Method] {
+        &[]
+    }
+
+    /// The topics that the vendor publishes its events under.
+    fn topics(&self) -> &'static [&'static str] {
         &[]
     }
 

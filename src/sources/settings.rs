@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::{ALL, Source};
-use crate::event::Event;
+use super::{ALL, Map, Source};
+use crate::event::{Event, Picture};
 
 /// What decoding may need to know of its source's settings.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,10 @@ pub(crate) struct DecodeSettings {
     pub(crate) timezone: Option<TimeZone>,
     /// By the id that the sender gives the camera.
     pub(crate) cameras: BTreeMap<String, CameraSettings>,
+    /// Whether pictures known only by address are fetched before the event is delivered.
+    pub(crate) fetches: bool,
+    /// What the user says of the sender's fields.
+    pub(crate) map: Option<Arc<Map>>,
 }
 
 /// The word for `kind:`; `auto` unless set.
@@ -52,6 +57,12 @@ impl DecodeSettings {
     /// The zone of times that tell none.
     pub(super) fn zone(&self) -> TimeZone {
         self.timezone.clone().unwrap_or(TimeZone::UTC)
+    }
+
+    /// Marks an event that is to wait for its pictures.
+    pub(super) fn apply_fetch(&self, event: &mut Event) {
+        let by_address = |picture: &Picture| picture.bytes().is_none();
+        event.awaits_pictures = self.fetches && event.images.iter().any(by_address);
     }
 
     /// Puts what is set for the event's camera in place of what the sender told.
@@ -150,8 +161,6 @@ impl JsonSchema for Timezone {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
@@ -172,11 +181,11 @@ mod tests {
         let camera =
             json!({ "id": "north", "name": "North gate", "latitude": 45.5, "tags": ["a", "b"] });
         let settings = DecodeSettings {
-            timezone: None,
             cameras: BTreeMap::from([(
                 "cam-1".to_owned(),
                 serde_json::from_value(camera).unwrap(),
             )]),
+            ..DecodeSettings::default()
         };
         let mut known = event(Some("cam-1"));
         settings.apply_cameras(&mut known);

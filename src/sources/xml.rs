@@ -40,7 +40,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
 
 /// The tree of a well-formed document in the encoding that it declares (UTF-8 if none).
 pub(super) fn read(bytes: &[u8]) -> Result<Value, Undecodable> {
-    let text = decode(bytes)?;
+    let text = text(bytes)?;
     if let Some((at, char)) = text.char_indices().find(|(_, char)| !is_allowed(*char)) {
         let reason = format!("the character {} is not allowed", char.escape_unicode());
         return Err(broken(&text, at, &reason));
@@ -68,7 +68,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, Undecodable> {
     Ok(Value::Object(root))
 }
 
-fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
+/// The text of a document in the encoding that it declares, without marks and white space before it.
+pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
     let (encoding, bytes) = match Encoding::for_bom(bytes) {
         Some((encoding, mark)) => (encoding, &bytes[mark..]),
         None => {

@@ -1,7 +1,8 @@
 //! Steps: what happens to an event's pictures and fields on the way to a target. Pure; CPU work, run on the blocking pool.
 //!
 //! To add a step: one file with its `Settings` and its [`Step`], its line in [`Settings`] below, its cases under
-//! `tests/fixtures/steps/`.
+//! `tests/fixtures/steps/`. A step that must be decided once for each event, and not for each try of each delivery, is a
+//! [`Decider`] too, and is listed in [`Settings::decider`]: it is asked in the accepting commit.
 
 mod album;
 mod crop;
@@ -9,6 +10,9 @@ mod encode;
 #[cfg(test)]
 mod fixtures;
 mod jpeg;
+#[cfg(test)]
+mod stories;
+mod track;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,6 +22,7 @@ use schemars::{JsonSchema, Schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
+use crate::decide::Decider;
 use crate::event::{Event, Item, Picture};
 
 /// What steps work on: the event (never changed in the store) and the pictures at hand.
@@ -64,22 +69,34 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
+    Track(track::Settings),
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME];
+const NAMES: &[&str] = &[crop::NAME, track::NAME];
 
 impl Settings {
     pub(crate) fn build(self) -> Box<dyn Step> {
         match self {
             Self::Crop(settings) => Box::new(crop::Crop::new(settings)),
+            Self::Track(settings) => Box::new(track::Track::new(settings)),
         }
+    }
+
+    /// For a step that is decided when the event comes in.
+    pub(crate) fn decider(&self) -> Option<Arc<dyn Decider>> {
+        let Self::Track(settings) = self else {
+            return None;
+        };
+        Some(Arc::new(track::Track::new(settings.clone())))
     }
 
     /// The step of that name, with what `settings` gives; `None` when no step is called so.
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            track::NAME => Some(settings.give().map(Self::Track)),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use super::log::Draft;
 use super::record::What;
 use super::writer::{self, Command};
 use super::{Kept, Store, StoreError, closed, failed, request};
+use crate::decide::{Memory, Written};
 use crate::event::{Event, EventId, Original};
 use crate::fate::Plan;
 use crate::name::Name;
@@ -18,6 +19,8 @@ use crate::name::Name;
 pub(crate) struct Intake {
     pub(crate) original: Arc<Original>,
     pub(crate) events: Vec<(Arc<Event>, Plan)>,
+    /// What deciding steps remember of it from now on.
+    pub(crate) written: Written,
 }
 
 /// An authentic request that could not be decoded.
@@ -40,13 +43,22 @@ impl Store {
 
     async fn keep(
         &self,
-        intake: Intake,
+        mut intake: Intake,
         releases: Option<EventId>,
     ) -> Result<Accepted, StoreError> {
+        let written = std::mem::take(&mut intake.written);
         let permit = self.permit().await?;
+        let now = self.0.clock.now();
         let (draft, what, to_deliver) =
-            request::request(intake, self.0.clock.now(), releases).map_err(failed)?;
-        self.commit(draft, what, to_deliver, permit).await
+            request::request(intake, &written.changes, now, releases).map_err(failed)?;
+        let accepted = self.commit(draft, what, to_deliver, permit).await?;
+        written.kept();
+        Ok(accepted)
+    }
+
+    /// What deciding steps remember. It is kept with the events it came of, see [`Intake::written`].
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.0.memory
     }
 
     pub(crate) async fn quarantine(&self, unread: Unread) -> Result<Accepted, StoreError> {

@@ -43,6 +43,9 @@ impl Index {
             let number = lsn as i64 * NUMBERS_PER_RECORD + n as i64;
             self.deliver(lsn, number, event, &camera, planned, again.at, segment, lsn)?;
         }
+        if self.awaits_pictures(event)? {
+            self.hold_back(event)?;
+        }
         Ok(1)
     }
 
@@ -120,18 +123,19 @@ impl Index {
         for id in ids {
             let found = self
                 .db
-                .prepare_cached("SELECT number, target, fate FROM deliveries WHERE id = ?1")?
+                .prepare_cached("SELECT number, target, fate, due FROM deliveries WHERE id = ?1")?
                 .query_row([id.as_bytes()], |row| {
                     Ok((
                         row.get(0)?,
                         row.get::<_, String>(1)?,
                         row.get::<_, String>(2)?,
+                        row.get::<_, Option<i64>>(3)?,
                     ))
                 })
                 .optional()?;
-            if let Some((number, target, fate)) = found {
+            if let Some((number, target, fate, due)) = found {
                 let target = name_from(target)?;
-                let is_held = fate == "pending" && held.contains(&target);
+                let is_held = fate == "pending" && due.is_some() && held.contains(&target);
                 if is_held || fate == "dead" {
                     numbers.push(number);
                 }
@@ -289,6 +293,7 @@ impl Index {
         for (event, at, plan) in &carry.plans {
             self.add_plan(*event, *at, lsn, plan)?;
         }
+        self.remember(lsn, &carry.remembered)?;
         for carried in &carry.deliveries {
             self.carried(lsn, carry.as_of, carried)?;
         }

@@ -48,7 +48,7 @@ impl Cache {
     pub(super) fn put(&self, events: impl IntoIterator<Item = Kept>) {
         let mut inner = self.inner();
         for kept in events {
-            let bytes = kept.event.original.body.len() + EVENT_BYTES;
+            let bytes = kept.event.bytes() + EVENT_BYTES;
             if bytes > self.bytes_max / 4 {
                 continue;
             }

@@ -14,6 +14,8 @@ use crate::name::Name;
 pub(super) struct Desks {
     clock: Clock,
     desks: Mutex<HashMap<Name, Arc<Desk>>>,
+    /// Who fetches the pictures of which event.
+    pub(super) pictures: Arc<Desk>,
 }
 
 pub(super) struct Desk {
@@ -44,9 +46,12 @@ enum Stage {
 
 impl Desks {
     pub(super) fn new(clock: Clock) -> Self {
+        let pictures = Arc::new(Desk::new(clock.clone()));
+        pictures.wake(); // what an earlier run left
         Self {
             clock,
             desks: Mutex::default(),
+            pictures,
         }
     }
 
@@ -55,17 +60,7 @@ impl Desks {
         if let Some(desk) = desks.get(target) {
             return desk.clone();
         }
-        let desk = Arc::new(Desk {
-            clock: self.clock.clone(),
-            inner: Mutex::new(Inner {
-                state: TargetState::Running,
-                leased: HashMap::new(),
-                ready: false,
-                waiters: Vec::new(),
-            }),
-            ordered: AtomicBool::new(false),
-            turn: tokio::sync::Mutex::default(),
-        });
+        let desk = Arc::new(Desk::new(self.clock.clone()));
         desks.insert(target.clone(), desk.clone());
         desk
     }
@@ -91,6 +86,20 @@ impl Desks {
 }
 
 impl Desk {
+    fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            inner: Mutex::new(Inner {
+                state: TargetState::Running,
+                leased: HashMap::new(),
+                ready: false,
+                waiters: Vec::new(),
+            }),
+            ordered: AtomicBool::new(false),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,6 +148,12 @@ impl Desk {
         inner.ready = true;
         for waiter in std::mem::take(&mut inner.waiters) {
             let _ = waiter.send(self.clock.busy());
+        }
+    }
+
+    pub(super) fn wake_if(&self, is_news: bool) {
+        if is_news {
+            self.wake();
         }
     }
 

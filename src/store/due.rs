@@ -112,10 +112,14 @@ pub(super) fn oldest_of_each_camera(
     let mut due = Vec::new();
     let mut next: Option<i64> = None;
     while let Some(row) = rows.next()? {
-        let (number, at): (i64, i64) = (row.get(0)?, row.get(9)?);
-        if taken.contains(&number) {
+        let number = row.get(0)?;
+        // Without a due time it waits for its pictures, and its camera's later ones with it.
+        let Some(at) = row
+            .get::<_, Option<i64>>(9)?
+            .filter(|_| !taken.contains(&number))
+        else {
             continue;
-        }
+        };
         if at > micros(now) {
             next = Some(next.map_or(at, |next| next.min(at)));
         } else {

@@ -59,6 +59,8 @@ pub(super) struct News {
     pub(super) settled: Vec<(Name, i64)>,
     pub(super) fates: Vec<(Name, Fate)>,
     pub(super) states: Vec<(Name, TargetState)>,
+    /// An event came whose pictures are to be fetched.
+    pub(super) pictures: bool,
     /// Events or quarantined requests were removed.
     pub(super) removed: bool,
 }
@@ -174,9 +176,11 @@ impl Index {
             What::Request {
                 at: now,
                 events,
+                remembered,
                 releases,
             } => {
                 self.request(lsn, at, *now, events)?;
+                self.remember(lsn, remembered)?;
                 if let Some(quarantined) = releases {
                     self.release(lsn, quarantined.as_bytes())?;
                 }
@@ -189,6 +193,7 @@ impl Index {
             What::Target(steered) => whole(self.steer(lsn, &steered.target, &steered.state)?),
             What::Purge(purge) => self.purge(lsn, purge, cursor)?,
             What::Carry(carry) => whole(self.carry(lsn, carry)?),
+            What::Fetched(fetched) => whole(self.fetched(lsn, at, fetched)?),
             What::Seal => whole(0),
         };
         if lsn != 0 && done {
@@ -250,6 +255,9 @@ impl Index {
                 let delivery = next_delivery;
                 next_delivery += 1;
                 self.deliver(lsn, delivery, number, camera, planned, now, at.segment, 0)?;
+            }
+            if event.awaits_pictures {
+                self.await_pictures(number, &event.source)?;
             }
         }
         Ok(())
@@ -355,6 +363,7 @@ fn times_of(what: &What) -> Option<(Timestamp, Timestamp)> {
         | What::Target(Steered { at, .. })
         | What::Purge(Purge { at, .. }) => *at,
         What::Carry(carry) => carry.at,
+        What::Fetched(fetched) => fetched.at,
         What::Seal => return None,
     };
     Some((made, made))

@@ -231,6 +231,7 @@ impl Indexer {
             };
             self.metrics.deliveries.get_or_create(&label).set(count);
         }
+        self.desks.pictures.wake_if(news.pictures);
         for target in news.wake {
             self.desks.of(&target).wake();
         }
@@ -288,6 +289,7 @@ impl Indexer {
             };
             self.remove(&book)?;
         }
+        self.index.drop_notes(self.clock.now()).map_err(told)?;
         self.make_room();
         self.room.restore_ballast();
         self.room.measure();

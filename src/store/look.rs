@@ -192,7 +192,8 @@ impl Inner {
             .map_err(failed)?;
         let events = request::events(&record).map_err(failed)?;
         let found = events.into_iter().find(|(event, _)| event.id == id);
-        let (event, mut plan) = found.ok_or_else(|| unknown(id))?;
+        let (mut event, mut plan) = found.ok_or_else(|| unknown(id))?;
+        let is_whole = self.complete(db, located.number, &mut event)?;
         for more in again {
             for choice in more.routes {
                 plan.routes.retain(|old| old.route != choice.route);
@@ -204,7 +205,9 @@ impl Inner {
             event,
             plan: Arc::new(plan),
         };
-        self.cache.put([kept.clone()]);
+        if is_whole {
+            self.cache.put([kept.clone()]);
+        }
         Ok(kept)
     }
 }

@@ -21,8 +21,10 @@ mod indexer;
 mod lease;
 mod log;
 mod look;
+mod notes;
 mod open;
 mod outcomes;
+mod pictures;
 mod query;
 mod record;
 mod request;
@@ -46,9 +48,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use steer::{RetryQuery, TargetState};
 
 use crate::clock::Clock;
+use crate::decide::Memory;
 use crate::event::Event;
 use crate::fate::Plan;
 use crate::telemetry::Metrics;
@@ -80,6 +84,7 @@ struct Inner {
     room: Arc<Room>,
     desks: Arc<Desks>,
     cache: Arc<Cache>,
+    memory: Memory,
     index_path: PathBuf,
     writer: Sender<Command>,
     index: Sender<Told>,

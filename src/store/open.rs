@@ -23,6 +23,7 @@ use super::segment::HEADER_BYTES;
 use super::writer::{Change, Writer};
 use super::{Inner, Settings, Store, StoreError};
 use crate::clock::Clock;
+use crate::decide::Memory;
 use crate::telemetry::Metrics;
 
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -86,6 +87,8 @@ impl Store {
             desks.of(&target).set_state(state);
         }
         let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let notes = index.notes().map_err(told)?;
+        let memory = Memory::load(notes, clock.now(), metrics.clone());
         let (writer_sender, writer_receiver) = mpsc::channel();
         let (index_sender, index_receiver) = mpsc::channel();
         let failing = Arc::new(AtomicBool::new(false));
@@ -140,6 +143,7 @@ impl Store {
             room,
             desks,
             cache,
+            memory,
             index_path,
             writer: writer_sender,
             index: index_sender,

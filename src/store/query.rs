@@ -207,7 +207,7 @@ pub(super) fn deliveries(
     }
     if let Some(fate) = query.fate {
         let marks = vec!["?"; held.len()].join(", ");
-        let is_held = format!("(d.due <= ? AND d.target IN ({marks}))");
+        let is_held = format!("(coalesce(d.due <= ?, FALSE) AND d.target IN ({marks}))");
         let held = || {
             let names = held
                 .iter()

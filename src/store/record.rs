@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Record;
 use super::log::Draft;
+use super::pictures::Fetched;
 use super::request::{QuarantineIn, RequestIn, original};
 use super::segment::RecordKind;
 use super::{RetryQuery, Settled, TargetState};
+use crate::decide::Change;
 use crate::event::{Event, EventId, Item};
 use crate::fate::{Attempt, Fate, Plan};
 use crate::name::Name;
@@ -26,6 +28,7 @@ pub(super) struct EventRow {
     pub(super) plates: Vec<String>,
     pub(super) received_at: Timestamp,
     pub(super) occurred_at: Timestamp,
+    pub(super) awaits_pictures: bool,
     pub(super) plan: Arc<Plan>,
 }
 
@@ -87,6 +90,9 @@ pub(super) struct Carry {
     pub(super) targets: Vec<(Name, TargetState)>,
     /// Plans that were added to kept events.
     pub(super) plans: Vec<(i64, u64, Plan)>,
+    /// What deciding steps remember.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remembered: Vec<Change>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +117,7 @@ pub(super) enum What {
     Request {
         at: Timestamp,
         events: Vec<EventRow>,
+        remembered: Vec<Change>,
         releases: Option<EventId>,
     },
     Quarantine(Box<QuarantineEntry>),
@@ -120,6 +127,7 @@ pub(super) enum What {
     Target(Steered),
     Purge(Purge),
     Carry(Box<Carry>),
+    Fetched(Box<Fetched>),
     Seal,
 }
 
@@ -150,6 +158,7 @@ impl EventRow {
             plates,
             received_at: event.received_at,
             occurred_at: event.occurred_at.instant(),
+            awaits_pictures: event.awaits_pictures,
             plan,
         }
     }
@@ -177,9 +186,9 @@ impl What {
             Self::Purge(purge) => draft(RecordKind::Purge, purge, vec![]),
             Self::Carry(carry) => draft(RecordKind::Carry, carry, vec![]),
             Self::Seal => Ok(Draft::new(RecordKind::Seal, vec![], vec![])),
-            Self::Request { .. } | Self::Quarantine(_) => Err(serde::ser::Error::custom(
-                "a request is drafted with its payload",
-            )),
+            Self::Request { .. } | Self::Quarantine(_) | Self::Fetched(_) => Err(
+                serde::ser::Error::custom("this is drafted with its payload"),
+            ),
         }
     }
 
@@ -195,6 +204,7 @@ impl What {
                     events: rows
                         .map(|e| EventRow::of(&e.event, Arc::new(e.plan)))
                         .collect(),
+                    remembered: request.remembered,
                     releases: request.releases,
                 }
             }
@@ -218,6 +228,7 @@ impl What {
             RecordKind::Target => Self::Target(serde_json::from_slice(meta)?),
             RecordKind::Purge => Self::Purge(serde_json::from_slice(meta)?),
             RecordKind::Carry => Self::Carry(serde_json::from_slice(meta)?),
+            RecordKind::Fetched => Self::Fetched(serde_json::from_slice(meta)?),
             RecordKind::Seal => Self::Seal,
         })
     }

@@ -1,5 +1,6 @@
 //! The disk form of requests: JSON metadata beside the raw payload, whose pictures are known by their place in it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::log::Draft;
 use super::record::{EventRow, QuarantineEntry, What, draft};
 use super::segment::RecordKind;
 use super::{Intake, Kept, Unread};
+use crate::decide::Change;
 use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role};
 use crate::fate::Plan;
 use crate::name::Name;
@@ -73,6 +75,8 @@ struct RequestOut<'a> {
     at: Timestamp,
     request: HeadOut<'a>,
     events: Vec<EventOut<'a>>,
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    remembered: &'a [Change],
     #[serde(skip_serializing_if = "Option::is_none")]
     releases: Option<EventId>,
 }
@@ -82,6 +86,8 @@ pub(super) struct RequestIn {
     pub(super) at: Timestamp,
     pub(super) request: HeadIn,
     pub(super) events: Vec<EventIn>,
+    #[serde(default)]
+    pub(super) remembered: Vec<Change>,
     #[serde(default)]
     pub(super) releases: Option<EventId>,
 }
@@ -106,7 +112,10 @@ pub(super) struct QuarantineIn {
 /// Collects what lies outside of the body, behind it.
 struct Payload<'a> {
     body: &'a Bytes,
+    /// Kept until all is placed, so that no two have the same address by turns.
     parts: Vec<Bytes>,
+    /// Where parts begin, by their address and length.
+    placed: HashMap<(usize, usize), u64>,
     bytes: u64,
 }
 
@@ -120,6 +129,7 @@ impl<'a> Payload<'a> {
         Self {
             body,
             parts,
+            placed: HashMap::new(),
             bytes: body.len() as u64,
         }
     }
@@ -134,7 +144,13 @@ impl<'a> Payload<'a> {
         if slice >= body && slice + bytes.len() <= body + self.body.len() {
             return ((slice - body) as u64, len);
         }
+        // Events of one request often share a picture or a document.
+        let key = (slice, bytes.len());
+        if let Some(start) = self.placed.get(&key) {
+            return (*start, len);
+        }
         let start = self.bytes;
+        self.placed.insert(key, start);
         self.parts.push(bytes.clone());
         self.bytes += len;
         (start, len)
@@ -155,6 +171,7 @@ fn head(original: &Original) -> HeadOut<'_> {
 /// The record of a request, what it means to the index, and the events that are about to be delivered.
 pub(super) fn request(
     intake: Intake,
+    remembered: &[Change],
     at: Timestamp,
     releases: Option<EventId>,
 ) -> Result<(Draft, What, Vec<Kept>), serde_json::Error> {
@@ -187,6 +204,7 @@ pub(super) fn request(
         at,
         request: head(&intake.original),
         events,
+        remembered,
         releases,
     };
     let draft = draft(RecordKind::Request, &meta, payload.parts)?;
@@ -195,13 +213,14 @@ pub(super) fn request(
     for (event, plan) in intake.events {
         let plan = Arc::new(plan);
         rows.push(EventRow::of(&event, plan.clone()));
-        if !plan.deliveries.is_empty() {
+        if !plan.deliveries.is_empty() && !event.awaits_pictures {
             to_deliver.push(Kept { event, plan });
         }
     }
     let what = What::Request {
         at,
         events: rows,
+        remembered: remembered.to_vec(),
         releases,
     };
     Ok((draft, what, to_deliver))
@@ -248,7 +267,7 @@ pub(super) fn original(head: HeadIn, body: Bytes) -> Original {
     }
 }
 
-fn stretch(payload: &Bytes, (start, len): Stretch) -> Result<Bytes, String> {
+pub(super) fn stretch(payload: &Bytes, (start, len): Stretch) -> Result<Bytes, String> {
     let end = start
         .checked_add(len)
         .filter(|end| *end <= payload.len() as u64);

@@ -59,6 +59,9 @@ impl Index {
         self.db
             .prepare_cached("DELETE FROM plans_again WHERE event = ?1")?
             .execute([number])?;
+        self.db
+            .prepare_cached("DELETE FROM pictures WHERE event = ?1")?
+            .execute([number])?;
         let (first, last) = siblings(number);
         for (delivery, target, fate) in self.deliveries_of(number, first, last)? {
             let segment = self.books.segment_of(number);
@@ -203,6 +206,14 @@ impl Index {
         let as_of = carry.as_of;
         let nothing = carry.gone.is_empty() && carry.targets.is_empty() && carry.plans.is_empty();
         let mut carries = if nothing { vec![] } else { vec![carry] };
+        for remembered in self.notes_between(from, to, now)?.chunks(CARRIED_AT_ONCE) {
+            carries.push(Carry {
+                at: now,
+                as_of,
+                remembered: remembered.to_vec(),
+                ..Carry::default()
+            });
+        }
         while !deliveries.is_empty() {
             let rest = deliveries.split_off(deliveries.len().min(CARRIED_AT_ONCE));
             carries.push(Carry {
@@ -276,6 +287,13 @@ impl Index {
                 .count(&carried.target, fate_from(&fate), segment, -1);
             self.remove_delivery(carried.number)?;
         }
+        // Fetching may have ended between the carried moment and this record.
+        let waits = carried.fate == Fate::Pending && carried.due.is_none();
+        let due = if waits && !self.awaits_pictures(carried.event)? {
+            Some(carried.planned_at)
+        } else {
+            carried.due
+        };
         let camera = self
             .ordered
             .contains(&carried.target)
@@ -292,7 +310,7 @@ impl Index {
                 carried.target.as_str(),
                 carried.item.map(|item| item.to_string()),
                 carried.fate.as_str(),
-                carried.due,
+                due,
                 carried.planned_at,
                 carried.counted,
                 carried.tried,
@@ -332,6 +350,7 @@ impl Index {
             if book.segment < active
                 && self.books.pending_in(book.segment) == 0
                 && (any_age || moment(book.newest) < before || self.holds_nothing(&book)?)
+                && !self.holds_pictures(&book)?
             {
                 return Ok(Some(book));
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -52,7 +52,7 @@ CREATE TABLE deliveries (
     target TEXT NOT NULL,
     item TEXT,
     fate TEXT NOT NULL,
-    due INTEGER,
+    due INTEGER,               -- none while its event's pictures are awaited
     planned_at INTEGER NOT NULL,
     counted INTEGER NOT NULL,  -- attempts that count against the limit
     tried INTEGER NOT NULL,    -- all attempts
@@ -94,6 +94,15 @@ CREATE TABLE quarantine (
     segment INTEGER NOT NULL,
     offset INTEGER NOT NULL
 );
+CREATE TABLE pictures (        -- events whose pictures are fetched from their addresses before they are delivered
+    event INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    lsn INTEGER NOT NULL,      -- 0 while they are awaited, else the record that holds them, and where it lies
+    segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL
+);
+CREATE INDEX pictures_awaited ON pictures (source, event) WHERE lsn = 0;
+CREATE INDEX pictures_by_segment ON pictures (segment) WHERE lsn > 0;
 CREATE TABLE gone (            -- removed though the segment is still there
     number INTEGER PRIMARY KEY,
     touched INTEGER NOT NULL
@@ -121,6 +130,16 @@ CREATE TABLE sources (
     events INTEGER NOT NULL,
     quarantined INTEGER NOT NULL,
     last_received INTEGER
+) WITHOUT ROWID;
+CREATE TABLE notes (           -- what deciding steps remember
+    route TEXT NOT NULL,
+    step TEXT NOT NULL,
+    key TEXT NOT NULL,
+    state TEXT,                -- NULL: forgotten
+    expires INTEGER NOT NULL,
+    version INTEGER NOT NULL,  -- later decisions have greater ones
+    touched INTEGER NOT NULL,  -- the record that tells it
+    PRIMARY KEY (route, step, key)
 ) WITHOUT ROWID;
 CREATE VIEW readable_events AS SELECT
     lower(substr(hex(id),1,8)||'-'||substr(hex(id),9,4)||'-'||substr(hex(id),13,4)||'-'||substr(hex(id),17,4)||'-'||substr(hex(id),21)) AS id,

@@ -46,6 +46,8 @@ pub(super) enum RecordKind {
     Carry = 8,
     /// The last record of a segment.
     Seal = 9,
+    /// An event's pictures, fetched from their addresses.
+    Fetched = 10,
 }
 
 /// A record's head.
@@ -92,6 +94,7 @@ impl RecordKind {
             Self::Purge,
             Self::Carry,
             Self::Seal,
+            Self::Fetched,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)

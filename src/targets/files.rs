@@ -59,7 +59,9 @@ fn write(folder: &Path, delivery: DeliveryId, payload: Payload) -> Report {
             let path = folder.join(&file.path);
             place(&path, delivery, &file).map_err(|error| (path, error))
         }),
-        Payload::Http(_) | Payload::Log { .. } => return Report::misrouted("files"),
+        Payload::Http(_) | Payload::Mqtt(_) | Payload::Log { .. } => {
+            return Report::misrouted("files");
+        }
     };
     match written {
         Ok(()) => Report::delivered(),

@@ -38,7 +38,9 @@ impl Target for LogTarget {
                 }
                 Report::delivered()
             }
-            Payload::Http(_) | Payload::Line { .. } | Payload::Files(_) => Report::misrouted("log"),
+            Payload::Http(_) | Payload::Line { .. } | Payload::Files(_) | Payload::Mqtt(_) => {
+                Report::misrouted("log")
+            }
         };
         Box::pin(std::future::ready(report))
     }

@@ -3,15 +3,21 @@
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod mqtt;
 
 use std::pin::Pin;
 
 use crate::event::DeliveryId;
 use crate::fate::Verdict;
 use crate::payload::Payload;
+use crate::tasks::Tasks;
 
 /// One downstream system.
 pub(crate) trait Target: Send + Sync {
+    /// Begins what goes on beside single sends, such as a kept connection, until `tasks` stops; called before the
+    /// first send, and again with each load of the config.
+    fn begin(&self, _tasks: &Tasks) {}
+
     /// Sends once. Every failure is a verdict, never an error that somebody else must understand.
     fn send(
         &self,

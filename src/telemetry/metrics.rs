@@ -1,13 +1,16 @@
 //! The numbers behind `/metrics`. Names and labels are a promise to dashboards.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+use crate::name::Name;
 
 /// All metrics of one camhook. Cheap to clone.
 #[derive(Clone)]
@@ -38,11 +41,16 @@ pub(crate) struct Numbers {
     pub(crate) store_bytes: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) reloads: Family<Reloaded, Counter>,
+    /// 1 while a source with `mqtt` is connected to its broker.
+    pub(crate) mqtt_connected: Family<SourceOnly, Gauge>,
+    /// What a deciding step forgot before its time, because it remembers no more than so much.
+    pub(crate) steps_forgotten: Family<RouteStep, Counter>,
 }
 
+/// Counted for each event, so it costs no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct SourceKind {
-    pub(crate) source: String,
+    pub(crate) source: Name,
     pub(crate) kind: &'static str,
 }
 
@@ -78,6 +86,18 @@ pub(crate) struct Reloaded {
     pub(crate) outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RouteStep {
+    pub(crate) route: String,
+    pub(crate) step: String,
+}
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        encoder.write_str(self.as_str())
+    }
+}
+
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.5, 16)) // 0.1 ms to 93 s
 }
@@ -104,6 +124,8 @@ impl Metrics {
             store_bytes: Gauge::default(),
             connections: Gauge::default(),
             reloads: Family::default(),
+            mqtt_connected: Family::default(),
+            steps_forgotten: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
         // The library adds `_total` to the names of counters.
@@ -131,6 +153,11 @@ impl Metrics {
             "deliveries",
             "Deliveries that reached a fate",
             numbers.deliveries_total.clone(),
+        );
+        registry.register(
+            "mqtt_connected",
+            "Whether a source is connected to its broker",
+            numbers.mqtt_connected.clone(),
         );
         registry.register("attempts", "Attempts by outcome", numbers.attempts.clone());
         registry.register(
@@ -163,6 +190,11 @@ impl Metrics {
             "reloads",
             "Loads of a changed config by outcome",
             numbers.reloads.clone(),
+        );
+        registry.register(
+            "steps_forgotten",
+            "What deciding steps forgot before its time, to make room",
+            numbers.steps_forgotten.clone(),
         );
         Self(Arc::new(Inner { registry, numbers }))
     }

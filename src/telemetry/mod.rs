@@ -5,5 +5,6 @@ mod metrics;
 
 pub(crate) use logs::{Settings, start};
 pub(crate) use metrics::{
-    Metrics, Reloaded, SourceKind, SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
+    Metrics, Reloaded, RouteStep, SourceKind, SourceOnly, Status, TargetFate, TargetOnly,
+    TargetOutcome,
 };

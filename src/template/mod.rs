@@ -22,6 +22,7 @@ mod filters;
 mod nullsafe;
 mod operators;
 mod output;
+mod reading;
 mod scope;
 mod shape;
 mod source;
@@ -34,7 +35,9 @@ mod tests;
 pub(crate) use compiled::{Condition, Structure, Template};
 pub(crate) use engine::{Engine, Known};
 pub(crate) use output::Output;
+pub(crate) use reading::Reading;
 pub(crate) use scope::{Given, Scope};
+pub(crate) use shape::nearest;
 
 /// Which names a text may use, for the check at load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,9 @@ pub(crate) enum Names {
     Choosing,
     /// Those, `images`, `with` and `delivery`: in what is sent.
     Rendering,
+    /// `body headers query path method parts`: in a source's `map`. `it` where there is a list to go through, `event`
+    /// where one was decoded before.
+    Reading { it: bool, event: bool },
 }
 
 /// What a mistake in a template is, and where.

@@ -10,10 +10,13 @@ use super::output::from_json;
 use super::view::Seen;
 use crate::event::{DeliveryId, Event, Item, Picture};
 use crate::lists::{List, Lists};
+use crate::payload::around::TOKEN;
+use crate::payload::late;
 
 /// What the names of a template stand for, for one delivery (or one event and item, in `when`).
 pub(crate) struct Scope {
-    root: Arc<Root>,
+    /// None where there is no event to choose items of.
+    root: Option<Arc<Root>>,
     value: Value,
 }
 
@@ -69,17 +72,41 @@ impl Scope {
     /// The same for one item of the event: what was converted once is not converted again. For conditions, which see
     /// no pictures.
     pub(crate) fn about(&self, item: Item) -> Self {
-        Self::of(Root {
-            item: Some((item, self.root.seen.item(item))),
-            ..(*self.root).clone()
-        })
+        match &self.root {
+            Some(root) => Self::of(Root {
+                item: Some((item, root.seen.item(item))),
+                ..(**root).clone()
+            }),
+            None => Self::plain(self.value()),
+        }
+    }
+
+    /// Names that stand for the fields of this value.
+    pub(super) fn plain(value: Value) -> Self {
+        Self { root: None, value }
+    }
+
+    /// The same without any pictures.
+    pub(crate) fn without_pictures(&self) -> Self {
+        let none = Images {
+            pictures: Vec::new(),
+            made: Vec::new(),
+            item: None,
+        };
+        match &self.root {
+            Some(root) => Self::of(Root {
+                images: Value::from_object(none),
+                ..(**root).clone()
+            }),
+            None => Self::plain(self.value()),
+        }
     }
 
     fn of(root: Root) -> Self {
         let root = Arc::new(root);
         Self {
             value: Value::from_dyn_object(root.clone()),
-            root,
+            root: Some(root),
         }
     }
 
@@ -111,6 +138,8 @@ impl Object for Root {
             "images" => self.images.clone(),
             "lists" => self.lists.clone(),
             "with" => self.with.clone(),
+            "session" => Value::from_pairs([("token", Value::from(late::mark(TOKEN)))]),
+            "captured" => Value::from_object(CapturedView),
             "now" => Value::from(self.now.to_string()),
             "delivery" => match self.delivery {
                 Some((id, attempt)) => Value::from_pairs([
@@ -121,6 +150,21 @@ impl Object for Root {
             },
             _ => return None,
         })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+/// Values that an earlier answer will tell; until then their marks stand for them.
+#[derive(Debug)]
+struct CapturedView;
+
+impl Object for CapturedView {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = format!("captured.{}", key.as_str()?);
+        Some(Value::from(late::mark(&name)))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

@@ -147,6 +147,7 @@ const DWELL: Shape = Map(&[
 ]);
 const STATUS: Shape = Map(&[("name", TEXT), ("active", FLAG), ("rule", TEXT)]);
 pub(super) const DELIVERY: Shape = Map(&[("id", TEXT), ("attempt", NUMBER)]);
+pub(super) const SESSION: Shape = Map(&[("token", TEXT)]);
 pub(super) const NOW: Shape = MOMENT;
 
 pub(super) const LOOP: Shape = Open;
@@ -168,7 +169,7 @@ impl Shape {
 }
 
 /// The known word that looks most like this one, if one does.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     let distance = |known: &str| strsim::osa_distance(word, known);
     let near = |known: &&str| {

@@ -11,9 +11,14 @@ mod harness;
 mod cli; // the commands, as a user types them
 mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
+mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod first_minute; // the README's examples
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
+mod kipod; // every method, broken documents, and what is mended later
+mod mqtt; // brokers, as a source and as a target
+mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod tidy; // what compilers and linters do not check
+mod viewtron; // TVT cameras and recorders over connections as their firmware opens them

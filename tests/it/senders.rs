@@ -318,3 +318,127 @@ async fn two_plates_of_one_vehicle_give_two_crops_in_either_coordinates() {
         }
     }
 }
+
+const MAPPED: &str = r#"
+sources:
+  any: { kind: auto, path: / }
+  json:
+    kind: generic
+    timezone: Europe/Rome
+    map:
+      each: "{{ body.detections }}"
+      occurred_at: "{{ it.time }}"
+      camera: { id: "{{ body.cam }}", name: "{{ headers['x-camera'] }}" }
+      plates: [{ text: "{{ it.plate }}", score: "{{ it.confidence }}" }]
+      require: [plates, camera.id]
+  form:
+    kind: generic
+    map: { camera: { id: "{{ body.cam }}" }, plates: [{ text: "{{ body.nr }}" }], require: [plates] }
+  multipart:
+    kind: generic
+    map: { plates: [{ text: "{{ body.info.nr }}" }], images: { plate: detail }, require: [plates, images.plate] }
+  xml:
+    kind: generic
+    map: { plates: [{ text: "{{ body.Read.No }}", score: "{{ body.Read['@conf'] }}" }], require: [plates] }
+  picture:
+    kind: generic
+    map: { plates: [{ text: "{{ query.nr }}" }], images: { frame: body }, require: [plates] }
+  kept:
+    kind: generic
+    undecodable: keep
+    map: { plates: [{ text: "{{ body.nr }}" }], require: [plates] }
+"#;
+
+#[tokio::test]
+async fn a_few_lines_map_every_form_of_body_to_a_plate() {
+    let folder = tempfile::tempdir().unwrap();
+    let camhook = Process::start(folder.path(), MAPPED);
+    let jpeg = picture(64, 32, &[], ImageFormat::Jpeg);
+
+    let json = r#"{"cam": 7, "detections": [{"time": "2025-03-04 10:11:12", "plate": "AB123CD", "confidence": 93}]}"#;
+    assert_eq!(
+        post(&camhook, "/json", Some("application/json"), json).await,
+        200
+    );
+    let event = newest(&camhook, 1).await;
+    assert_eq!(event["kind"], "plate");
+    assert_eq!(event["plates"][0]["text"], "AB123CD");
+    assert_eq!(event["plates"][0]["score"], 0.93);
+    assert_eq!(event["camera"]["id"], "7");
+    assert_eq!(event["occurred_at"], "2025-03-04T10:11:12+01:00");
+
+    let form = Some("application/x-www-form-urlencoded");
+    assert_eq!(
+        post(&camhook, "/form", form, "cam=a+b&nr=AB123CD").await,
+        200
+    );
+    let event = newest(&camhook, 2).await;
+    assert_eq!(
+        (&event["camera"]["id"], &event["plates"][0]["text"]),
+        (&json!("a b"), &json!("AB123CD"))
+    );
+
+    let body = [
+        b"--b\r\nContent-Disposition: form-data; name=\"info\"\r\n\r\n{\"nr\": \"AB123CD\"}\r\n\
+          --b\r\nContent-Disposition: form-data; name=\"detail\"; filename=\"d.jpg\"\r\n\r\n"
+            .as_slice(),
+        &jpeg,
+        b"\r\n--b--\r\n",
+    ]
+    .concat();
+    let multipart = Some("multipart/form-data; boundary=b");
+    assert_eq!(post(&camhook, "/multipart", multipart, body).await, 200);
+    let event = newest(&camhook, 3).await;
+    assert_eq!(event["plates"][0]["text"], "AB123CD");
+    assert_eq!(
+        (&event["images"][0]["role"], &event["images"][0]["width"]),
+        (&json!("plate"), &json!(64))
+    );
+
+    let xml = "<Read conf=\"93%\"><No>AB123CD</No></Read>";
+    assert_eq!(post(&camhook, "/xml", Some("text/xml"), xml).await, 200);
+    assert_eq!(newest(&camhook, 4).await["plates"][0]["score"], 0.93);
+
+    assert_eq!(
+        post(&camhook, "/picture?nr=AB123CD", Some("image/jpeg"), jpeg).await,
+        200
+    );
+    let event = newest(&camhook, 5).await;
+    assert_eq!(
+        (&event["kind"], &event["images"][0]["role"]),
+        (&json!("plate"), &json!("frame"))
+    );
+}
+
+#[tokio::test]
+async fn what_a_map_requires_and_misses_is_refused_with_the_reason_or_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let camhook = Process::start(folder.path(), MAPPED);
+    let answer = crate::harness::client()
+        .post(format!("{}/form", camhook.url))
+        .header("content-type", "application/json")
+        .body(r#"{"cam": "a"}"#)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status().as_u16(), 422);
+    let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(told["error"], "undecodable");
+    assert!(
+        told["reason"].as_str().unwrap().contains("`plates`"),
+        "{told}"
+    );
+
+    assert_eq!(post(&camhook, "/kept", None, r#"{"cam": "a"}"#).await, 200);
+    eventually("the request is in quarantine", async || {
+        camhook
+            .get("/api/v1/quarantine")
+            .await
+            .as_array()
+            .unwrap()
+            .len()
+            == 1
+    })
+    .await;
+    assert_eq!(camhook.get("/api/v1/events").await, json!([]));
+}

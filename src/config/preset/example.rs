@@ -8,12 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::file::{Each, Example, Preset};
 use super::shipped::EXAMPLE_EVENT;
-use crate::clock::Clock;
-use crate::config::{Config, Report};
+use crate::config::{Config, Report, Surroundings};
 use crate::delivery::{Unready, prepare};
 use crate::event::{DeliveryId, Event, Item, PictureData};
 use crate::name::Name;
-use crate::payload::Payload;
+use crate::payload::{Payload, Request, late};
 
 /// The moment of all examples, so that their requests are the same at any time.
 const NOW: &str = "2026-03-04T09:11:14Z";
@@ -49,8 +48,8 @@ pub(crate) fn try_out(
     // JSON is YAML, so the example goes the way of every config.
     let text = format!("{config:#}");
     let environment = |_: &str| Ok(None);
-    let clock = Clock::system();
-    let config = match Config::read("settings", &text, Path::new("."), &clock, &environment) {
+    let around = Surroundings::default();
+    let config = match Config::read("settings", &text, Path::new("."), &around, &environment) {
         Ok(config) => config,
         Err(report) => return Tried::Refused(report),
     };
@@ -98,18 +97,14 @@ fn event(example: &Example) -> Result<Event, String> {
 /// A payload as text. Lines end as lines of a text do, also where HTTP has a carriage return.
 fn told(payload: &Payload) -> String {
     let text = match payload {
-        Payload::Http(request) => {
-            let mut text = format!("{} {}\n", request.method, request.url);
-            for (name, value) in &request.headers {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                text.push_str(&format!("{name}: {value}\n"));
-            }
-            if !request.body.is_empty() {
-                text.push('\n');
-                text.push_str(&String::from_utf8_lossy(&request.body.to_vec()));
-            }
-            text
-        }
+        Payload::Http(request) => course(request),
+        Payload::Mqtt(message) => format!(
+            "{} (qos {}{})\n\n{}",
+            message.topic,
+            message.qos,
+            if message.retain { ", retained" } else { "" },
+            String::from_utf8_lossy(&message.payload.to_vec())
+        ),
         Payload::Line { path, header, line } => {
             let header = header.iter().map(|header| format!("{header}\n"));
             format!("{path}\n\n{}{line}", header.collect::<String>())
@@ -126,5 +121,54 @@ fn told(payload: &Payload) -> String {
             .collect(),
         Payload::Log { text } => text.clone(),
     };
-    text.replace("\r\n", "\n").trim_end().to_owned()
+    late::shown(&text)
+        .replace("\r\n", "\n")
+        .trim_end()
+        .to_owned()
+}
+
+/// A request with what happens around it, in the order of time.
+fn course(main: &Request) -> String {
+    let mut blocks = Vec::new();
+    if let Some(around) = &main.around {
+        if let Some(session) = &around.session {
+            blocks.push(format!(
+                "# once, for a session\n{}",
+                request(&session.login)
+            ));
+        }
+        for first in &around.first {
+            blocks.push(format!("# first\n{}", request(&first.request)));
+        }
+    }
+    if !blocks.is_empty() {
+        blocks.push("# then\n".to_owned());
+    }
+    let text = blocks
+        .iter()
+        .map(|block| block.trim_end())
+        .collect::<Vec<_>>();
+    let before = text.join("\n\n");
+    let gap = if before.is_empty() { "" } else { "\n" };
+    format!("{before}{gap}{}", request(main))
+}
+
+fn request(request: &Request) -> String {
+    let mut text = format!("{} {}\n", request.method, request.url);
+    for (name, value) in &request.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    if let Some(sign) = request
+        .around
+        .as_ref()
+        .and_then(|around| around.sign.as_ref())
+    {
+        text.push_str(&format!("{sign}\n"));
+    }
+    if !request.body.is_empty() {
+        text.push('\n');
+        text.push_str(&String::from_utf8_lossy(&request.body.to_vec()));
+    }
+    text
 }

@@ -6,9 +6,8 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::Report;
+use crate::config::{Report, Surroundings};
 
 fn presets() -> Vec<Preset> {
     let read = |name| find(name, None).map_err(|report| report.plain()).unwrap();
@@ -70,7 +69,13 @@ fn what_sounds_like_a_secret_is_marked_as_one() {
 }
 
 fn read(text: &str, folder: &Path) -> Result<Config, Report> {
-    Config::read("routes.yaml", text, folder, &Clock::system(), &|_| Ok(None))
+    Config::read(
+        "routes.yaml",
+        text,
+        folder,
+        &Surroundings::default(),
+        &|_| Ok(None),
+    )
 }
 
 fn refused(text: &str, folder: &Path) -> String {

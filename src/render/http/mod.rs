@@ -1,22 +1,22 @@
 //! Writes a request from the `http` settings of a target.
 
+mod around;
+mod auth;
 mod body;
 mod settings;
 mod stream;
 mod url;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
-use super::fields::{pairs, text_of};
+use super::fields::pairs;
 use super::{Building, Mistakes};
 use crate::event::{Event, Item};
-use crate::payload::Request;
-use crate::template::{Engine, Names, Output, RenderError, Scope, Structure, Template};
+use crate::payload::{Around, Request};
+use crate::template::{Engine, Names, RenderError, Scope, Structure, Template};
 
-pub(crate) use settings::{Auth, Settings};
+pub(crate) use settings::Settings;
 
 /// Compiled [`Settings`].
 pub(crate) struct Writer {
@@ -24,17 +24,10 @@ pub(crate) struct Writer {
     url: Template,
     query: Option<Structure>,
     headers: Option<Structure>,
-    auth: Option<AuthWriter>,
+    auth: Option<auth::Writer>,
     body: body::Writer,
-}
-
-enum AuthWriter {
-    Basic {
-        username: Template,
-        password: Template,
-    },
-    Bearer(Template),
-    Token(Template),
+    around: Option<around::Writer>,
+    check: Option<Box<Self>>,
 }
 
 /// They say how long the body is or what becomes of the connection, which only the sender can know.
@@ -89,8 +82,12 @@ impl Writer {
         let auth = settings
             .auth
             .as_ref()
-            .and_then(|auth| AuthWriter::new(&mut building, auth));
+            .and_then(|auth| auth::Writer::new(&mut building, auth));
         let body = body::Writer::new(&mut building, settings);
+        let around = around::Writer::new(&mut building, settings);
+        let check = (settings.check.as_ref())
+            .and_then(|call| around::call(&mut building, &["check"], call))
+            .map(Box::new);
         let built = method.zip(url).zip(body).map(|((method, url), body)| Self {
             method,
             url,
@@ -98,6 +95,8 @@ impl Writer {
             headers: headers.filter(|_| !settings.headers.0.is_empty()),
             auth,
             body,
+            around,
+            check,
         });
         building.done(built)
     }
@@ -108,12 +107,37 @@ impl Writer {
         item: Option<Item>,
         scope: &Scope,
     ) -> Result<Request, RenderError> {
+        let mut request = self.write_bare(event, item, scope)?;
+        let sign = match &self.auth {
+            Some(auth) => auth.sign(scope)?,
+            None => None,
+        };
+        let around = match &self.around {
+            Some(writer) => Some(writer.write(self, event, item, scope)?),
+            None => None,
+        };
+        if around.is_some() || sign.is_some() {
+            request.around = Some(Box::new(Around {
+                sign,
+                ..around.unwrap_or_default()
+            }));
+        }
+        Ok(request)
+    }
+
+    /// The request alone, without what has to happen around it.
+    fn write_bare(
+        &self,
+        event: &Event,
+        item: Option<Item>,
+        scope: &Scope,
+    ) -> Result<Request, RenderError> {
         let fields = |structure: &Option<Structure>| match structure {
             Some(structure) => structure.json(scope).map(pairs),
             None => Ok(Vec::new()),
         };
         let authorization = match &self.auth {
-            Some(auth) => auth.write(scope)?,
+            Some(auth) => auth.header(scope)?,
             None => None,
         };
         let url = url::assemble(&self.url.text(scope)?, &fields(&self.query)?)?;
@@ -123,7 +147,28 @@ impl Writer {
             url,
             headers: headers(fields(&self.headers)?, authorization, body.content_type)?,
             body: body.body,
+            around: None,
         })
+    }
+}
+
+impl Writer {
+    /// The request that `check --connect` sends, with what it needs around it.
+    pub(super) fn write_check(
+        &self,
+        event: &Event,
+        scope: &Scope,
+    ) -> Result<Option<Request>, RenderError> {
+        let Some(check) = &self.check else {
+            return Ok(None);
+        };
+        let mut request = check.write(event, None, scope)?;
+        if let Some(writer) = &self.around
+            && let Some(session) = writer.session(event, scope)?
+        {
+            request.around.get_or_insert_default().session = Some(session);
+        }
+        Ok(Some(request))
     }
 }
 
@@ -194,64 +239,6 @@ fn with_boundary(written: HeaderValue, implied: Option<&str>) -> HeaderValue {
     add().unwrap_or(written)
 }
 
-impl AuthWriter {
-    fn new(building: &mut Building<'_>, auth: &Auth) -> Option<Self> {
-        match auth {
-            Auth::Basic(basic) => {
-                let username = building.template(&["auth", "basic", "username"], &basic.username);
-                let password = building.template(&["auth", "basic", "password"], &basic.password);
-                username
-                    .zip(password)
-                    .map(|(username, password)| Self::Basic { username, password })
-            }
-            Auth::Bearer(token) => building
-                .template(&["auth", "bearer"], token)
-                .map(Self::Bearer),
-            Auth::Token(token) => building
-                .template(&["auth", "token"], token)
-                .map(Self::Token),
-        }
-    }
-
-    /// `None` when the token, or both username and password, came to null.
-    fn write(&self, scope: &Scope) -> Result<Option<String>, RenderError> {
-        Ok(match self {
-            Self::Basic { username, password } => {
-                match (value(username, scope)?, value(password, scope)?) {
-                    (None, None) => None,
-                    (username, password) => Some(basic(
-                        &username.unwrap_or_default(),
-                        &password.unwrap_or_default(),
-                    )?),
-                }
-            }
-            Self::Bearer(token) => value(token, scope)?.map(|token| format!("Bearer {token}")),
-            Self::Token(token) => value(token, scope)?.map(|token| format!("Token {token}")),
-        })
-    }
-}
-
-fn value(template: &Template, scope: &Scope) -> Result<Option<String>, RenderError> {
-    match template.output(scope)? {
-        Output::Json(value) => Ok(text_of(value)),
-        Output::Picture(_) | Output::Pictures(_) => {
-            Err(RenderError("a picture is no credential".to_owned()))
-        }
-    }
-}
-
-fn basic(username: &str, password: &str) -> Result<String, RenderError> {
-    if username.contains(':') {
-        return Err(RenderError(
-            "a username of HTTP Basic must not hold a colon".to_owned(),
-        ));
-    }
-    Ok(format!(
-        "Basic {}",
-        BASE64.encode(format!("{username}:{password}"))
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,18 +299,6 @@ mod tests {
         ] {
             assert!(usable(name).is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn basic_is_encoded_and_marked_as_sensitive() {
-        assert_eq!(
-            basic("Aladdin", "open sesame").unwrap(),
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-        );
-        assert_eq!(basic("ü", "é:é").unwrap(), "Basic w7w6w6k6w6k=");
-        assert!(basic("a:b", "c").is_err());
-        let headers = headers(Vec::new(), Some("Basic x".into()), None).unwrap();
-        assert!(headers[0].1.is_sensitive());
     }
 
     #[test]

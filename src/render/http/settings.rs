@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 use crate::render::fields::Fields;
+use crate::units::Span;
 
 /// The request a target is sent. Every text may be a template; a text that is exactly one `{{ expression }}` keeps the
 /// value's type. At most one of `json`, `form`, `multipart`, `text`, `xml`, `image`, `stream` and `original` says the body.
@@ -26,9 +27,25 @@ pub(crate) struct Settings {
     /// Headers; they win over those that follow from `auth` and the body. A null value is left out.
     #[serde(default)]
     pub(crate) headers: Fields,
-    /// Credentials: `{ basic: { username, password } }`, `{ bearer: TOKEN }` or `{ token: TOKEN }`.
+    /// Credentials: `{ basic: { username, password } }`, `{ digest: { username, password } }`, `{ bearer: TOKEN }`,
+    /// `{ token: TOKEN }`, or a signature over the request: `{ aws: { … } }`, `{ webhook: SECRET }`.
     #[serde(default)]
     pub(crate) auth: Option<Auth>,
+    /// A login whose token serves many requests; requests see it as `{{ session.token }}`.
+    #[serde(default)]
+    pub(crate) session: Option<Session>,
+    /// Requests that are sent before this one, in this order. What they capture of their answers stands in what comes
+    /// later as `{{ captured.NAME }}`. Another attempt does not repeat those that were answered well.
+    #[serde(default)]
+    pub(crate) first: Vec<First>,
+    /// Whether a request that is answered with 413 (too large) is sent once more without its pictures; `false` if not
+    /// given.
+    #[serde(default)]
+    pub(crate) retry_without_pictures: bool,
+    /// What `camhook check --connect` asks to see whether the system is there and takes the credentials; it must change
+    /// nothing.
+    #[serde(default)]
+    pub(crate) check: Option<Call>,
     /// A JSON body: a YAML structure, or one `"{{ event }}"`. Types are kept.
     #[serde(default)]
     pub(crate) json: Option<Value>,
@@ -63,10 +80,171 @@ pub(crate) struct Settings {
 pub(crate) enum Auth {
     /// `Authorization: Basic`, a username and a password.
     Basic(Basic),
+    /// HTTP Digest: the password is proved and never sent.
+    Digest(Basic),
     /// `Authorization: Bearer TOKEN`.
     Bearer(String),
     /// `Authorization: Token TOKEN`, as Plate Recognizer and others want it.
     Token(String),
+    /// AWS Signature Version 4, for Lambda, API Gateway, S3 and whatever speaks as they do.
+    Aws(Aws),
+    /// Signed as Standard Webhooks say (`webhook-id`, `webhook-timestamp`, `webhook-signature`); a secret that begins with
+    /// `whsec_` is base64 behind that.
+    Webhook(String),
+}
+
+/// Keys of Amazon.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aws {
+    /// Such as `lambda`, `execute-api` or `s3`.
+    pub(crate) service: String,
+    /// Such as `eu-west-1`.
+    pub(crate) region: String,
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+    /// Of temporary credentials.
+    #[serde(default)]
+    pub(crate) session_token: Option<String>,
+}
+
+/// How a session is opened, used and closed.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Session {
+    /// The request that logs in.
+    pub(crate) login: Call,
+    /// Where the token stands in its answer: `{ json: /token }`, `{ header: NAME }`, `{ cookie: NAME }` or `{ xml: NAME }`.
+    pub(crate) token: Find,
+    /// How long a token is good: a duration such as `12h`, or where the answer tells it in seconds, such as
+    /// `{ json: /expires_in }`. Until it is refused if not given.
+    #[serde(default)]
+    pub(crate) lifetime: Option<Lifetime>,
+    /// The request that logs out, sent when camhook stops.
+    #[serde(default)]
+    pub(crate) logout: Option<Call>,
+}
+
+/// A request that comes before.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct First {
+    pub(crate) request: Call,
+    /// Names with where their values stand in the answer, such as `event_id: { json: /event_id }`.
+    #[serde(default)]
+    pub(crate) capture: std::collections::BTreeMap<String, Find>,
+}
+
+/// Where a value stands in an answer.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Find {
+    /// A JSON pointer, such as `/data/token`.
+    Json(String),
+    /// The text of the first XML element of that local name.
+    Xml(String),
+    /// A header's value.
+    Header(String),
+    /// The value of a cookie that the answer sets.
+    Cookie(String),
+}
+
+/// A fixed time, or told in the answer.
+#[derive(Clone)]
+pub(crate) enum Lifetime {
+    Fixed(Span),
+    /// In seconds.
+    Told(Find),
+}
+
+/// A small request beside the one that matters. At most one of `json`, `form`, `text` and `xml` says its body.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Call {
+    /// The HTTP method; `POST` if not given.
+    #[serde(default = "post")]
+    pub(crate) method: String,
+    /// The address.
+    pub(crate) url: String,
+    /// Added to the url, percent-encoded. A null value is left out.
+    #[serde(default)]
+    pub(crate) query: Fields,
+    /// Headers. A null value is left out.
+    #[serde(default)]
+    pub(crate) headers: Fields,
+    /// Credentials, as beside the request that matters.
+    #[serde(default)]
+    pub(crate) auth: Option<Auth>,
+    /// A JSON body.
+    #[serde(default)]
+    pub(crate) json: Option<Value>,
+    /// A form.
+    #[serde(default)]
+    pub(crate) form: Option<Fields>,
+    /// A body of plain text.
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+    /// A body of XML.
+    #[serde(default)]
+    pub(crate) xml: Option<String>,
+}
+
+impl Call {
+    /// The same as a whole request.
+    pub(super) fn whole(&self) -> Settings {
+        let call = self.clone();
+        Settings {
+            method: call.method,
+            url: call.url,
+            query: call.query,
+            headers: call.headers,
+            auth: call.auth,
+            session: None,
+            first: Vec::new(),
+            retry_without_pictures: false,
+            check: None,
+            json: call.json,
+            form: call.form,
+            multipart: None,
+            text: call.text,
+            xml: call.xml,
+            image: None,
+            original: false,
+            stream: false,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Lifetime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Lifetime;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a duration such as `12h`, or where the answer tells it")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Lifetime, E> {
+                Span::deserialize(de::value::StrDeserializer::new(text)).map(Lifetime::Fixed)
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Lifetime, A::Error> {
+                Find::deserialize(de::value::MapAccessDeserializer::new(map)).map(Lifetime::Told)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Lifetime {
+    fn schema_name() -> Cow<'static, str> {
+        "Lifetime".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (span, find) = (
+            generator.subschema_for::<Span>(),
+            generator.subschema_for::<Find>(),
+        );
+        json_schema!({ "anyOf": [span, find] })
+    }
 }
 
 /// A username and a password.

@@ -6,6 +6,8 @@ mod accepting;
 mod damage;
 mod faults;
 mod leasing;
+mod notes;
+mod pictures;
 mod removal;
 
 use std::sync::Mutex as StdMutex;
@@ -16,6 +18,7 @@ use tempfile::TempDir;
 
 use super::disk::faults::FaultyDisk;
 use super::*;
+use crate::decide::Written;
 use crate::event::{
     Camera, DeliveryId, EventId, Item, Kind, Original, Picture, PictureData, Plate, Raw, Role,
 };
@@ -128,7 +131,15 @@ impl Bench {
             deliveries: targets.iter().map(|target| planned(target)).collect(),
         };
         let events = vec![(Arc::new(event), plan)];
-        (id, Intake { original, events })
+        let written = Written::default();
+        (
+            id,
+            Intake {
+                original,
+                events,
+                written,
+            },
+        )
     }
 
     async fn accept(&self, store: &Store, camera: &str, plate: &str, targets: &[&str]) -> EventId {

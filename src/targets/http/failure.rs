@@ -6,7 +6,7 @@ use std::io;
 use rustls::CertificateError;
 
 /// One line: what failed, and the causes that reqwest and hyper know. The address is not told, it may hold a token.
-pub(super) fn told(error: &reqwest::Error, host: &str) -> String {
+pub(crate) fn told(error: &reqwest::Error, host: &str) -> String {
     let what = if error.is_dns() {
         format!("could not find the address of {host}")
     } else if error.is_connect() && error.is_timeout() {
@@ -28,7 +28,7 @@ pub(super) fn told(error: &reqwest::Error, host: &str) -> String {
 }
 
 /// The texts of an error and its causes, those left out that only say that there is a cause.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -5,11 +5,15 @@
 //! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
 //! credentials to another host.
 
-mod failure;
+mod answer;
+mod course;
+pub(crate) mod failure;
 mod judge;
 mod pieces;
 #[cfg(test)]
 mod receiver;
+mod session;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -20,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -29,11 +33,14 @@ use super::{Mistakes, Report, Target};
 use crate::clock::Clock;
 use crate::event::DeliveryId;
 use crate::fate::{EXCERPT_MAX, Verdict};
+use crate::payload::around::Sign;
 use crate::payload::{Payload, Request};
-use crate::secret::Blot;
+use crate::secret::{Blot, MASK};
 use crate::units::Span;
 
+use answer::Answer;
 pub(crate) use judge::Judge;
+pub(crate) use session::Sessions;
 pub(crate) use tls::Settings as Tls;
 
 /// How an HTTP target is reached and its answers are judged.
@@ -57,8 +64,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No setting makes an attempt longer.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
-/// Enough for every answer worth reading; what is longer costs its connection.
-const ANSWER_MAX: usize = 64 * 1024;
 /// How long the text of an answer is waited for, once its status is there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const LOCATION_MAX: usize = 200;
@@ -71,6 +76,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) struct Clients(Arc<Shared>);
 
 struct Shared {
+    sessions: Sessions,
     system: Arc<tls::System>,
     /// For every target without TLS settings and with the usual connect timeout.
     plain: OnceLock<Client>,
@@ -83,15 +89,40 @@ pub(crate) struct HttpTarget {
     judge: Judge,
     blot: Blot,
     clock: Clock,
+    sessions: Sessions,
+    challenge: sign::Challenge,
+    captured: course::Captured,
 }
 
 impl Clients {
-    pub(crate) fn new() -> Self {
+    /// `sessions` are those of the config before, if there was one.
+    pub(crate) fn new(sessions: Sessions) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         Self(Arc::new(Shared {
+            sessions,
             system: Arc::new(tls::System::new(provider)),
             plain: OnceLock::new(),
         }))
+    }
+
+    /// TLS for another protocol, with the same trust.
+    pub(crate) fn tls(
+        &self,
+        settings: Option<&Tls>,
+        folder: &Path,
+    ) -> Result<Arc<rustls::ClientConfig>, Mistakes> {
+        let mut tls = tls::client_config(settings, folder, &self.0.system)?;
+        tls.alpn_protocols.clear();
+        Ok(Arc::new(tls))
+    }
+
+    /// For who wants to look at something, not to send it: the same care, no settings but whom to trust.
+    pub(crate) fn fetching(&self, tls: Option<&Tls>, folder: &Path) -> Result<Client, Mistakes> {
+        let settings = Settings {
+            tls: tls.cloned(),
+            ..Settings::default()
+        };
+        self.client(&settings, folder)
     }
 
     fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
@@ -150,20 +181,54 @@ impl HttpTarget {
                 judge: settings.judge.clone(),
                 blot,
                 clock,
+                sessions: clients.0.sessions.clone(),
+                challenge: sign::Challenge::default(),
+                captured: course::Captured::default(),
             }),
             _ => Err(mistakes),
         }
     }
 
-    async fn attempt(&self, delivery: DeliveryId, request: Request) -> Report {
-        let url = match Url::parse(&request.url) {
-            Ok(url) => url,
-            Err(error) => {
-                return Report::failed(Verdict::Dead, format!("the url is wrong: {error}"));
+    /// Sends once (twice when the answer is a challenge) and reads the answer; what failed before that is a report.
+    /// With `delivery`, its key goes along.
+    async fn exchange(
+        &self,
+        delivery: Option<DeliveryId>,
+        mut request: Request,
+        deadline: Instant,
+    ) -> Result<Answer, Report> {
+        let sign = request.around.take().and_then(|around| around.sign);
+        let challenged = matches!(sign, Some(Sign::Digest { .. })).then(|| request.clone());
+        let answer = self
+            .once(delivery, request, sign.as_ref(), deadline)
+            .await?;
+        match challenged {
+            Some(request)
+                if answer.status == StatusCode::UNAUTHORIZED
+                    && self.challenge.taken(&answer.headers) =>
+            {
+                self.once(delivery, request, sign.as_ref(), deadline).await
             }
-        };
+            _ => Ok(answer),
+        }
+    }
+
+    async fn once(
+        &self,
+        delivery: Option<DeliveryId>,
+        mut request: Request,
+        sign: Option<&Sign>,
+        deadline: Instant,
+    ) -> Result<Answer, Report> {
+        let dead = |error: String| Report::failed(Verdict::Dead, self.blot.out(&error));
+        let url =
+            Url::parse(&request.url).map_err(|error| dead(format!("the url is wrong: {error}")))?;
         let host = host(&url);
-        let deadline = Instant::now() + self.timeout;
+        if let Some(sign) = sign {
+            let id = delivery.unwrap_or(DeliveryId::from_bytes([0; 16]));
+            let signed = sign::sign(sign, &request, id, &self.challenge, self.clock.now());
+            request.headers.extend(signed.map_err(dead)?);
+        }
         let takes_a_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
         let mut building = self
             .client
@@ -177,43 +242,53 @@ impl HttpTarget {
             building = building.body(reqwest::Body::wrap(pieces::Pieces::new(request.body)));
         }
         match timeout_at(deadline, building.send()).await {
-            Ok(Ok(response)) => self.judged(response, deadline).await,
-            Ok(Err(error)) => Report::try_again(self.blot.out(&failure::told(&error, &host))),
-            Err(_) => Report::try_again(format!(
+            Ok(Ok(response)) => {
+                // Where the status alone decides, the rest is worth a short wait only, for somebody may be waiting to
+                // shut down.
+                let until = match delivery.is_none() || self.judge.reads_body() {
+                    true => deadline,
+                    false => deadline.min(Instant::now() + ANSWER_TIMEOUT),
+                };
+                Ok(Answer::read(response, until).await)
+            }
+            Ok(Err(error)) => Err(Report::try_again(
+                self.blot.out(&failure::told(&error, &host)),
+            )),
+            Err(_) => Err(Report::try_again(format!(
                 "{host} did not answer within {}",
                 Span(self.timeout)
-            )),
+            ))),
         }
     }
 
-    async fn judged(&self, response: Response, deadline: Instant) -> Report {
-        let status = response.status();
-        let headers = response.headers().clone();
-        let pause = judge::pause(&headers, self.clock.now());
-        // Where the status alone decides, the rest is worth a short wait only, for somebody may be waiting to shut down.
-        let until = match self.judge.reads_body() {
-            true => deadline,
-            false => deadline.min(Instant::now() + ANSWER_TIMEOUT),
-        };
-        let answer = read(response, until).await;
-        let judge::Ruling { verdict, because } =
-            self.judge.ruling(status, &headers, &answer, pause);
+    fn ruling(&self, answer: &Answer) -> judge::Ruling {
+        let pause = judge::pause(&answer.headers, self.clock.now());
+        self.judge.ruling(answer, pause)
+    }
+
+    fn judged(&self, answer: &Answer, token: Option<&str>) -> Report {
+        let ruling = self.ruling(answer);
+        let (verdict, because) = (ruling.verdict, ruling.because);
         let error = (verdict != Verdict::Delivered).then(|| {
-            let location = headers.get(header::LOCATION);
-            let complaint = complaint(status, &verdict, because, location);
+            let location = answer.headers.get(header::LOCATION);
+            let complaint = complaint(answer.status, &verdict, because, location);
             self.blot.out(&complaint)
         });
         Report {
             verdict,
-            status: Some(status.as_u16()),
+            status: Some(answer.status.as_u16()),
             error,
-            excerpt: self.excerpt(&answer),
+            excerpt: self.excerpt(&answer.body, token),
         }
     }
 
     /// The beginning of the answer. Secrets go first, for half of one would no longer be recognised.
-    fn excerpt(&self, answer: &[u8]) -> Option<String> {
+    fn excerpt(&self, answer: &[u8], token: Option<&str>) -> Option<String> {
         let text = self.blot.out(&String::from_utf8_lossy(answer));
+        let text = match token.filter(|token| !token.is_empty()) {
+            Some(token) => text.replace(token, MASK),
+            None => text,
+        };
         let shown = text.chars().map(|c| match c {
             '\n' | '\t' => c,
             control if control.is_control() => ' ', // a terminal would obey it
@@ -239,21 +314,22 @@ impl Target for HttpTarget {
         Box::pin(async move {
             match payload {
                 Payload::Http(request) => self.attempt(delivery, request).await,
-                Payload::Line { .. } | Payload::Files(_) | Payload::Log { .. } => {
-                    Report::misrouted("http")
-                }
+                Payload::Line { .. }
+                | Payload::Files(_)
+                | Payload::Mqtt(_)
+                | Payload::Log { .. } => Report::misrouted("http"),
             }
         })
     }
 }
 
 /// The delivery's id goes along unless the user wrote a key of their own.
-fn headers(delivery: DeliveryId, written: Vec<(HeaderName, HeaderValue)>) -> HeaderMap {
+fn headers(delivery: Option<DeliveryId>, written: Vec<(HeaderName, HeaderValue)>) -> HeaderMap {
     let mut headers: HeaderMap = HeaderMap::with_capacity(written.len() + 1);
     for (name, value) in written {
         headers.append(name, value);
     }
-    if let Ok(id) = HeaderValue::try_from(delivery.to_string()) {
+    if let Some(id) = delivery.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
         headers.entry(IDEMPOTENCY_KEY).or_insert(id);
     }
     headers
@@ -292,17 +368,4 @@ fn complaint(
             .push_str(": nothing more is sent until this is mended (are the credentials right?)");
     }
     complaint
-}
-
-/// What comes of the answer until it ends, breaks off, is too long or too late.
-async fn read(mut response: Response, deadline: Instant) -> Vec<u8> {
-    let mut answer = Vec::new();
-    while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
-        let room = ANSWER_MAX - answer.len();
-        answer.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if answer.len() == ANSWER_MAX {
-            break;
-        }
-    }
-    answer
 }

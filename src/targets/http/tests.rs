@@ -11,8 +11,14 @@ fn target_with(settings: &str) -> HttpTarget {
     let settings: Settings = serde_saphyr::from_str(settings).unwrap();
     let blot = Blot::new(["hunter2".to_owned()]);
     let clock = Clock::stepped("2025-03-04T10:00:00Z".parse().unwrap());
-    HttpTarget::new(&settings, Path::new("/"), &Clients::new(), blot, clock)
-        .unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+    HttpTarget::new(
+        &settings,
+        Path::new("/"),
+        &Clients::new(Sessions::default()),
+        blot,
+        clock,
+    )
+    .unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
 fn target() -> HttpTarget {
@@ -29,6 +35,7 @@ fn post(url: String) -> Payload {
             Bytes::new(),
             Bytes::from_static(b"two"),
         ]),
+        around: None,
     })
 }
 
@@ -89,6 +96,7 @@ async fn a_get_has_no_body_and_the_users_own_key_is_kept() {
         url: format!("http://{}/", receiver.address),
         headers: vec![(IDEMPOTENCY_KEY, HeaderValue::from_static("mine"))],
         body: Body::default(),
+        around: None,
     };
     let report = target().send(delivery(), Payload::Http(request)).await;
     assert_eq!((report.verdict, report.excerpt), (Verdict::Delivered, None));
@@ -303,7 +311,7 @@ fn settings_without_sense_are_refused() {
     let built = HttpTarget::new(
         &settings,
         Path::new("/"),
-        &Clients::new(),
+        &Clients::new(Sessions::default()),
         Blot::default(),
         clock,
     );

@@ -492,7 +492,7 @@ mod tests {
     impl Secured {
         async fn asked_with(&self, tls: &str) -> Report {
             let settings: HttpSettings = serde_saphyr::from_str(&format!("tls: {tls}")).unwrap();
-            let clients = Clients::new();
+            let clients = Clients::new(super::super::Sessions::default());
             let (blot, clock) = (Blot::default(), Clock::system());
             let target = HttpTarget::new(&settings, self.folder.path(), &clients, blot, clock)
                 .unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
@@ -505,6 +505,7 @@ mod tests {
                     Bytes::from_static(b"one "),
                     Bytes::from_static(b"two"),
                 ]),
+                around: None,
             };
             let delivery = DeliveryId::from_bytes([9; 16]);
             target.send(delivery, Payload::Http(request)).await

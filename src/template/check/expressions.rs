@@ -133,20 +133,16 @@ impl<'a> Check<'a> {
         if let Some((_, shape)) = own.into_iter().find(|(name, _)| *name == v.id) {
             return *shape;
         }
-        let known = top_level();
-        let allowed = |name: &str| {
-            self.names == Names::Rendering || !matches!(name, "images" | "with" | "delivery")
-        };
+        let known = top_level(self.names);
         let (message, help) = match known.iter().find(|(name, _)| *name == v.id) {
-            Some((name, shape)) if allowed(name) => return *shape,
-            Some((name, _)) => (
-                format!("`{name}` is not known yet when routes choose"),
-                Some("here are `event`, `plate`, `face`, `object`, `lists` and `now`".to_owned()),
-            ),
+            Some((name, shape)) => match not_here(self.names, name) {
+                None => return *shape,
+                Some((message, help)) => (message, Some(help.to_owned())),
+            },
             None if v.id == NULL || FUNCTIONS.contains(&v.id) => return Shape::Open,
             None => (
                 format!("unknown name `{}`", v.id),
-                Some(self.suggest_name(v.id, &known)),
+                Some(self.suggest_name(v.id, known)),
             ),
         };
         self.mistake(range(v.span()), message, help);
@@ -154,22 +150,29 @@ impl<'a> Check<'a> {
     }
 
     fn suggest_name(&self, name: &str, known: &[(&'static str, Shape)]) -> String {
-        if let Shape::Map(fields) = shape::EVENT
+        let is_reading = matches!(self.names, Names::Reading { .. });
+        if !is_reading
+            && let Shape::Map(fields) = shape::EVENT
             && fields.iter().any(|(field, _)| *field == name)
         {
             return format!("did you mean `event.{name}`?");
         }
+        let here = known
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| not_here(self.names, name).is_none());
         let own = self.own.iter().flatten().map(|(name, _)| *name);
-        let all = known.iter().map(|(name, _)| *name).chain(own);
-        match nearest(name, all) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if self.names == Names::Choosing => {
-                "here are `event`, `plate`, `face`, `object`, `lists` and `now`; a text stands in quotes"
-                    .to_owned()
-            }
-            None => "here are `event`, `plate`, `face`, `object`, `images`, `lists`, `with`, `delivery` and `now`; \
-                     a text stands in quotes"
-                .to_owned(),
+        if let Some(near) = nearest(name, here.clone().chain(own)) {
+            return format!("did you mean `{near}`?");
+        }
+        let here: Vec<String> = here.map(|name| format!("`{name}`")).collect();
+        let here = match here.split_last() {
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => String::new(),
+        };
+        match is_reading {
+            true => format!("a field of the request is `body.{name}`; here are {here}"),
+            false => format!("here are {here}; a text stands in quotes"),
         }
     }
 
@@ -251,18 +254,51 @@ impl<'a> Check<'a> {
     }
 }
 
-fn top_level() -> [(&'static str, Shape); 9] {
-    [
-        ("event", shape::EVENT),
-        ("plate", shape::PLATE),
-        ("face", shape::FACE),
-        ("object", shape::OBJECT),
-        ("images", Shape::Images),
-        ("lists", Shape::Lists),
-        ("with", Shape::With),
-        ("delivery", shape::DELIVERY),
-        ("now", shape::NOW),
-    ]
+fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
+    match names {
+        Names::Choosing | Names::Rendering => &[
+            ("event", shape::EVENT),
+            ("plate", shape::PLATE),
+            ("face", shape::FACE),
+            ("object", shape::OBJECT),
+            ("images", Shape::Images),
+            ("lists", Shape::Lists),
+            ("with", Shape::With),
+            ("delivery", shape::DELIVERY),
+            ("session", shape::SESSION),
+            ("captured", Shape::Open),
+            ("now", shape::NOW),
+        ],
+        Names::Reading { .. } => &[
+            ("body", Shape::Open),
+            ("it", Shape::Open),
+            ("event", shape::EVENT),
+            ("headers", Shape::Open),
+            ("query", Shape::Open),
+            ("path", Shape::Leaf("a text")),
+            ("method", Shape::Leaf("a text")),
+            ("parts", Shape::Open),
+        ],
+    }
+}
+
+/// Why a name that there is cannot be used, and what to do instead.
+fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
+    match (names, name) {
+        (Names::Choosing, "images" | "with" | "delivery" | "session" | "captured") => Some((
+            format!("`{name}` is not known yet when routes choose"),
+            "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
+        )),
+        (Names::Reading { it: false, .. }, "it") => Some((
+            "`it` is an element of `each`, which is not set here".to_owned(),
+            "add such as `each: \"{{ body.detections }}\"`, or read `body`",
+        )),
+        (Names::Reading { event: false, .. }, "event") => Some((
+            "a source of kind `generic` has no event before its `map`".to_owned(),
+            "the request's document is `body`",
+        )),
+        _ => None,
+    }
 }
 
 /// What is known of a value that is one or the other.

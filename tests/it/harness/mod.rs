@@ -1,10 +1,12 @@
 //! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
 
+mod broker;
 mod process;
 mod receiver;
 mod samples;
 mod within;
 
+pub(crate) use broker::Broker;
 pub(crate) use process::{Process, camhook_command};
 pub(crate) use receiver::{Answer, Receiver, Taken};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};

@@ -55,6 +55,18 @@ impl Within {
         self.settled().await;
     }
 
+    /// Posts to a path with headers of the test's own; returns the status.
+    pub(crate) async fn send(&self, path: &str, headers: &[(&str, String)], body: &str) -> u16 {
+        let url = format!("{}{path}", self.app.url().trim_end_matches('/'));
+        let mut request = super::client().post(url).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let status = request.send().await.unwrap().status().as_u16();
+        self.settled().await;
+        status
+    }
+
     /// Lets time pass, sleeper by sleeper; returns when every worker waits again.
     pub(crate) async fn advance(&self, seconds: f64) {
         let limit: Timestamp = self.clock.moment() + SignedDuration::from_secs_f64(seconds);

@@ -4,7 +4,6 @@
 //! answer; the first that fits decides, and where none fits the status does. An answer that was cut off is judged by what
 //! came of it.
 
-mod answer;
 mod matching;
 mod rules;
 mod statuses;
@@ -12,7 +11,7 @@ mod statuses;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer, de};
@@ -21,7 +20,7 @@ use crate::fate::Verdict;
 
 pub(super) use statuses::pause;
 
-use answer::Answer;
+use super::answer::Answer;
 use rules::{Rule, Then};
 use statuses::Lists;
 
@@ -38,6 +37,8 @@ pub(crate) enum Judge {
 pub(super) struct Ruling {
     pub(super) verdict: Verdict,
     pub(super) because: Option<String>,
+    /// Whether it would be another answer after a new login.
+    pub(super) login_again: bool,
 }
 
 impl Default for Judge {
@@ -64,40 +65,35 @@ impl Judge {
     }
 
     /// `pause` is what the headers ask for.
-    pub(super) fn ruling(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: &[u8],
-        pause: Option<Duration>,
-    ) -> Ruling {
-        let code = status.as_u16();
+    pub(super) fn ruling(&self, answer: &Answer, pause: Option<Duration>) -> Ruling {
+        let code = answer.status.as_u16();
         let by_status = |verdict: Option<Verdict>| Ruling {
             verdict: match verdict.unwrap_or_else(|| statuses::usual(code)) {
                 Verdict::TryAgain { .. } => Verdict::TryAgain { pause },
                 other => other,
             },
             because: None,
+            login_again: answer.status == StatusCode::UNAUTHORIZED,
         };
         let rules = match self {
             Self::Statuses(lists) => return by_status(lists.verdict(code)),
             Self::Rules(rules) => rules,
         };
-        let answer = Answer::new(code, headers, body);
-        let Some(rule) = rules.iter().find(|rule| rule.fits(&answer)) else {
+        let Some(rule) = rules.iter().find(|rule| rule.fits(answer)) else {
             return by_status(None);
         };
         Ruling {
             verdict: match rule.then {
                 Then::Delivered | Then::Duplicate => Verdict::Delivered,
                 Then::TryAgain => Verdict::TryAgain {
-                    pause: rule.pause(&answer).or(pause),
+                    pause: rule.pause(answer).or(pause),
                 },
                 // Where there is no session to begin anew, only somebody can mend the credentials.
                 Then::LoginAgain | Then::Hold => Verdict::Hold,
                 Then::Dead => Verdict::Dead,
             },
             because: rule.because.clone(),
+            login_again: matches!(rule.then, Then::LoginAgain),
         }
     }
 }
@@ -139,6 +135,8 @@ impl JsonSchema for Judge {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn judge(yaml: &str) -> Judge {
@@ -148,12 +146,8 @@ mod tests {
     fn ruled(judge: &Judge, code: u16, body: &str) -> Ruling {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-function-error", "Unhandled".parse().unwrap());
-        judge.ruling(
-            StatusCode::from_u16(code).unwrap(),
-            &headers,
-            body.as_bytes(),
-            None,
-        )
+        let status = StatusCode::from_u16(code).unwrap();
+        judge.ruling(&Answer::new(status, headers, body.into()), None)
     }
 
     fn verdict(yaml: &str, code: u16, body: &str) -> Verdict {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::Answer;
+use super::super::answer::Answer;
 use super::matching::{Elements, Match};
 use super::statuses::{PAUSE_MAX, Statuses};
 
@@ -124,7 +124,7 @@ impl Rule {
             || written.pause.is_some()
     }
 
-    pub(super) fn fits(&self, answer: &Answer<'_>) -> bool {
+    pub(super) fn fits(&self, answer: &Answer) -> bool {
         let Written {
             status,
             header,
@@ -135,7 +135,7 @@ impl Rule {
         } = &self.written;
         status.as_ref().is_none_or(|statuses| {
             let mut statuses = statuses.0.iter();
-            statuses.any(|statuses| statuses.hold(answer.code))
+            statuses.any(|statuses| statuses.hold(answer.status.as_u16()))
         }) && header.iter().all(|(name, wanted)| {
             wanted.fits(answer.header(name).map(serde_json::Value::from).as_ref())
         }) && (json.is_empty()
@@ -151,7 +151,7 @@ impl Rule {
     }
 
     /// How long the body asks to wait.
-    pub(super) fn pause(&self, answer: &Answer<'_>) -> Option<Duration> {
+    pub(super) fn pause(&self, answer: &Answer) -> Option<Duration> {
         let place = self.written.pause.as_ref()?;
         let value = answer.json()?.pointer(&place.0)?;
         let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;

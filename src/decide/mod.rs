@@ -1,0 +1,63 @@
+//! Steps that are decided once for each event, in the commit that accepts it, and what they remember.
+//!
+//! A delivery may be tried again and again, so a step that counts, compares or follows must not be taken on delivery. A
+//! [`Decider`] is asked when the event comes in: it lets the event pass or filters it, may tell events of its own, and
+//! remembers what it needs in a [`Book`]. What must survive a restart rides as a [`Change`] in the very record that keeps
+//! the event: either both are on disk, or neither, and then the change is undone in memory as well.
+//!
+//! A book is a map in memory, bounded in number and, by each step, in the size of a page. What it says on disk is what was
+//! *written* to it; a page that was merely looked at and mended in place is as old, after a restart, as its last writing.
+
+mod book;
+mod memory;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::event::{Event, Item};
+use crate::lists::Lists;
+
+pub(crate) use book::Book;
+pub(crate) use memory::{Change, Memory, Written};
+
+/// A step that is decided when an event comes in.
+pub(crate) trait Decider: Send + Sync {
+    /// Its word in `routes.yaml`.
+    fn name(&self) -> &'static str;
+
+    /// Asked once for each item that the route's condition lets through.
+    fn decide(&self, asked: &Asked<'_>, book: &mut Book) -> Decision;
+
+    /// What is to be told because time has passed. Asked a few times a second while anything is remembered.
+    fn overdue(&self, _book: &mut Book, _now: Timestamp) -> Vec<Event> {
+        Vec::new()
+    }
+}
+
+/// What a decider is asked about.
+pub(crate) struct Asked<'a> {
+    pub(crate) event: &'a Arc<Event>,
+    /// The plate, face or object, if the route has `each`.
+    pub(crate) item: Option<Item>,
+    #[expect(dead_code, reason = "for steps whose settings are templates")]
+    pub(crate) lists: &'a Lists,
+    pub(crate) now: Timestamp,
+}
+
+/// What becomes of the event, or of one item of it.
+pub(crate) struct Decision {
+    /// Why it goes no further; `None` lets it pass.
+    pub(crate) filtered_by: Option<&'static str>,
+    /// Events told beside it; they go through the steps behind this one, to the route's targets.
+    pub(crate) told: Vec<Event>,
+}
+
+impl Decision {
+    pub(crate) fn pass() -> Self {
+        Self {
+            filtered_by: None,
+            told: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Fetching: gets the pictures that a sender told only by their address, after the answer and before the deliveries.
+//!
+//! The addresses come from outside, so nothing is fetched unless a source's `fetch` setting allows the host, and nothing
+//! but a picture is kept. Links age out, so it begins at once; a picture that cannot be had must not hold an event for
+//! long, so it ends soon, and the event then goes on without. What is awaited stands in the store, and so does what came
+//! of it: a crash in between begins anew. Nobody is called from here, nobody calls; only the store is read and written.
+
+mod address;
+mod fetcher;
+mod settings;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::SignedDuration;
+
+pub(crate) use fetcher::Fetcher;
+pub(crate) use settings::Settings;
+
+use crate::clock::{Busy, Clock};
+use crate::event::{Event, PictureData};
+use crate::name::Name;
+use crate::store::{Fetch, FetchedPicture, Store, StoreError, Unfetched};
+use crate::tasks::Tasks;
+
+/// The sources that fetch, and how.
+pub(crate) type Fetchers = HashMap<Name, Arc<Fetcher>>;
+
+/// Events of one source in hand at once, pauses between attempts included; the others wait in the store.
+const IN_HAND_MAX: usize = 64;
+/// KiB of pictures in memory at once, of each source: a server that drips must not hold up the others.
+const MEMORY_KIB: u32 = 64 << 10;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long to wait when the store cannot be read or written.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
+/// The fetching of one camhook.
+pub(crate) struct Fetches(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    clock: Clock,
+    tasks: Tasks,
+    fetchers: ArcSwap<Fetchers>,
+}
+
+/// What one attempt brought.
+struct Tried {
+    fetch: Fetch,
+    /// Something failed that may go better later.
+    worth_another: bool,
+}
+
+impl Fetches {
+    /// Begins with what an earlier run left, and goes on until `tasks` stops.
+    pub(crate) fn start(fetchers: Fetchers, store: Store, clock: Clock, tasks: &Tasks) -> Self {
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            tasks: tasks.clone(),
+            fetchers: ArcSwap::from_pointee(fetchers),
+        });
+        tasks.spawn(shared.clone().run());
+        Self(shared)
+    }
+
+    /// Goes on with another config.
+    pub(crate) fn replace(&self, fetchers: Fetchers) {
+        self.0.fetchers.store(Arc::new(fetchers));
+    }
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>) {
+        let this = self.clone();
+        tokio::select! {
+            () = self.tasks.stopping() => {}
+            () = this.hand_out() => {}
+        }
+    }
+
+    async fn hand_out(self: Arc<Self>) {
+        loop {
+            let mut busy = self.store.unfetched_changed().await;
+            let waiting = loop {
+                match self.store.unfetched(IN_HAND_MAX).await {
+                    Ok(waiting) => break waiting,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot look for pictures to fetch");
+                        drop(busy);
+                        busy = self.clock.sleep(STORE_PAUSE).await;
+                    }
+                }
+            };
+            for one in waiting {
+                let (this, busy) = (self.clone(), self.clock.busy());
+                self.tasks.spawn(async move {
+                    tokio::select! {
+                        () = this.tasks.stopping() => {}
+                        () = this.fetch(one, busy) => {}
+                    }
+                });
+            }
+            drop(busy);
+        }
+    }
+
+    /// One event, until its pictures are there or given up.
+    async fn fetch(&self, one: Unfetched, mut busy: Busy) {
+        let mut attempt = 1;
+        let fetch = loop {
+            let fetcher = self.fetchers.load().get(&one.source).cloned();
+            let Some(Tried {
+                fetch,
+                worth_another,
+            }) = self.attempt(&one, fetcher.as_deref()).await
+            else {
+                return; // the event has been removed
+            };
+            let goes_on =
+                worth_another && fetcher.is_some_and(|it| self.in_time(&one, &it, attempt));
+            if !goes_on {
+                break fetch;
+            }
+            for note in &fetch.notes {
+                tracing::debug!(event = %one.event, note, "trying again");
+            }
+            drop(fetch); // the pictures that were there would fill the memory meanwhile
+            drop(busy);
+            let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(16));
+            busy = self.clock.sleep(pause.min(LONGEST_PAUSE)).await;
+            attempt += 1;
+        };
+        for note in &fetch.notes {
+            tracing::warn!(event = %one.event, source = %one.source, "{note}");
+        }
+        self.keep(&one, fetch, busy).await;
+    }
+
+    fn in_time(&self, one: &Unfetched, fetcher: &Fetcher, attempt: u32) -> bool {
+        let age = self.clock.now().duration_since(one.received_at);
+        let most = SignedDuration::try_from(fetcher.give_up_after).unwrap_or(SignedDuration::MAX);
+        attempt < fetcher.attempts && age < most
+    }
+
+    /// `None` when there is no such event any more.
+    async fn attempt(&self, one: &Unfetched, fetcher: Option<&Fetcher>) -> Option<Tried> {
+        let addresses = match self.store.event(one.event).await {
+            Ok(kept) => addresses(&kept.event),
+            Err(StoreError::Unknown { .. }) => return None,
+            Err(error) => {
+                let note = format!("its pictures were not fetched: {error}");
+                return Some(Tried::failed(note, true));
+            }
+        };
+        let Some(fetcher) = fetcher else {
+            let note = format!(
+                "its pictures were not fetched: the source `{}` has no `fetch` any more",
+                one.source
+            );
+            return Some(Tried::failed(note, false));
+        };
+        let _turn = fetcher.turns.acquire().await.ok();
+        let room = fetcher.kib_max().saturating_mul(addresses.len() as u64);
+        let room = u32::try_from(room).unwrap_or(u32::MAX).min(MEMORY_KIB);
+        let _memory = fetcher.memory.acquire_many(room).await.ok();
+        let mut tried = Tried {
+            fetch: Fetch::default(),
+            worth_another: false,
+        };
+        let mut held = 0;
+        for (number, role, address) in addresses {
+            // However many pictures an event names, they stay within the memory that was asked for.
+            let left = u64::from(room) * 1024 - held;
+            match fetcher.get(&address, left).await {
+                Ok((content_type, bytes)) => {
+                    held += bytes.len() as u64;
+                    tried.fetch.pictures.push(FetchedPicture {
+                        number,
+                        content_type: content_type.to_owned(),
+                        bytes,
+                    });
+                }
+                Err(failure) => {
+                    let note = format!("the picture `{role}` was not fetched: {}", failure.why);
+                    tried.fetch.notes.push(note);
+                    tried.worth_another |= failure.worth_another;
+                }
+            }
+        }
+        Some(tried)
+    }
+
+    /// Goes on until the store has it: the event's deliveries wait for that.
+    async fn keep(&self, one: &Unfetched, mut fetch: Fetch, mut busy: Busy) {
+        loop {
+            match self.store.fetched(one, fetch.clone()).await {
+                Ok(()) => return,
+                Err(StoreError::Full(why)) if !fetch.pictures.is_empty() => {
+                    tracing::warn!(event = %one.event, why, "no room for its pictures");
+                    fetch.pictures.clear();
+                    let note = "its pictures were fetched, and not kept: the store was full";
+                    fetch.notes.push(note.to_owned());
+                }
+                Err(error) => {
+                    tracing::error!(event = %one.event, %error, "cannot keep its pictures; trying again");
+                    drop(busy);
+                    busy = self.clock.sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Tried {
+    fn failed(note: String, worth_another: bool) -> Self {
+        let fetch = Fetch {
+            pictures: Vec::new(),
+            notes: vec![note],
+        };
+        Self {
+            fetch,
+            worth_another,
+        }
+    }
+}
+
+/// Which pictures are known only by address, with their roles.
+fn addresses(event: &Event) -> Vec<(usize, String, String)> {
+    let pictures = event.images.iter().enumerate();
+    pictures
+        .filter_map(|(number, picture)| match &picture.data {
+            PictureData::Url(url) => Some((number, picture.role.to_string(), url.clone())),
+            PictureData::Bytes(_) => None,
+        })
+        .collect()
+}

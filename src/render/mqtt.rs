@@ -1,0 +1,235 @@
+//! Writes messages for MQTT brokers.
+
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::path::literal;
+use super::{Building, Mistakes};
+use crate::mqtt::check_topic;
+use crate::payload::{Body, Message};
+use crate::template::{Engine, Names, Output, RenderError, Scope, Structure, Template};
+
+/// The message a broker is sent.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The topic to publish to, such as `cameras/{{ event.camera.id }}/plate`. Each value is one level: a `/`, `+` or
+    /// `#` in it becomes `_`.
+    pub(crate) topic: String,
+    /// What is published: a YAML structure or one `"{{ event }}"` as JSON, a text, or a picture such as
+    /// `"{{ images.plate }}"`. Default: the event as JSON.
+    #[serde(default = "event")]
+    pub(crate) payload: Value,
+    /// 1: delivered when the broker has confirmed it, sent again otherwise. 0: delivered when it was sent. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 1))]
+    pub(crate) qos: u8,
+    /// Whether the broker keeps the message for whoever subscribes later. Default `false`.
+    #[serde(default)]
+    pub(crate) retain: bool,
+}
+
+fn event() -> Value {
+    "{{ event }}".into()
+}
+
+fn one() -> u8 {
+    1
+}
+
+/// The compiled [`Settings`].
+pub(crate) struct Writer {
+    topic: Template,
+    payload: PayloadWriter,
+    qos: u8,
+    retain: bool,
+    address: Option<(String, u16)>,
+}
+
+enum PayloadWriter {
+    Template(Template),
+    Structure(Structure),
+}
+
+impl Writer {
+    pub(super) fn new(
+        settings: &Settings,
+        engine: &Engine,
+        names: Names,
+        address: Option<(String, u16)>,
+    ) -> Result<Self, Mistakes> {
+        let mut building = Building::new(engine, names);
+        let written = literal(&settings.topic);
+        if !(written.is_empty() && settings.topic.contains("{{"))
+            && let Err(error) = check_topic(&written)
+        {
+            building.wrong(
+                &["topic"],
+                error,
+                Some("such as `cameras/{{ event.camera.id }}/plate`"),
+            );
+        }
+        if settings.qos > 1 {
+            building.wrong(&["qos"], "expected 0 or 1".to_owned(), None);
+        }
+        let topic = engine.path(&settings.topic, names);
+        let topic = building.keep(&["topic"], topic);
+        let payload = match &settings.payload {
+            Value::String(source) => building
+                .template(&["payload"], source)
+                .map(PayloadWriter::Template),
+            other => building
+                .structure(&["payload"], other)
+                .map(PayloadWriter::Structure),
+        };
+        let built = topic.zip(payload).map(|(topic, payload)| Self {
+            topic,
+            payload,
+            qos: settings.qos,
+            retain: settings.retain,
+            address,
+        });
+        building.done(built)
+    }
+
+    pub(super) fn address(&self) -> Option<(String, u16)> {
+        self.address.clone()
+    }
+
+    pub(super) fn write(&self, scope: &Scope) -> Result<Message, RenderError> {
+        // A value's `%` comes doubled, for the paths of files.
+        let topic = self.topic.text(scope)?.replace("%%", "%");
+        let topic = topic.replace(['+', '#'], "_");
+        check_topic(&topic).map_err(RenderError)?;
+        let payload = match &self.payload {
+            PayloadWriter::Structure(structure) => structure.json(scope)?.to_string().into(),
+            PayloadWriter::Template(template) => match template.output(scope)? {
+                Output::Json(Value::String(text)) => Bytes::from(text),
+                Output::Json(Value::Null) => {
+                    let reason =
+                        "the payload came to nothing: this event has no such value or picture";
+                    return Err(RenderError(reason.to_owned()));
+                }
+                Output::Json(value) => value.to_string().into(),
+                Output::Picture(picture) => bytes_of(&picture)?,
+                Output::Pictures(pictures) => match pictures.as_slice() {
+                    [picture] => bytes_of(picture)?,
+                    _ => {
+                        let reason = "a message is one picture, such as {{ images.frame }}";
+                        return Err(RenderError(reason.to_owned()));
+                    }
+                },
+            },
+        };
+        Ok(Message {
+            topic,
+            qos: self.qos,
+            retain: self.retain,
+            payload: Body(vec![payload]),
+        })
+    }
+}
+
+fn bytes_of(picture: &crate::event::Picture) -> Result<Bytes, RenderError> {
+    picture.bytes().cloned().ok_or_else(|| {
+        let reason = "the picture is known only by its address: fetch it in a step before";
+        RenderError(reason.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::{Event, Kind, Original, Picture, PictureData, Role};
+    use crate::lists::Lists;
+    use crate::name::Name;
+    use crate::template::Given;
+
+    fn scope(camera: &str) -> Scope {
+        let name = Name::new("gate").unwrap();
+        let mut event = Event::new(name, "acme", Kind::Plate, Arc::new(Original::default()));
+        event.camera.id = Some(camera.to_owned());
+        let picture = Picture {
+            role: Role::FRAME,
+            item: None,
+            content_type: "image/jpeg".to_owned(),
+            data: PictureData::Bytes(Bytes::from_static(b"\xff\xd8\xffpicture")),
+        };
+        Scope::new(&Given {
+            event: &Arc::new(event),
+            item: None,
+            pictures: &[picture],
+            lists: &Lists::default(),
+            with: None,
+            delivery: None,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    fn writer(settings: Value) -> Result<Writer, Mistakes> {
+        let settings: Settings = serde_json::from_value(settings).unwrap();
+        Writer::new(&settings, &Engine::new(&[]), Names::Rendering, None)
+    }
+
+    fn payload(payload: Value) -> Result<Vec<u8>, RenderError> {
+        let writer = writer(json!({ "topic": "t", "payload": payload }))
+            .ok()
+            .unwrap();
+        writer
+            .write(&scope("gate"))
+            .map(|message| message.payload.to_vec())
+    }
+
+    #[test]
+    fn a_value_is_one_level_of_the_topic() {
+        let writer = writer(json!({ "topic": "cameras/{{ event.camera.id }}/100%" }))
+            .ok()
+            .unwrap();
+        for (camera, topic) in [
+            ("gate", "cameras/gate/100%"),
+            ("a/b", "cameras/a_b/100%"),
+            ("+", "cameras/_/100%"),
+            ("50%#", "cameras/50%_/100%"),
+            ("", "cameras/_/100%"),
+        ] {
+            assert_eq!(writer.write(&scope(camera)).unwrap().topic, topic);
+        }
+    }
+
+    #[test]
+    fn a_payload_is_json_text_or_a_picture() {
+        let structure = payload(json!({ "camera": "{{ event.camera.id }}", "n": 1 })).unwrap();
+        assert_eq!(structure, br#"{"camera":"gate","n":1}"#);
+        assert_eq!(
+            payload(json!("at {{ event.camera.id }}")).unwrap(),
+            b"at gate"
+        );
+        assert_eq!(payload(json!("{{ event.camera }}")).unwrap()[0], b'{');
+        assert!(
+            payload(json!("{{ images.frame }}"))
+                .unwrap()
+                .starts_with(b"\xff\xd8\xff")
+        );
+        assert!(payload(json!("{{ images.plate }}")).is_err());
+        let whole = writer(json!({ "topic": "t" })).ok().unwrap();
+        let whole = whole.write(&scope("gate")).unwrap();
+        assert_eq!((whole.qos, whole.retain), (1, false));
+        let event: Value = serde_json::from_slice(&whole.payload.to_vec()).unwrap();
+        assert_eq!(event["camera"]["id"], "gate");
+    }
+
+    #[test]
+    fn a_topic_that_nobody_can_publish_to_is_refused_when_the_file_is_loaded() {
+        for topic in ["", "a/+/b", "cameras/#", "$SYS/x", "{{ event.nothing }}"] {
+            assert!(writer(json!({ "topic": topic })).is_err(), "{topic}");
+        }
+        assert!(writer(json!({ "topic": "{{ event.camera.id }}" })).is_ok());
+        assert!(writer(json!({ "topic": "t", "qos": 2 })).is_err());
+    }
+}

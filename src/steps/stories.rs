@@ -1,0 +1,94 @@
+//! For tests of steps that are decided on arrival: the cases under `tests/fixtures/steps/`.
+//!
+//! A case is a folder of two files: `settings.yaml` (the step) and `story.json`, what happens one after the other, each
+//! `at` so many seconds: an event that comes in, or without one only time that has passed; whether it is `filtered`, and
+//! what is `told`, of each event the fields that matter.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Settings;
+use crate::decide::{Asked, Book};
+use crate::event::{Event, Item};
+use crate::lists::Lists;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moment {
+    at: f64,
+    #[serde(default)]
+    event: Option<Value>,
+    #[serde(default)]
+    item: Option<Item>,
+    #[serde(default)]
+    filtered: Option<String>,
+    told: Vec<Value>,
+}
+
+/// Lives through every case in the step's folder.
+pub(super) fn every_story(step: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/steps")
+        .join(step);
+    let entries = std::fs::read_dir(&folder).unwrap();
+    let mut cases: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(!cases.is_empty());
+    for path in cases {
+        live_through(&path);
+    }
+}
+
+fn live_through(path: &Path) {
+    let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap();
+    let settings: Settings = serde_saphyr::from_str(&read("settings.yaml")).unwrap();
+    let decider = settings.decider().expect("it is decided on arrival");
+    let story: Vec<Moment> = serde_json::from_str(&read("story.json")).unwrap();
+    let (lists, mut book) = (Lists::default(), Book::default());
+    for moment in story {
+        let place = format!("{} at {}", path.display(), moment.at);
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs_f64(moment.at);
+        let (filtered_by, told) = match moment.event {
+            None => (None, decider.overdue(&mut book, now)),
+            Some(event) => {
+                let event = Arc::new(Event::from_json(event, now).unwrap());
+                let asked = Asked {
+                    event: &event,
+                    item: moment.item,
+                    lists: &lists,
+                    now,
+                };
+                let decision = decider.decide(&asked, &mut book);
+                (decision.filtered_by, decision.told)
+            }
+        };
+        assert_eq!(filtered_by, moment.filtered.as_deref(), "{place}");
+        let told: Vec<Value> = told.iter().map(Event::to_json).collect();
+        assert_eq!(told.len(), moment.told.len(), "{place}: {told:#?}");
+        for (told, expected) in told.iter().zip(&moment.told) {
+            holds(&place, told, expected);
+        }
+    }
+}
+
+/// All that is expected is there; there may be more.
+fn holds(place: &str, told: &Value, expected: &Value) {
+    match expected {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                holds(&format!("{place}: {name}"), &told[name.as_str()], field);
+            }
+        }
+        Value::Array(items) => {
+            assert_eq!(told.as_array().map(Vec::len), Some(items.len()), "{place}");
+            for (n, item) in items.iter().enumerate() {
+                holds(&format!("{place}: {n}"), &told[n], item);
+            }
+        }
+        _ => assert_eq!(told, expected, "{place}"),
+    }
+}

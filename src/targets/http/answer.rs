@@ -1,0 +1,195 @@
+//! What a system answered, and where values stand in it. Read as JSON or XML once, and only if somebody asks.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use http::{HeaderMap, StatusCode, header};
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::Event;
+use reqwest::Response;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use crate::payload::around::Find;
+
+/// Enough for every answer worth reading; what is longer costs its connection.
+const ANSWER_MAX: usize = 64 * 1024;
+/// So many elements of an answer are looked at.
+const ELEMENTS_MAX: usize = 10_000;
+
+/// An answer, its body as far as it came.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    json: OnceLock<Option<Value>>,
+    xml: OnceLock<Vec<(String, String)>>,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers,
+            body,
+            json: OnceLock::new(),
+            xml: OnceLock::new(),
+        }
+    }
+
+    /// Reads the body until it ends, breaks off, is too long or too late.
+    pub(super) async fn read(mut response: Response, deadline: Instant) -> Self {
+        let mut body = Vec::new();
+        while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
+            let room = ANSWER_MAX - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if body.len() == ANSWER_MAX {
+                break;
+            }
+        }
+        let headers = std::mem::take(response.headers_mut());
+        Self::new(response.status(), headers, body)
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let value = self.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()))
+    }
+
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// `None` when the body is no JSON.
+    pub(super) fn json(&self) -> Option<&Value> {
+        let read = || {
+            let body = &self.body[..];
+            serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
+        };
+        self.json.get_or_init(read).as_ref()
+    }
+
+    /// Elements without their prefixes, each with the text directly inside of it, as far as the document is well-formed.
+    pub(super) fn xml(&self) -> &[(String, String)] {
+        self.xml.get_or_init(|| elements(&self.body))
+    }
+
+    /// The value that stands there; numbers and flags as text.
+    pub(super) fn find(&self, find: &Find) -> Option<String> {
+        match find {
+            Find::Json(pointer) => match self.json()?.pointer(pointer)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Null => None,
+                other => Some(other.to_string()),
+            },
+            Find::Xml(name) => {
+                let found = self.xml().iter().find(|(known, _)| known == name);
+                found.map(|(_, text)| text.clone())
+            }
+            Find::Header(name) => Some(self.headers.get(name)?.to_str().ok()?.to_owned()),
+            Find::Cookie(name) => self
+                .headers
+                .get_all(header::SET_COOKIE)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .filter_map(|cookie| cookie.split(';').next()?.split_once('='))
+                .find(|(known, _)| known.trim() == name)
+                .map(|(_, value)| value.trim().trim_matches('"').to_owned()),
+        }
+    }
+}
+
+fn elements(body: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(body);
+    let mut reader = Reader::from_str(&text);
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    while found.len() < ELEMENTS_MAX {
+        let Ok(event) = reader.read_event() else {
+            break;
+        };
+        match event {
+            Event::Start(start) => {
+                open.push(found.len());
+                found.push((start.local_name().as_ref().to_owned(), String::new()));
+            }
+            Event::Empty(start) => {
+                found.push((start.local_name().as_ref().to_owned(), String::new()));
+            }
+            Event::End(_) => {
+                open.pop();
+            }
+            Event::Eof => break,
+            Event::Text(text) => say(&mut found, &open, text.trim()),
+            Event::CData(text) => say(&mut found, &open, text.trim()),
+            Event::GeneralRef(name) => match name.resolve_char_ref() {
+                Ok(Some(character)) => say(&mut found, &open, character.encode_utf8(&mut [0; 4])),
+                _ => say(
+                    &mut found,
+                    &open,
+                    resolve_predefined_entity(&name).unwrap_or_default(),
+                ),
+            },
+            _ => {}
+        }
+    }
+    found
+}
+
+fn say(found: &mut [(String, String)], open: &[usize], text: &str) {
+    if let Some(at) = open.last() {
+        found[*at].1.push_str(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.append("x-token", HeaderValue::from_static("head"));
+        for cookie in [
+            "a=1; Path=/",
+            "frigate_token=\"ey.J\"; HttpOnly; SameSite=Lax",
+        ] {
+            headers.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
+        }
+        Answer::new(StatusCode::OK, headers, body.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn values_are_found_where_systems_put_them() {
+        let json = answer(r#"{"token": "vms-1", "n": [{"s": 3600}], "none": null}"#);
+        let pointer = |text: &str| json.find(&Find::Json(text.to_owned()));
+        assert_eq!(pointer("/token").as_deref(), Some("vms-1"));
+        assert_eq!(pointer("/n/0/s").as_deref(), Some("3600"));
+        assert_eq!(pointer("/none"), None);
+        assert_eq!(pointer("/nothing"), None);
+        let header = Find::Header(HeaderName::from_static("x-token"));
+        assert_eq!(json.find(&header).as_deref(), Some("head"));
+        let cookie = |name: &str| json.find(&Find::Cookie(name.to_owned()));
+        assert_eq!(cookie("frigate_token").as_deref(), Some("ey.J"));
+        assert_eq!(cookie("Path"), None);
+    }
+
+    #[test]
+    fn xml_is_searched_by_local_names() {
+        let xml = answer(
+            "<?xml version='1.0'?><s:E xmlns:s='x'><s:Body><s:T a='1'>a&amp;<![CDATA[b]]>&#33;</s:T></s:Body></s:E>",
+        );
+        assert_eq!(
+            xml.find(&Find::Xml("T".to_owned())).as_deref(),
+            Some("a&b!")
+        );
+        assert_eq!(xml.find(&Find::Xml("Fault".to_owned())), None);
+        assert_eq!(answer("no xml <").find(&Find::Xml("T".to_owned())), None);
+        assert_eq!(
+            answer("<T/>").find(&Find::Xml("T".to_owned())).as_deref(),
+            Some("")
+        );
+    }
+}
