@@ -141,7 +141,8 @@ impl Made {
             return Ok(None);
         };
         let own = std::fs::read_to_string(&common.config);
-        if protocol.trim().is_empty() || !is_absent(&own) {
+        let is_usual = common.config.file_name() == Some("routes.yaml".as_ref());
+        if protocol.trim().is_empty() || !is_usual || !is_absent(&own) {
             return Ok(None);
         }
         let folder = common.config.parent().unwrap_or(Path::new(""));

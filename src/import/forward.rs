@@ -137,7 +137,8 @@ pub(super) fn strip_plate(settings: &mut Settings<'_>, page: &mut Page) {
              \x20   json: |-    # Stream's vehicle format, every plate null\n\
              {json}\
              \x20   upload: \"{{{{ images.vehicle or images.frame }}}}\"\n\
-             \x20   original: \"{{{{ images.frame if images.vehicle }}}}\"\n"
+             \x20   original: \"{{{{ images.frame if images.vehicle }}}}\"\n\
+             {REFUSED}"
         ),
     );
     page.note(
@@ -162,6 +163,9 @@ pub(super) fn strip_plate(settings: &mut Settings<'_>, page: &mut Page) {
     });
 }
 
+/// ParkPow refuses inside of a 200.
+const REFUSED: &str = "  judge:\n    - { text: requires higher scores, then: dead, because: ParkPow wants plates with higher scores }\n";
+
 pub(super) fn worker(settings: &mut Settings<'_>, page: &mut Page) {
     let url = settings.url("PARKPOW_ENDPOINT", "targets.parkpow.http.url");
     settings.tell("PARKPOW_TOKEN", "targets.parkpow.http.auth.token");
@@ -173,7 +177,8 @@ pub(super) fn worker(settings: &mut Settings<'_>, page: &mut Page) {
             "http:\n\
              \x20 url: {url}\n\
              \x20 auth: {{ token: \"${{PARKPOW_TOKEN}}\" }}\n\
-             \x20 original: true    # the request's body, byte for byte\n"
+             \x20 original: true    # the request's body, byte for byte\n\
+             {REFUSED}"
         ),
     );
     page.note("the worker passed on all of Stream's headers; camhook passes on the body and its Content-Type");

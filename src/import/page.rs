@@ -21,6 +21,8 @@ pub(super) struct Page {
     gone: Vec<String>,
     notes: Vec<String>,
     auth: Option<String>,
+    /// Whether a middleware listened that nothing should miss.
+    stands_in: bool,
     targets: Vec<String>,
     routes: Vec<String>,
 }
@@ -47,6 +49,7 @@ impl Page {
             gone: GONE.map(str::to_owned).to_vec(),
             notes: Vec::new(),
             auth: None,
+            stands_in: protocol.is_some(),
             targets: Vec::new(),
             routes: Vec::new(),
         }
@@ -131,7 +134,9 @@ impl Page {
                 paragraph(&mut text, "  - ", note);
             }
         }
-        text.push_str("\nserver: { listen: 0.0.0.0:8002 }    # the middleware's port: nothing that posts has to be set up anew\n");
+        if self.stands_in {
+            text.push_str("\nserver: { listen: 0.0.0.0:8002 }    # the middleware's port: nothing that posts has to be set up anew\n");
+        }
         text.push_str("\nsources:\n");
         let auth = self
             .auth

@@ -89,7 +89,7 @@ pub(super) fn reference(name: &str) -> String {
 }
 
 /// Whether a text may stand in the file as it is.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     !["${", "{{", "{%", "{#"]
         .iter()
         .any(|mark| text.contains(mark))

@@ -1,7 +1,7 @@
 //! Protocols that spoke to one kind of system, for which there is a preset.
 
 use super::page::{Page, Route};
-use super::settings::Settings;
+use super::settings::{Settings, is_plain, is_public, literal, quoted, reference};
 
 /// Reads, and not how long somebody stayed or that there is a clip.
 pub(super) const READS: &str = "event.kind == 'plate'";
@@ -32,6 +32,17 @@ fn unverified(settings: &mut Settings<'_>, variable: &str, page: &mut Page) {
              uncomment `tls` below and give its fingerprint (docs/routes.md)"
         ));
     }
+}
+
+/// The beginning of addresses, to stand within quotes.
+fn base(settings: &mut Settings<'_>, variable: &str, became: &str) -> String {
+    match settings.get(variable, became) {
+        Some(url) if is_public(url) => quoted(url.trim_end_matches('/')),
+        Some(_) => reference(variable),
+        None => settings.yaml(variable, became),
+    }
+    .trim_matches('"')
+    .to_owned()
 }
 
 const PIN: &str = "# tls: { pin: SHA-256 of the certificate }\n";
@@ -68,9 +79,9 @@ pub(super) fn soap(settings: &mut Settings<'_>, page: &mut Page) {
         .filter(|(_, end)| end.eq_ignore_ascii_case("?wsdl"));
     let became = "targets.soap.with.url, without ?WSDL";
     let url = match without {
-        Some((url, _)) if super::settings::is_public(url) => {
+        Some((url, _)) if is_public(url) => {
             settings.tell("SOAP_SERVICE_URL", became);
-            super::settings::quoted(url)
+            quoted(url)
         }
         found => {
             if found.is_some() {
@@ -112,9 +123,9 @@ pub(super) fn nx(settings: &mut Settings<'_>, page: &mut Page) {
     if !settings.is_on("SSL", "certificates are always verified") {
         unverified(settings, "SERVER_HOST", page);
     }
-    let url = settings.url("SERVER_HOST", "targets.nx.with.url");
-    let username = settings.yaml("LOGIN", "targets.nx.with.username");
-    settings.tell("PASSWORD", "targets.nx.with.password");
+    let base = base(settings, "SERVER_HOST", "the urls of targets.nx");
+    let username = settings.yaml("LOGIN", "targets.nx.http.session.login.json.username");
+    settings.tell("PASSWORD", "targets.nx.http.session.login.json.password");
     if let Some(tag) = settings.get("TAG", "left out, see below") {
         settings.tell("PARKPOW_TOKEN", "left out, see TAG");
         page.note(format!(
@@ -123,16 +134,34 @@ pub(super) fn nx(settings: &mut Settings<'_>, page: &mut Page) {
              (docs/routes.md#lists)"
         ));
     }
+    let bearer = "headers: { Authorization: \"Bearer {{ session.token }}\" }";
     page.target(
         "nx",
         &format!(
-            "preset: nx-witness\n\
-             with:\n\
-             \x20 url: {url}\n\
-             \x20 username: {username}\n\
-             \x20 password: \"${{PASSWORD}}\"\n\
-             {}{PIN}",
-            cameras()
+            "# Each camera's id in the VMS may be given between the inner braces, such as {{'camera-1': '1f3a…'}}. One that is not\n\
+             # there is told by its sender in the header camera-id, as before.\n\
+             http:\n\
+             \x20 url: \"{base}/rest/v2/devices/{{{{ {{}}[event.camera.id] or event.headers['camera-id'] | required('the camera has no id here, and its sender sent no header camera-id') }}}}/bookmarks\"\n\
+             \x20 {bearer}\n\
+             \x20 session:\n\
+             \x20   login: {{ url: \"{base}/rest/v2/login/sessions\", json: {{ username: {username}, password: \"${{PASSWORD}}\", setCookie: true }} }}\n\
+             \x20   token: {{ json: /token }}\n\
+             \x20   lifetime: {{ json: /expiresInS }}\n\
+             \x20   logout: {{ method: DELETE, url: \"{base}/rest/v2/login/sessions/{{{{ session.token }}}}\", {bearer} }}\n\
+             \x20 first:\n\
+             \x20   - request: {{ method: GET, url: \"{base}/rest/v2/servers/\", {bearer} }}\n\
+             \x20     capture: {{ server: {{ json: /0/id }} }}\n\
+             \x20 json:\n\
+             \x20   serverId: \"{{{{ captured.server }}}}\"\n\
+             \x20   name: \"{{{{ plate.text | upper }}}}\"\n\
+             \x20   description: \"\"\n\
+             \x20   startTimeMs: \"{{{{ event.occurred_at | epoch_ms }}}}\"\n\
+             \x20   durationMs: 5000\n\
+             \x20   tags: [Stream]\n\
+             \x20   creationTimeMs: 0\n\
+             \x20 judge:\n\
+             \x20   - {{ status: 403, json: {{ /errorId: [sessionExpired, sessionRequired, sessionTruncated] }}, then: login_again }}\n\
+             {PIN}"
         ),
     );
     page.gone("one login serves many events, and is closed in the end");
@@ -161,27 +190,37 @@ pub(super) fn openeye(settings: &mut Settings<'_>, page: &mut Page) {
 
 pub(super) fn salient(settings: &mut Settings<'_>, page: &mut Page) {
     unverified(settings, "VMS_API_URL", page);
-    let url = settings.url("VMS_API_URL", "targets.salient.with.url");
-    let username = settings.yaml("VMS_USERNAME", "targets.salient.with.username");
-    settings.tell("VMS_PASSWORD", "targets.salient.with.password");
-    let camera = settings.yaml(
-        "CAMERA_UID",
-        "targets.salient.with.cameras, for every camera that is not named there",
-    );
+    let base = base(settings, "VMS_API_URL", "targets.salient.http.url");
+    let username = settings.yaml("VMS_USERNAME", "targets.salient.http.auth.basic.username");
+    settings.tell("VMS_PASSWORD", "targets.salient.http.auth.basic.password");
+    let became = "targets.salient.http.json, for every camera that has no GUID of its own there";
+    let guid = match settings.get("CAMERA_UID", became) {
+        Some(guid) if is_plain(guid) => literal(guid),
+        Some(_) | None => {
+            page.note("CAMERA_UID is not set, or no GUID: put it into the target below");
+            "''".to_owned()
+        }
+    };
+    let guid = quoted(&format!("{{{{ {{}}[event.camera.id] or {guid} }}}}"));
     page.target(
         "salient",
         &format!(
-            "preset: salient\n\
-             with:\n\
-             \x20 url: {url}\n\
-             \x20 username: {username}\n\
-             \x20 password: \"${{VMS_PASSWORD}}\"\n\
-             \x20 cameras:\n\
-             \x20   # camera-1: its GUID, and so on for each camera\n\
-             \x20   \"*\": {camera}\n\
+            "http:\n\
+             \x20 url: \"{base}/v2.0/events\"\n\
+             \x20 auth: {{ basic: {{ username: {username}, password: \"${{VMS_PASSWORD}}\" }} }}\n\
+             \x20 json:\n\
+             \x20   events:\n\
+             \x20     - entityType: 1\n\
+             \x20       eventType: 58\n\
+             \x20       # CompleteView writes down when an event arrives, so one that comes a minute late tells its own time\n\
+             \x20       eventDescription: \"Plate Detection [{{{{ plate.text }}}}]{{{{ event.occurred_at | strftime(' at %Y-%m-%d %H:%M:%S') if (now | epoch) - (event.occurred_at | epoch) > 60 }}}}\"\n\
+             \x20       user: \"Platerecognizer({{{{ event.camera.id }}}})\"\n\
+             \x20       # between the inner braces each camera may have a GUID of its own, such as {{'camera-1': '1f3a…'}}\n\
+             \x20       deviceGuid: {guid}\n\
              {PIN}"
         ),
     );
+    page.gone("an event that is sent late tells when it was");
     page.gone("what CompleteView refuses or does not answer is not reported as sent");
     page.gone("each camera may have its own GUID");
     each_plate(page, "plates to CompleteView", "salient", &[]);
@@ -206,11 +245,12 @@ pub(super) fn zatpark(settings: &mut Settings<'_>, page: &mut Page) {
     );
     page.gone("where Stream sends no picture of the plate, it is cut from the vehicle's");
     page.gone("a score of 0.29 is 29, and not 28");
+    page.gone("an event without a picture, which ZatPark does not take, is shown as filtered, and not refused");
     each_plate(
         page,
         "plates to ZatPark",
         "zatpark",
-        &["crop: { region: plate, prefer: sender }"],
+        &["crop: { region: plate, prefer: sender, required: true }"],
     );
 }
 

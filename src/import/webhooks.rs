@@ -65,13 +65,14 @@ pub(super) fn write(file: &File, with_protocol: bool, page: &mut Page) -> Result
         ));
     }
     if written > 0 {
+        let port = if with_protocol { 8002 } else { 8001 };
         let types = if types.is_empty() {
             "vehicle".to_owned()
         } else {
             types.join(", ")
         };
         page.note(format!(
-            "{}: give Stream one webhook in the place of those above, url = http://ADDRESS:8002/ with image = yes and image_type = {types}, \
+            "{}: give Stream one webhook in the place of those above, url = http://ADDRESS:{port}/ with image = yes and image_type = {types}, \
              and name it in webhook_targets of the cameras",
             file.name
         ));

@@ -208,6 +208,25 @@ mod tests {
     }
 
     #[test]
+    fn any_of_several_tokens_will_do() {
+        let auth: AuthSettings = serde_json::from_str(r#"{ "tokens": "one, two ," }"#).unwrap();
+        let tokens: Vec<&str> = auth.all_tokens().map(Secret::expose).collect();
+        assert_eq!(tokens, ["one", "two"]);
+        for (header, lets_in) in [
+            ("Token two", true),
+            ("Bearer one", true),
+            ("Token one, two", false),
+        ] {
+            let request = http::Request::builder().header("authorization", header);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let checked = auth.check(IpAddr::from([127, 0, 0, 1]), &parts, &[]);
+            assert_eq!(checked.is_ok(), lets_in, "{header}");
+        }
+        let empty = serde_json::from_str::<AuthSettings>(r#"{ "tokens": " , " }"#);
+        assert!(empty.is_err());
+    }
+
+    #[test]
     fn takes_a_token_from_header_path_or_query() {
         let auth = AuthSettings {
             token: Some(Secret::new("s3 cret")),
