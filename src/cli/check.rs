@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Common, Failure, show};
-use crate::config::{self, Config};
+use crate::clock::Clock;
+use crate::config::{self, Config, Target};
 
 /// How long `--connect` waits for each target.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +28,7 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         return Ok(());
     }
     let mut unreachable = 0;
+    let clock = Clock::system();
     for target in &config.targets {
         let Some((host, port)) = target.address() else {
             show::line(&format!("  {}: nothing to connect to", target.name));
@@ -35,10 +37,13 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         let connect = tokio::net::TcpStream::connect((host.trim_matches(['[', ']']), port));
         let failed = match tokio::time::timeout(PATIENCE, connect).await {
             Ok(Ok(_)) => {
-                show::line(&format!(
-                    "  {}: {host}:{port} takes connections",
-                    target.name
-                ));
+                match ask(target, &clock).await {
+                    Ok(told) => show::line(&format!("  {}: {host}:{port} {told}", target.name)),
+                    Err(why) => {
+                        unreachable += 1;
+                        show::error(&format!("  {}: {host}:{port} {why}", target.name));
+                    }
+                }
                 continue;
             }
             Ok(Err(error)) => error.to_string(),
@@ -55,6 +60,33 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
     } else {
         Ok(())
     }
+}
+
+/// Whether the system takes the credentials, as far as its target knows how to ask.
+async fn ask(target: &Target, clock: &Clock) -> Result<String, String> {
+    let Some(payload) = target.check(clock)? else {
+        return Ok("takes connections".to_owned());
+    };
+    let asked = target.sender.ask(payload).await;
+    if let Some(error) = asked.report.error {
+        return Err(format!("does not take what it is asked: {error}"));
+    }
+    let cameras = target.with.as_ref().and_then(|with| with.cameras.as_ref());
+    let Some(cameras) = cameras.filter(|_| target.renderer.check_lists_cameras()) else {
+        return Ok("takes connections and credentials".to_owned());
+    };
+    let listed = asked.answer.to_lowercase();
+    let unknown: Vec<_> = (cameras.fixed.iter())
+        .filter(|(_, known)| !listed.contains(&known.trim_matches(['{', '}']).to_lowercase()))
+        .map(|(camera, known)| format!("`{known}` (for camera `{camera}`)"))
+        .collect();
+    if unknown.is_empty() {
+        return Ok("takes credentials and knows the cameras".to_owned());
+    }
+    Err(format!(
+        "takes the credentials, but has no camera {}",
+        unknown.join(", ")
+    ))
 }
 
 fn counted(n: usize, what: &str) -> String {

@@ -40,6 +40,7 @@ use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::name::Name;
+use crate::payload::Payload;
 use crate::render::Renderer;
 use crate::routes::Route;
 use crate::secret::Blot;
@@ -127,6 +128,14 @@ impl Target {
             Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
         };
         self.renderer.address().or_else(by_preset)
+    }
+
+    /// The request that only asks whether the system is there and takes the credentials, if it has one.
+    ///
+    /// # Errors
+    /// When it cannot be written, in words.
+    pub(crate) fn check(&self, clock: &Clock) -> Result<Option<Payload>, String> {
+        delivery::check(&self.renderer, self.with.as_deref(), clock.now())
     }
 }
 

@@ -35,7 +35,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::unconstrained;
 
 pub(crate) use deliveries::Deliveries;
-pub(crate) use prepare::{Outlet, Pipelines, Unready, prepare};
+pub(crate) use prepare::{Outlet, Pipelines, Unready, check, prepare};
 pub(crate) use settings::Settings;
 pub(crate) use with::{Cameras, With};
 

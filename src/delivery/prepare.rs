@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{DeliveryId, Event, Item};
+use crate::event::{DeliveryId, Event, Item, Kind, Original};
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -151,6 +151,41 @@ pub(super) fn write(
         .map_err(|error| error.to_string())
 }
 
+/// The request that only asks whether a system is there and takes the credentials, if its target has one. It knows no event:
+/// templates see an empty one.
+pub(crate) fn check(
+    renderer: &Renderer,
+    with: Option<&With>,
+    now: Timestamp,
+) -> Result<Option<Payload>, String> {
+    let name = Name::new("check").map_err(|error| error.to_string())?;
+    let event = Arc::new(Event::new(
+        name,
+        "",
+        Kind::Other,
+        Arc::new(Original::default()),
+    ));
+    let lists = Lists::default();
+    let scope = |with: Option<&serde_json::Value>| {
+        Scope::new(&Given {
+            event: &event,
+            item: None,
+            pictures: &[],
+            lists: &lists,
+            with,
+            delivery: None,
+            now,
+        })
+    };
+    let scope = match with {
+        Some(with) => scope(Some(&with.without_camera(&scope(None))?)),
+        None => scope(None),
+    };
+    renderer
+        .check(&event, &scope)
+        .map_err(|error| error.to_string())
+}
+
 pub(super) fn no_route(route: &Name) -> String {
     format!("route `{route}` is no longer in routes.yaml; `camhook replay` plans the event anew")
 }
@@ -158,7 +193,7 @@ pub(super) fn no_route(route: &Name) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Kind, Original, Role};
+    use crate::event::Role;
     use crate::steps::StepError;
 
     /// Notes its word, and then does as it is told.

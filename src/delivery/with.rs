@@ -23,6 +23,8 @@ pub(crate) struct Cameras {
     /// Whether a camera that is not in it is refused.
     pub(crate) required: bool,
     pub(crate) by_id: BTreeMap<String, Structure>,
+    /// What the system itself calls the cameras, as far as no template says it: to look for them there.
+    pub(crate) fixed: Vec<(String, String)>,
 }
 
 /// Stands for every camera that has no entry of its own.
@@ -34,16 +36,26 @@ impl With {
     /// # Errors
     /// When the event's camera is not among those that the preset must know, or a template fails: in words.
     pub(super) fn values(&self, event: &Event, scope: &Scope) -> Result<Value, String> {
+        let mut values = self.plain(scope)?;
+        if let Some(cameras) = &self.cameras {
+            values.insert("camera".to_owned(), cameras.entry(event, scope)?);
+        }
+        Ok(Value::Object(values))
+    }
+
+    /// For no event in particular.
+    pub(super) fn without_camera(&self, scope: &Scope) -> Result<Value, String> {
+        self.plain(scope).map(Value::Object)
+    }
+
+    fn plain(&self, scope: &Scope) -> Result<Map<String, Value>, String> {
         let mut values = self.fixed.clone();
         if let Some(texts) = &self.texts
             && let Value::Object(texts) = texts.json(scope).map_err(|error| error.to_string())?
         {
             values.extend(texts);
         }
-        if let Some(cameras) = &self.cameras {
-            values.insert("camera".to_owned(), cameras.entry(event, scope)?);
-        }
-        Ok(Value::Object(values))
+        Ok(values)
     }
 
     /// The system's address, if the preset has a setting for it.

@@ -84,6 +84,23 @@ impl Renderer {
         }
     }
 
+    /// Writes the request that only asks whether the system is there and takes the credentials, if there is one.
+    pub(crate) fn check(
+        &self,
+        event: &Event,
+        scope: &Scope,
+    ) -> Result<Option<Payload>, RenderError> {
+        match self {
+            Self::Http(writer) => Ok(writer.write_check(event, scope)?.map(Payload::Http)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the answer to [`Self::check`] lists the system's cameras.
+    pub(crate) fn check_lists_cameras(&self) -> bool {
+        matches!(self, Self::Http(writer) if writer.check_lists_cameras())
+    }
+
     /// Writes what is sent for `event`, or for one `item` of it. The same input always makes the same bytes.
     pub(crate) fn render(
         &self,

@@ -27,6 +27,7 @@ mod outcomes;
 mod pictures;
 mod query;
 mod record;
+mod removal;
 mod request;
 mod retention;
 mod room;

@@ -24,6 +24,23 @@ pub(crate) trait Target: Send + Sync {
         delivery: DeliveryId,
         payload: Payload,
     ) -> Pin<Box<dyn Future<Output = Report> + Send + '_>>;
+
+    /// Sends what only asks, for `check --connect`.
+    fn ask(&self, payload: Payload) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>> {
+        Box::pin(async move {
+            Asked {
+                report: self.send(DeliveryId::from_bytes([0; 16]), payload).await,
+                answer: String::new(),
+            }
+        })
+    }
+}
+
+/// What came of asking a system whether it is there and takes the credentials.
+pub(crate) struct Asked {
+    pub(crate) report: Report,
+    /// The whole answer, as far as it is worth reading.
+    pub(crate) answer: String,
 }
 
 /// What came of sending once.

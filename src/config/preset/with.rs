@@ -100,6 +100,11 @@ fn build(
                 .cloned()
                 .unwrap_or_default();
             let mut by_id = BTreeMap::new();
+            let fixed = entries.iter().filter_map(|(id, value)| {
+                let known = value.as_str().or_else(|| value.get("id")?.as_str())?;
+                (!known.contains("{{")).then(|| (id.clone(), known.to_owned()))
+            });
+            let fixed = fixed.collect();
             for (id, value) in entries {
                 let way = ["with", name.as_str(), id.as_str()];
                 match structure(loader, entry, &way, &value) {
@@ -111,6 +116,7 @@ fn build(
                 setting: name.clone(),
                 required: setting.required,
                 by_id,
+                fixed,
             });
             continue;
         }

@@ -28,6 +28,7 @@ pub(crate) struct Writer {
     body: body::Writer,
     around: Option<around::Writer>,
     check: Option<Box<Self>>,
+    check_lists_cameras: bool,
 }
 
 /// They say how long the body is or what becomes of the connection, which only the sender can know.
@@ -86,7 +87,7 @@ impl Writer {
         let body = body::Writer::new(&mut building, settings);
         let around = around::Writer::new(&mut building, settings);
         let check = (settings.check.as_ref())
-            .and_then(|call| around::call(&mut building, &["check"], call))
+            .and_then(|check| around::call(&mut building, &["check", "request"], &check.request))
             .map(Box::new);
         let built = method.zip(url).zip(body).map(|((method, url), body)| Self {
             method,
@@ -97,6 +98,10 @@ impl Writer {
             body,
             around,
             check,
+            check_lists_cameras: settings
+                .check
+                .as_ref()
+                .is_some_and(|check| check.lists_cameras),
         });
         building.done(built)
     }
@@ -153,6 +158,10 @@ impl Writer {
 }
 
 impl Writer {
+    pub(super) fn check_lists_cameras(&self) -> bool {
+        self.check_lists_cameras
+    }
+
     /// The request that `check --connect` sends, with what it needs around it.
     pub(super) fn write_check(
         &self,

@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     /// What `camhook check --connect` asks to see whether the system is there and takes the credentials; it must change
     /// nothing.
     #[serde(default)]
-    pub(crate) check: Option<Call>,
+    pub(crate) check: Option<Check>,
     /// A JSON body: a YAML structure, or one `"{{ event }}"`. Types are kept.
     #[serde(default)]
     pub(crate) json: Option<Value>,
@@ -123,6 +123,17 @@ pub(crate) struct Session {
     /// The request that logs out, sent when camhook stops.
     #[serde(default)]
     pub(crate) logout: Option<Call>,
+}
+
+/// A request that only asks.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Check {
+    pub(crate) request: Call,
+    /// Whether its answer lists the system's cameras: then those of a preset's `cameras` are looked for in it; `false` if
+    /// not given.
+    #[serde(default)]
+    pub(crate) lists_cameras: bool,
 }
 
 /// A request that comes before.

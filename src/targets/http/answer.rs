@@ -13,8 +13,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::payload::around::Find;
 
-/// Enough for every answer worth reading; what is longer costs its connection.
-const ANSWER_MAX: usize = 64 * 1024;
+/// Enough for every answer to a delivery worth reading; what is longer costs its connection.
+pub(super) const ANSWER_MAX: usize = 64 * 1024;
+/// Enough for a list of all cameras.
+pub(super) const LIST_MAX: usize = 4 << 20;
 /// So many elements of an answer are looked at.
 const ELEMENTS_MAX: usize = 10_000;
 
@@ -39,12 +41,12 @@ impl Answer {
     }
 
     /// Reads the body until it ends, breaks off, is too long or too late.
-    pub(super) async fn read(mut response: Response, deadline: Instant) -> Self {
+    pub(super) async fn read(mut response: Response, deadline: Instant, max: usize) -> Self {
         let mut body = Vec::new();
         while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
-            let room = ANSWER_MAX - body.len();
+            let room = max - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == ANSWER_MAX {
+            if body.len() == max {
                 break;
             }
         }

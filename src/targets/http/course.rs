@@ -62,6 +62,30 @@ impl HttpTarget {
         }
     }
 
+    /// Logs in where that is needed, and asks.
+    pub(super) async fn asked(&self, mut request: Request) -> (Report, Option<Answer>) {
+        let deadline = Instant::now() + self.timeout;
+        let mut values = Vec::new();
+        if let Some(session) = request
+            .around
+            .as_ref()
+            .and_then(|around| around.session.clone())
+        {
+            match self.token(&session, None, deadline).await {
+                Ok(token) => values.push((TOKEN.to_owned(), token.value)),
+                Err(report) => return (report, None),
+            }
+        }
+        request.around = request.around.and_then(|around| around.signed());
+        match self.send(None, &request, &values, deadline).await {
+            Ok(answer) => {
+                let token = values.first().map(|(_, token)| token.as_str());
+                (self.judged(&answer, token), Some(answer))
+            }
+            Err(report) => (report, None),
+        }
+    }
+
     async fn go(
         &self,
         delivery: DeliveryId,

@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Mistakes, Report, Target};
+use super::{Asked, Mistakes, Report, Target};
 use crate::clock::Clock;
 use crate::event::DeliveryId;
 use crate::fate::{EXCERPT_MAX, Verdict};
@@ -38,7 +38,7 @@ use crate::payload::{Payload, Request};
 use crate::secret::{Blot, MASK};
 use crate::units::Span;
 
-use answer::Answer;
+use answer::{ANSWER_MAX, Answer, LIST_MAX};
 pub(crate) use judge::Judge;
 pub(crate) use session::Sessions;
 pub(crate) use tls::Settings as Tls;
@@ -249,7 +249,12 @@ impl HttpTarget {
                     true => deadline,
                     false => deadline.min(Instant::now() + ANSWER_TIMEOUT),
                 };
-                Ok(Answer::read(response, until).await)
+                let max = if delivery.is_none() {
+                    LIST_MAX
+                } else {
+                    ANSWER_MAX
+                };
+                Ok(Answer::read(response, until, max).await)
             }
             Ok(Err(error)) => Err(Report::try_again(
                 self.blot.out(&failure::told(&error, &host)),
@@ -318,6 +323,19 @@ impl Target for HttpTarget {
                 | Payload::Files(_)
                 | Payload::Mqtt(_)
                 | Payload::Log { .. } => Report::misrouted("http"),
+            }
+        })
+    }
+
+    fn ask(&self, payload: Payload) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>> {
+        Box::pin(async move {
+            let (report, answer) = match payload {
+                Payload::Http(request) => self.asked(request).await,
+                _ => (Report::misrouted("http"), None),
+            };
+            Asked {
+                report,
+                answer: answer.map_or(String::new(), |answer| answer.text().into_owned()),
             }
         })
     }

@@ -14,6 +14,8 @@ use crate::tasks::Tasks;
 pub(super) enum Act {
     /// Writes this and waits for the next request on the same connection.
     Answer(Vec<u8>),
+    /// Answers as this says, and waits for the next request on the same connection.
+    Ask(Arc<dyn Fn(&Received) -> String + Send + Sync>),
     /// Writes this and closes the connection.
     Close(Vec<u8>),
     /// Writes this and resets the connection.
@@ -108,8 +110,13 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, act: Act, log: 
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, act: Act, log: Log) {
     while let Some(request) = request(&mut stream).await {
-        log.0.lock().unwrap().0.push(request);
+        log.0.lock().unwrap().0.push(request.clone());
+        let asked;
         let (first, then) = match &act {
+            Act::Ask(answer) => {
+                asked = answer(&request).into_bytes();
+                (&asked, None)
+            }
             Act::Answer(bytes) => (bytes, None),
             Act::Close(bytes) | Act::Reset(bytes) | Act::Stall(bytes) => (bytes, None),
             Act::Endless(first, again) => (first, Some(again)),
@@ -123,7 +130,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, act: Act, log: L
             }
         }
         match act {
-            Act::Answer(_) => {}
+            Act::Answer(_) | Act::Ask(_) => {}
             Act::Stall(_) => std::future::pending().await,
             Act::Close(_) | Act::Reset(_) | Act::Endless(..) => return,
         }

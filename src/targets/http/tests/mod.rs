@@ -1,5 +1,7 @@
 //! What an HTTP target makes of answers, good and hostile, over real connections.
 
+mod course;
+
 use bytes::Bytes;
 use http::Method;
 
