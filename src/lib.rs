@@ -20,6 +20,7 @@ mod payload;
 mod decide;
 mod template;
 // 3
+mod import;
 mod render;
 mod routes;
 mod sample;

@@ -5,6 +5,7 @@ mod camera;
 mod check;
 mod demo;
 mod explain;
+mod import;
 mod look;
 mod preset_page;
 mod presets;
@@ -85,6 +86,8 @@ enum Command {
     Presets(presets::Arguments),
     /// Set up cameras over their own API: where they post to, and their plate lists.
     Camera(camera::Arguments),
+    /// Make a routes.yaml of the settings of Plate Recognizer's own middleware, and of Stream's webhooks.
+    Import(import::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
 }
@@ -117,7 +120,22 @@ impl<E: std::error::Error> From<E> for Failure {
 
 /// Runs the command line and returns its exit code: 0 done, 1 failed, 2 mistakes in the config or the arguments.
 pub(crate) fn main() -> ExitCode {
-    let Arguments { command, common } = Arguments::parse();
+    let Arguments {
+        command,
+        mut common,
+    } = Arguments::parse();
+    let command = command.unwrap_or(Command::Run);
+    let made = match &command {
+        Command::Import(_) | Command::Schema | Command::Presets(_) | Command::Demo(_) => Ok(None),
+        _ => import::Made::instead_of(&common),
+    };
+    let made = match made {
+        Ok(made) => made,
+        Err(failure) => return told(&failure),
+    };
+    if let Some(made) = &made {
+        common.config.clone_from(&made.path);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -126,8 +144,9 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return told(&Failure::Said(format!("could not start: {error}"))),
     };
     let done = runtime.block_on(async {
-        match command.unwrap_or(Command::Run) {
-            Command::Run => run::run(&common).await,
+        match command {
+            Command::Run => run::run(&common, made.as_ref()).await,
+            Command::Import(arguments) => import::import(&arguments),
             Command::Check { connect } => check::check(&common, connect).await,
             Command::Schema => check::schema(),
             Command::Presets(arguments) => presets::presets(&common, arguments),

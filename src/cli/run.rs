@@ -2,11 +2,12 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::import::Made;
 use super::{Common, Failure, show};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 
-pub(super) async fn run(common: &Common) -> Result<(), Failure> {
+pub(super) async fn run(common: &Common, made: Option<&Made>) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let app = App::start(&common.config, Clock::system())
         .await
@@ -15,6 +16,9 @@ pub(super) async fn run(common: &Common) -> Result<(), Failure> {
             other => other.into(),
         })?;
     show::line(&app.greeting());
+    if let Some(made) = made {
+        made.tell();
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         interrupted = tokio::signal::ctrl_c() => interrupted?,

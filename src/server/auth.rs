@@ -25,6 +25,10 @@ pub(crate) struct AuthSettings {
     /// as `?token=…`.
     #[serde(deserialize_with = "not_empty")]
     pub(crate) token: Option<Secret>,
+    /// Several such tokens in one text, with commas between: any of them will do.
+    #[serde(deserialize_with = "by_commas")]
+    #[schemars(with = "Option<Secret>")]
+    pub(crate) tokens: Vec<Secret>,
     /// Username and password by HTTP Basic.
     pub(crate) basic: Option<Basic>,
     /// Addresses and networks that may send, such as `10.0.0.0/8` or `192.0.2.7`; others get 403. Behind a reverse
@@ -49,7 +53,11 @@ impl AuthSettings {
     pub(super) fn secrets(&self) -> Vec<&Secret> {
         let password = self.basic.as_ref().map(|basic| &basic.password);
         let signed = self.signature.as_ref().map(|signature| &signature.secret);
-        self.token.iter().chain(password).chain(signed).collect()
+        self.all_tokens().chain(password).chain(signed).collect()
+    }
+
+    pub(super) fn all_tokens(&self) -> impl Iterator<Item = &Secret> + Clone {
+        self.token.iter().chain(&self.tokens)
     }
 
     /// Checks the sender's address and credentials. `segments` are the path's, decoded.
@@ -64,25 +72,25 @@ impl AuthSettings {
         {
             return Err(Refusal::Forbidden { peer });
         }
-        let open = self.token.is_none() && self.basic.is_none();
+        let has_tokens = self.all_tokens().next().is_some();
+        let open = !has_tokens && self.basic.is_none();
         if open || self.has_token(parts, segments) || self.has_password(parts) {
             return Ok(());
         }
         Err(Refusal::Unauthorized {
             basic: self.basic.is_some(),
-            token: self.token.is_some(),
+            token: has_tokens,
         })
     }
 
     fn has_token(&self, parts: &Parts, segments: &[Cow<'_, str>]) -> bool {
-        let Some(token) = &self.token else {
-            return false;
-        };
         let header = credentials(parts, &["Token", "Bearer"]);
-        header.is_some_and(|candidate| token.matches(candidate))
-            || segments.last().is_some_and(|last| token.matches(last))
-            || path::query_values(parts.uri.query().unwrap_or(""), "token")
-                .any(|candidate| token.matches(&candidate))
+        self.all_tokens().any(|token| {
+            header.is_some_and(|candidate| token.matches(candidate))
+                || segments.last().is_some_and(|last| token.matches(last))
+                || path::query_values(parts.uri.query().unwrap_or(""), "token")
+                    .any(|candidate| token.matches(&candidate))
+        })
     }
 
     fn has_password(&self, parts: &Parts) -> bool {
@@ -164,6 +172,23 @@ fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret
     }
 }
 
+fn by_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, D::Error> {
+    let Some(all) = Option::<Secret>::deserialize(deserializer)? else {
+        return Ok(Vec::new());
+    };
+    let tokens = all.expose().split(',').map(str::trim);
+    let tokens: Vec<Secret> = tokens
+        .filter(|token| !token.is_empty())
+        .map(Secret::new)
+        .collect();
+    match tokens.is_empty() {
+        true => Err(de::Error::custom(
+            "there must be a token: leave it out to let everybody send",
+        )),
+        false => Ok(tokens),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +205,25 @@ mod tests {
         let parts = parts(uri, authorization);
         let segments = path::segments(parts.uri.path());
         auth.check(peer.parse().unwrap(), &parts, &segments).is_ok()
+    }
+
+    #[test]
+    fn any_of_several_tokens_will_do() {
+        let auth: AuthSettings = serde_json::from_str(r#"{ "tokens": "one, two ," }"#).unwrap();
+        let tokens: Vec<&str> = auth.all_tokens().map(Secret::expose).collect();
+        assert_eq!(tokens, ["one", "two"]);
+        for (header, lets_in) in [
+            ("Token two", true),
+            ("Bearer one", true),
+            ("Token one, two", false),
+        ] {
+            let request = http::Request::builder().header("authorization", header);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let checked = auth.check(IpAddr::from([127, 0, 0, 1]), &parts, &[]);
+            assert_eq!(checked.is_ok(), lets_in, "{header}");
+        }
+        let empty = serde_json::from_str::<AuthSettings>(r#"{ "tokens": " , " }"#);
+        assert!(empty.is_err());
     }
 
     #[test]

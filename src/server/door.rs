@@ -171,8 +171,8 @@ impl Entry {
         match segments {
             [] => true,
             [token] => {
-                let ours = self.settings.auth.token.as_ref();
-                ours.is_some_and(|ours| ours.matches(token))
+                let mut ours = self.settings.auth.all_tokens();
+                ours.any(|ours| ours.matches(token))
             }
             _ => false,
         }

@@ -152,7 +152,10 @@ impl<R: Reception> Front<R> {
         }
         let original = Original {
             method: parts.method.to_string(),
-            path: mask::path(&parts.uri, entry.settings.auth.token.as_ref()),
+            path: mask::path(
+                &parts.uri,
+                &entry.settings.auth.all_tokens().collect::<Vec<_>>(),
+            ),
             headers: mask::headers(&parts.headers, &parts.uri, &entry.settings.auth.secrets()),
             remote: Some(peer),
             received_at: self.clock.now(),

@@ -78,14 +78,17 @@ fn without(secrets: &[&Secret], text: String) -> String {
         })
 }
 
-/// Path and query; every segment that is the source's token, and credentials in the query, masked.
-pub(super) fn path(uri: &Uri, token: Option<&Secret>) -> String {
+/// Path and query; every segment that is one of the source's tokens, and credentials in the query, masked.
+pub(super) fn path(uri: &Uri, tokens: &[&Secret]) -> String {
     let is_token = |text: &str| {
-        token.is_some_and(|token| token.matches(&text.replace('+', " ")) || token.matches(text))
+        let plain = text.replace('+', " ");
+        tokens
+            .iter()
+            .any(|token| token.matches(&plain) || token.matches(text))
     };
     let segments = uri.path().split('/').map(|segment| {
         let decoded = decode(segment);
-        let credential = token.is_some_and(|token| token.matches(&decoded));
+        let credential = tokens.iter().any(|token| token.matches(&decoded));
         if credential { MASK } else { segment }
     });
     let mut masked = segments.collect::<Vec<_>>().join("/");
@@ -122,7 +125,10 @@ mod tests {
     use super::*;
 
     fn masked(uri: &str, token: Option<&str>) -> String {
-        path(&uri.parse().unwrap(), token.map(Secret::new).as_ref())
+        path(
+            &uri.parse().unwrap(),
+            &token.map(Secret::new).iter().collect::<Vec<_>>(),
+        )
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod first_minute; // the README's examples
 mod hostile; // requests that want to hurt
+mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
 mod mqtt; // brokers, as a source and as a target
 mod readers; // other vendors' plate readers: their boxes, and signed webhooks

@@ -19,7 +19,7 @@ const LADDER: [&[&str]; 8] = [
     &["event", "fate", "payload", "lists"],
     &["template", "decide"],
     &[
-        "sources", "routes", "store", "steps", "render", "targets", "sample",
+        "sources", "routes", "store", "steps", "render", "targets", "sample", "import",
     ],
     &["server", "delivery", "fetch", "admin"],
     &["config"],

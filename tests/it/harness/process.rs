@@ -31,8 +31,14 @@ impl Process {
 
     /// Starts in a folder where a `routes.yaml` lies.
     pub(crate) fn start_again(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn start_with(folder: &Path, environment: &[(String, String)]) -> Self {
         let mut command = camhook_command(folder);
         command.args(["run"]).stdout(Stdio::piped());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |what: &str| loop {
