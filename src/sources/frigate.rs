@@ -8,8 +8,9 @@
 //! A plate that Frigate knows is told twice, as text and as a name the user gave it (`sub_label`); for people the
 //! sub label is the name of a recognised face. Boxes count in pixels of the stream that Frigate detects on.
 //!
-//! After "MQTT" and "License Plate Recognition" in Frigate's documentation (docs.frigate.video, 0.16 and 0.17), read on
-//! 2026-11-21.
+//! After "MQTT" and "License Plate Recognition" in Frigate's documentation (docs.frigate.video), read on 2026-11-21 as far
+//! as it shows the documents; the fields of `reviews` and `tracked_object_update` were held against public receivers of
+//! them, not against a running Frigate.
 
 use std::sync::Arc;
 
