@@ -80,7 +80,7 @@ fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, 
         Shape::Scalar(scalar) if scalar.expanded || scalar.is_null() => {}
         Shape::Scalar(scalar) => {
             let text = scalar.text.as_str();
-            let sounds = SECRET_WORDS.iter().any(|word| key.contains(word));
+            let sounds = sounds_secret(key);
             if settled.iter().any(|secret| secret == text) {
                 tell(text, node.at.clone());
             } else if sounds && !text.contains("{{") {
@@ -92,6 +92,18 @@ fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, 
             }
         }
     }
+}
+
+/// Also when the key is mistyped: the mistake is told with the line, and the secret stands in it.
+fn sounds_secret(key: &str) -> bool {
+    let nearly = |part: &str| {
+        let near = |word: &&str| {
+            let allowed = if word.len() > 6 { 2 } else { 1 };
+            strsim::osa_distance(part, word) <= allowed
+        };
+        SECRET_WORDS.iter().any(|word| near(&word))
+    };
+    SECRET_WORDS.iter().any(|word| key.contains(word)) || key.split(['_', '-']).any(nearly)
 }
 
 /// Adds `user:password` for each password that stands beside a username, or into a URL: HTTP Basic sends the base64 of

@@ -329,3 +329,18 @@ fn what_http_basic_sends_is_a_secret_as_a_whole() {
         assert_eq!(config.blot.out(&echo), "{\"authorization\": \"Basic ***\"}");
     }
 }
+
+#[test]
+fn a_secret_under_a_mistyped_key_is_not_shown_with_the_mistake() {
+    for line in [
+        "with: { tokn: SuperSecret123456 }",
+        "http: { url: \"http://x\", auth: { baerer: SuperSecret123456 } }",
+        "http: { url: \"http://x\", auth: { basic: { username: u, passwort: SuperSecret123456 } } }",
+    ] {
+        let report = shipped(&format!("targets:\n  a: {{ {} }}\n", line))
+            .err()
+            .unwrap();
+        let told = report.render(false);
+        assert!(!told.contains("SuperSecret123456"), "{told}");
+    }
+}

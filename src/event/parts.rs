@@ -87,7 +87,8 @@ pub(crate) struct Vehicle {
 pub(crate) struct ListEntry {
     pub(crate) id: Option<String>,
     pub(crate) name: Option<String>,
-    pub(crate) level: Option<String>,
+    /// A number where the vendor counts levels, else its word.
+    pub(crate) level: Option<Value>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

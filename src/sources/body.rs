@@ -77,11 +77,17 @@ impl Body {
 
 /// Nesting of a JSON document. Readers stop at 128 levels, and inside of an event the document stands some levels deeper.
 const DEPTH_MAX: usize = 100;
+/// Commas of a JSON document, which are about its values: each value costs some ten times its byte in memory.
+const COMMAS_MAX: usize = 200_000;
 
 /// Parses a JSON document.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a Bytes) -> Result<T, Undecodable> {
     if depth(text) > DEPTH_MAX {
         let reason = format!("the JSON is nested more than {DEPTH_MAX} levels deep");
+        return Err(Undecodable::because(reason));
+    }
+    if memchr::memchr_iter(b',', text).count() > COMMAS_MAX {
+        let reason = format!("the JSON holds more than {COMMAS_MAX} values");
         return Err(Undecodable::because(reason));
     }
     serde_json::from_slice(text)
@@ -254,6 +260,15 @@ mod tests {
         let nested = |n: usize| Bytes::from(format!("{}{}", "[".repeat(n), "]".repeat(n)));
         assert!(parse::<Value>(&nested(DEPTH_MAX)).is_ok());
         assert!(parse::<Value>(&nested(DEPTH_MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn values_have_a_limit_and_long_texts_do_not() {
+        let many = Bytes::from(format!("[1{}]", ",1".repeat(COMMAS_MAX + 1)));
+        let error = parse::<Value>(&many).unwrap_err();
+        assert!(error.reason.contains("more than 200000 values"), "{error}");
+        let long = Bytes::from(format!("[\"{}\"]", "a".repeat(COMMAS_MAX * 2)));
+        assert!(parse::<Value>(&long).is_ok());
     }
 
     #[test]

@@ -133,7 +133,7 @@ const BOX: Shape = Map(&[
 
 const CANDIDATE: Shape = Map(&[("text", TEXT), ("score", SCORE)]);
 const SCORED: Shape = Map(&[("value", TEXT), ("score", SCORE)]);
-const LIST_ENTRY: Shape = Map(&[("id", TEXT), ("name", TEXT), ("level", TEXT)]);
+const LIST_ENTRY: Shape = Map(&[("id", TEXT), ("name", TEXT), ("level", Open)]);
 const VIDEO: Shape = Map(&[
     ("filename", TEXT),
     ("url", TEXT),

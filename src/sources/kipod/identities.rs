@@ -118,7 +118,11 @@ fn list_entry(told: &Json) -> Option<ListEntry> {
     let entry = ListEntry {
         id: label(&told["id"]),
         name: label(&told["name"]),
-        level: label(&told["level"]),
+        level: match number(&told["level"]) {
+            Some(level) if level.fract() == 0.0 => Some((level as i64).into()),
+            Some(level) => Some(level.into()),
+            None => label(&told["level"]).map(Into::into),
+        },
     };
     let is_told = entry.id.is_some() || entry.name.is_some() || entry.level.is_some();
     is_told.then_some(entry)

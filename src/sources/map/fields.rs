@@ -231,7 +231,7 @@ const SCORED: &[Known] = &[
 const LIST: &[Known] = &[
     known("id", Text, "Its id."),
     known("name", Text, "Its name."),
-    known("level", Text, "Such as `alarm`."),
+    known("level", Open, "Such as `alarm` or 3."),
 ];
 const VIDEO: &[Known] = &[
     known("filename", Text, "Its file's name."),
