@@ -101,7 +101,7 @@ fn sounds_secret(key: &str) -> bool {
             let allowed = if word.len() > 6 { 2 } else { 1 };
             strsim::osa_distance(part, word) <= allowed
         };
-        SECRET_WORDS.iter().any(|word| near(&word))
+        SECRET_WORDS.iter().any(near)
     };
     SECRET_WORDS.iter().any(|word| key.contains(word)) || key.split(['_', '-']).any(nearly)
 }
