@@ -17,11 +17,11 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ),
     ("csv", include_str!("../../../presets/csv.yaml")),
     ("discord", include_str!("../../../presets/discord.yaml")),
+    ("frigate", include_str!("../../../presets/frigate.yaml")),
     (
         "frigate-internal",
         include_str!("../../../presets/frigate-internal.yaml"),
     ),
-    ("frigate", include_str!("../../../presets/frigate.yaml")),
     ("genetec", include_str!("../../../presets/genetec.yaml")),
     (
         "hikvision-gate",
@@ -36,12 +36,12 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("milestone", include_str!("../../../presets/milestone.yaml")),
     ("ntfy", include_str!("../../../presets/ntfy.yaml")),
     (
-        "nx-witness-4",
-        include_str!("../../../presets/nx-witness-4.yaml"),
-    ),
-    (
         "nx-witness",
         include_str!("../../../presets/nx-witness.yaml"),
+    ),
+    (
+        "nx-witness-4",
+        include_str!("../../../presets/nx-witness-4.yaml"),
     ),
     ("openeye", include_str!("../../../presets/openeye.yaml")),
     ("parkpow", include_str!("../../../presets/parkpow.yaml")),
