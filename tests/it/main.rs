@@ -23,3 +23,4 @@ mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod tidy; // what compilers and linters do not check
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
+mod vms; // presets against systems that behave as the real ones do

@@ -6,6 +6,10 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
         "aws-lambda",
         include_str!("../../../presets/aws-lambda.yaml"),
     ),
+    (
+        "axis-virtual-input",
+        include_str!("../../../presets/axis-virtual-input.yaml"),
+    ),
     ("blue-iris", include_str!("../../../presets/blue-iris.yaml")),
     (
         "cloudevents",
@@ -13,25 +17,53 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ),
     ("csv", include_str!("../../../presets/csv.yaml")),
     ("discord", include_str!("../../../presets/discord.yaml")),
+    ("frigate", include_str!("../../../presets/frigate.yaml")),
+    (
+        "frigate-internal",
+        include_str!("../../../presets/frigate-internal.yaml"),
+    ),
     ("genetec", include_str!("../../../presets/genetec.yaml")),
+    (
+        "hikvision-gate",
+        include_str!("../../../presets/hikvision-gate.yaml"),
+    ),
     (
         "home-assistant",
         include_str!("../../../presets/home-assistant.yaml"),
     ),
     ("jsonl", include_str!("../../../presets/jsonl.yaml")),
+    ("kafka", include_str!("../../../presets/kafka.yaml")),
     ("milestone", include_str!("../../../presets/milestone.yaml")),
     ("ntfy", include_str!("../../../presets/ntfy.yaml")),
+    (
+        "nx-witness",
+        include_str!("../../../presets/nx-witness.yaml"),
+    ),
+    (
+        "nx-witness-4",
+        include_str!("../../../presets/nx-witness-4.yaml"),
+    ),
     ("openeye", include_str!("../../../presets/openeye.yaml")),
     ("parkpow", include_str!("../../../presets/parkpow.yaml")),
     (
         "platerecognizer",
         include_str!("../../../presets/platerecognizer.yaml"),
     ),
+    ("s3", include_str!("../../../presets/s3.yaml")),
+    ("salient", include_str!("../../../presets/salient.yaml")),
     ("slack", include_str!("../../../presets/slack.yaml")),
     ("soap", include_str!("../../../presets/soap.yaml")),
     ("synology", include_str!("../../../presets/synology.yaml")),
     ("telegram", include_str!("../../../presets/telegram.yaml")),
+    (
+        "viewtron-plates",
+        include_str!("../../../presets/viewtron-plates.yaml"),
+    ),
     ("zatpark", include_str!("../../../presets/zatpark.yaml")),
+    (
+        "zoneminder",
+        include_str!("../../../presets/zoneminder.yaml"),
+    ),
 ];
 
 /// An event in neutral form. Its pictures are texts, so that a request with pictures can be read.

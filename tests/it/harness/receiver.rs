@@ -43,6 +43,7 @@ impl Answer {
 /// One request as it was taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Bytes,
@@ -92,8 +93,12 @@ impl Taken {
     }
 }
 
+/// Thinks about each request.
+type Ask = Box<dyn Fn(&Taken) -> Answer + Send>;
+
 #[derive(Default)]
 struct State {
+    ask: Option<Ask>,
     taken: Vec<Taken>,
     /// Answers still to give; when they run out, `always`.
     next: VecDeque<Answer>,
@@ -130,6 +135,13 @@ impl Receiver {
             away: Mutex::default(),
         };
         receiver.listen(listener);
+        receiver
+    }
+
+    /// Answers each request as `ask` says: a whole system.
+    pub(crate) async fn that(ask: impl Fn(&Taken) -> Answer + Send + 'static) -> Self {
+        let receiver = Self::new().await;
+        receiver.state.lock().unwrap().ask = Some(Box::new(ask));
         receiver
     }
 
@@ -216,12 +228,8 @@ async fn take(
         )
     });
     let mut state = state.lock().unwrap();
-    let answer = state
-        .next
-        .pop_front()
-        .or_else(|| state.always.clone())
-        .unwrap_or(Answer::status(200));
-    state.taken.push(Taken {
+    let mut taken = Taken {
+        method: head.method.to_string(),
         path: head
             .uri
             .path_and_query()
@@ -229,8 +237,15 @@ async fn take(
             .unwrap_or_default(),
         headers: headers.collect(),
         body,
-        answered: answer.status,
-    });
+        answered: 0,
+    };
+    let answer = match (state.next.pop_front(), &state.ask) {
+        (Some(answer), _) => answer,
+        (None, Some(ask)) => ask(&taken),
+        (None, None) => state.always.clone().unwrap_or(Answer::status(200)),
+    };
+    taken.answered = answer.status;
+    state.taken.push(taken);
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
