@@ -40,7 +40,7 @@ async fn a_row_of_every_type_is_written_once_also_after_an_outage() {
     let sql = "INSERT INTO plates VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT ssl FROM pg_stat_ssl WHERE pid = \
                pg_backend_pid())) ON CONFLICT (uid) DO NOTHING";
     let values = "[\"{{ event.camera.id }}\", \"{{ plate.text }}'); DROP TABLE plates; --\", \"{{ plate.score }}\", \"{{ 7.0 }}\", \
-                  \"{{ event.occurred_at }}\", { camera: \"{{ event.camera.id }}\" }, \"{{ images.frame }}\", \"{{ true }}\", \
+                  \"{{ event.occurred_at }}\", { camera: \"{{ event.camera.id }}\" }, \"{{ images.frame or images.vehicle or images.plate }}\", \"{{ true }}\", \
                   \"{{ none }}\", [a, \"b,c\"]]";
     let certificate = std::fs::read_to_string(database.certificate()).unwrap();
     std::fs::write(folder.path().join("db.pem"), certificate).unwrap();
@@ -113,7 +113,7 @@ fn mails_to(server: &MailServer, password: &str, to: &str) -> String {
     format!(
         "targets:\n  post:\n    smtp:\n      url: \"smtp://gate:{password}@127.0.0.1:{}\"\n      from: \"North gate <gate@example.com>\"\n      \
          to: \"{to}\"\n      subject: \"{{{{ plate.text }}}}\\r\\nBcc: all@example.com\"\n      text: \"Plate\\n.\\n{{{{ plate.text }}}} ü\"\n      \
-         html: \"<b>{{{{ plate.text }}}}</b>\"\n      attach: [\"{{{{ images.frame }}}}\", \"{{{{ images.face }}}}\"]\n      \
+         html: \"<b>{{{{ plate.text }}}}</b>\"\n      attach: [\"{{{{ images.frame or images.vehicle or images.plate }}}}\", \"{{{{ images.face }}}}\"]\n      \
          tls: {{ ca: \"{}\" }}\n{PATIENCE}routes:\n  - {{ to: [post], each: plate }}\n",
         server.port(),
         server.certificate().display()

@@ -155,7 +155,7 @@ fn put_fixed(from: &mut Node, with: &Node, known: &Known) {
 /// Whether the target's keys take what is written there, not what a template makes of it.
 fn is_written(known: &Known) -> bool {
     let target = &known.preset.target;
-    ["mqtt", "postgres", "smtp", "nats"]
+    ["mqtt", "postgres", "smtp"]
         .iter()
         .any(|key| target.contains_key(*key))
 }

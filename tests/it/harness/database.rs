@@ -46,8 +46,11 @@ impl Database {
             .stdout(Stdio::null())
             .status();
         assert!(made.expect("PostgreSQL is installed").success());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let mut database = Self {
             folder,
             port,

@@ -22,8 +22,11 @@ impl MailServer {
         std::fs::write(folder.path().join("server.pem"), key.cert.pem()).unwrap();
         let signing = key.signing_key.serialize_pem();
         std::fs::write(folder.path().join("server.key"), signing).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let script = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/tests/it/harness/mail_server.py"
