@@ -174,6 +174,10 @@ impl PostgresTarget {
         done
     }
 
+    #[expect(
+        clippy::redundant_async_block,
+        reason = "the block drops the connection when it ends, by which the client knows that it is closed"
+    )]
     async fn open(&self, sql: &str) -> Result<Kept, Failure> {
         let (client, connection) = self.config.connect(self.connector.clone()).await?;
         let mut driver: Pin<Box<dyn Future<Output = _> + Send>> =

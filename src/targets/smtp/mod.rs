@@ -105,12 +105,15 @@ impl SmtpTarget {
             .map_err(|error| error.to_string())
             .and_then(|to| to.into_iter().map(plain).collect());
         let to = match to {
-            Ok(to) if to.is_empty() => Err(wrong("to", "nobody to send it to".to_owned())),
+            Ok(to) if to.is_empty() => {
+                wrong("to", "nobody to send it to".to_owned());
+                Err(())
+            }
             Ok(to) => Ok(to),
-            Err(error) => Err(wrong(
-                "to",
-                format!("this is no list of addresses: {error}"),
-            )),
+            Err(error) => {
+                wrong("to", format!("this is no list of addresses: {error}"));
+                Err(())
+            }
         };
         let mut login = None;
         if let Ok((url, _)) = &url {
