@@ -17,6 +17,18 @@ if ! [ -x /usr/sbin/mosquitto ]; then
   $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends mosquitto
 fi
 
+# So do the tests of PostgreSQL and of mail.
+if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then
+  echo "test.sh: installing a database (apt-get install postgresql)" >&2
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends postgresql
+fi
+if ! /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; then
+  echo "test.sh: installing a mail server (apt-get install python3-aiosmtpd)" >&2
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends python3-aiosmtpd
+fi
+
 # No debug info: half the build time and a quarter of the disk.
 export CARGO_PROFILE_DEV_DEBUG="${CARGO_PROFILE_DEV_DEBUG:-line-tables-only}"
 

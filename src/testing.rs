@@ -103,6 +103,8 @@ impl Way {
                 Payload::Line { .. }
                 | Payload::Files(_)
                 | Payload::Mqtt(_)
+                | Payload::Row(_)
+                | Payload::Mail(_)
                 | Payload::Log { .. } => 0,
             },
             Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {

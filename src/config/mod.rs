@@ -28,6 +28,7 @@ mod routing;
 mod schema;
 mod secrets;
 mod shape;
+mod sinks;
 mod tree;
 mod verdict;
 mod watch;

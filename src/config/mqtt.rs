@@ -23,13 +23,13 @@ pub(super) fn subscription(
     usual: &[&str],
     clients: &Clients,
 ) -> Option<Subscription> {
-    let tls = trust(loader, entry, settings.tls.as_ref(), clients);
+    let tls = trust(loader, entry, "mqtt", settings.tls.as_ref(), clients);
     // Looked through though there may be no trust.
     match Subscription::new(&entry.name, settings, usual, tls.clone()) {
         Ok(subscription) => tls.map(|_| subscription),
         Err(mistakes) => {
             for (key, message) in mistakes {
-                tell(loader, entry, &[key], message);
+                tell(loader, entry, "mqtt", &[key], message);
             }
             None
         }
@@ -50,13 +50,13 @@ pub(super) fn target(
     let sending: Option<targets::mqtt::Settings> =
         loader.part(entry.node, &value, &["mqtt"], entry.clean);
     let sender = sending.and_then(|settings| {
-        let tls = trust(loader, entry, settings.tls.as_ref(), clients)?;
+        let tls = trust(loader, entry, "mqtt", settings.tls.as_ref(), clients)?;
         match MqttTarget::new(&settings, tls, &loader.clock.clone()) {
             Ok(sender) => Some(sender),
             Err(mistakes) => {
                 for (path, message) in mistakes {
                     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                    tell(loader, entry, &path, message);
+                    tell(loader, entry, "mqtt", &path, message);
                 }
                 None
             }
@@ -71,9 +71,11 @@ pub(super) fn target(
     Some((renderer?, sender))
 }
 
-fn trust(
+/// `key` is what the settings stand under.
+pub(super) fn trust(
     loader: &mut Loader<'_>,
     entry: &Entry<'_>,
+    key: &str,
     settings: Option<&Tls>,
     clients: &Clients,
 ) -> Option<Arc<ClientConfig>> {
@@ -82,15 +84,21 @@ fn trust(
         Err(mistakes) => {
             for (path, message) in mistakes {
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                tell(loader, entry, &path, message);
+                tell(loader, entry, key, &path, message);
             }
             None
         }
     }
 }
 
-fn tell(loader: &mut Loader<'_>, entry: &Entry<'_>, path: &[&str], message: String) {
-    let way = std::iter::once("mqtt").chain(path.iter().copied());
+pub(super) fn tell(
+    loader: &mut Loader<'_>,
+    entry: &Entry<'_>,
+    key: &str,
+    path: &[&str],
+    message: String,
+) {
+    let way = std::iter::once(key).chain(path.iter().copied());
     let way: Vec<String> = way.map(str::to_owned).collect();
     loader.mistake(Mistake::new(place(entry.node, &way), message));
 }

@@ -68,6 +68,14 @@ fn target(
                 only_of_http(loader, entry);
                 super::mqtt::target(loader, entry, clients)
             }
+            "postgres" => {
+                only_of_http(loader, entry);
+                super::sinks::postgres(loader, entry, clients)
+            }
+            "smtp" => {
+                only_of_http(loader, entry);
+                super::sinks::smtp(loader, entry, clients)
+            }
             _ => file(loader, entry, transport),
         });
     }
@@ -96,7 +104,7 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
             let message = format!("target `{}` does not say how it sends", entry.name);
             loader.mistake(
                 Mistake::new(entry.key.at.clone(), message)
-                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `log`"),
+                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `postgres`, `smtp`, `log`"),
             );
         }
         [] => {}

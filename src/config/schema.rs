@@ -7,7 +7,9 @@ use super::entry::{Admin, ByPreset, Decoding, Presets, Steps, Store, joined, nam
 use crate::{delivery, lists, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
-pub(super) const TRANSPORTS: &[&str] = &["http", "jsonl", "csv", "files", "mqtt", "log"];
+pub(super) const TRANSPORTS: &[&str] = &[
+    "http", "jsonl", "csv", "files", "mqtt", "postgres", "smtp", "log",
+];
 
 /// The keys of `http` that may stand beside it too.
 pub(super) const BESIDE_HTTP: &[&str] = &["timeout", "tls"];
@@ -68,6 +70,20 @@ pub(super) fn strict() -> Value {
             targets::mqtt::Settings::json_schema(g),
         ],
     );
+    let postgres = joined(
+        "A row for a PostgreSQL server: what it holds, and how the server is reached.",
+        &[
+            render::postgres::Settings::json_schema(g),
+            targets::postgres::Settings::json_schema(g),
+        ],
+    );
+    let smtp = joined(
+        "A mail: what it says, to whom, and through which server.",
+        &[
+            render::smtp::Settings::json_schema(g),
+            targets::smtp::Settings::json_schema(g),
+        ],
+    );
     let beside = BESIDE_HTTP.iter().filter_map(|key| {
         let schema = sending.get("properties")?.get(*key)?.clone();
         Some((*key, schema.try_into().ok()?))
@@ -78,11 +94,13 @@ pub(super) fn strict() -> Value {
         ("csv", g.subschema_for::<render::files::Csv>()),
         ("files", g.subschema_for::<render::files::Pictures>()),
         ("mqtt", mqtt),
+        ("postgres", postgres),
+        ("smtp", smtp),
         ("log", g.subschema_for::<render::files::Log>()),
     ];
     transports.extend(beside);
     let target = joined(
-        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt` and `log`, and how fast and how often to try.",
+        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `postgres`, `smtp` and `log`, and how fast and how often to try.",
         &[
             ByPreset::json_schema(g),
             object("How it is sent.", transports),

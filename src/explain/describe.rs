@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::payload::{Payload, Request, late};
+use crate::payload::{Field, Message, Payload, Request, late};
 use crate::secret::{Blot, MASK};
 
 /// Text beyond this is cut. Bytes.
@@ -19,15 +19,46 @@ pub(super) fn payload(payload: &Payload, blot: &Blot) -> Value {
             let file = |file: &crate::payload::File| json!({ "path": file.path, "content": binary(&file.bytes) });
             json!({ "write": files.iter().map(file).collect::<Value>() })
         }
-        Payload::Mqtt(message) => json!({
-            "publish_to": blot.out(&message.topic),
-            "qos": message.qos,
-            "retain": message.retain,
-            "payload": piece_of(&message.payload.to_vec(), blot),
-            "bytes": message.payload.len(),
+        Payload::Mqtt(messages) => {
+            let (main, first) = match messages.split_last() {
+                Some((main, first)) => (message(main, blot), first),
+                None => (json!({}), [].as_slice()),
+            };
+            let mut told = main;
+            if !first.is_empty() {
+                told["first"] = first.iter().map(|first| message(first, blot)).collect();
+            }
+            told
+        }
+        Payload::Row(row) => json!({
+            "sql": blot.out(&row.sql),
+            "values": row.values.iter().map(|value| match value {
+                Field::Value(Value::String(text)) => blot.out(text).into(),
+                Field::Value(value) => value.clone(),
+                Field::Bytes(bytes) => piece_of(bytes, blot),
+            }).collect::<Value>(),
         }),
+        Payload::Mail(mail) => {
+            let attached = |part: &crate::payload::Attachment| json!({ "name": part.name, "content": binary(&part.bytes) });
+            json!({
+                "subject": blot.out(&mail.subject),
+                "text": blot.out(&mail.text),
+                "html": mail.html.as_deref().map(|html| blot.out(html)),
+                "attach": mail.attachments.iter().map(attached).collect::<Value>(),
+            })
+        }
         Payload::Log { text, .. } => json!({ "log": blot.out(text) }),
     }
+}
+
+fn message(message: &Message, blot: &Blot) -> Value {
+    json!({
+        "publish_to": blot.out(&message.topic),
+        "qos": message.qos,
+        "retain": message.retain,
+        "payload": piece_of(&message.payload.to_vec(), blot),
+        "bytes": message.payload.len(),
+    })
 }
 
 /// A request with what happens around it.

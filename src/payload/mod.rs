@@ -21,7 +21,10 @@ pub(crate) enum Payload {
         line: String,
     },
     Files(Vec<File>),
-    Mqtt(Message),
+    /// In this order.
+    Mqtt(Vec<Message>),
+    Row(Row),
+    Mail(Mail),
     Log {
         text: String,
     },
@@ -66,6 +69,38 @@ pub(crate) struct Message {
     /// Whether the broker keeps it for whoever subscribes later.
     pub(crate) retain: bool,
     pub(crate) payload: Body,
+}
+
+/// A statement for a database, and the values that go beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) sql: String,
+    /// Of `$1`, `$2`, …
+    pub(crate) values: Vec<Field>,
+}
+
+/// One value of a row.
+#[derive(Debug, Clone)]
+pub(crate) enum Field {
+    Value(serde_json::Value),
+    Bytes(Bytes),
+}
+
+/// What a mail says; who it is from and whom it is for the target knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Mail {
+    /// One line.
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: Option<String>,
+    pub(crate) attachments: Vec<Attachment>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Attachment {
+    pub(crate) name: String,
+    pub(crate) content_type: String,
+    pub(crate) bytes: Bytes,
 }
 
 /// A file to be written whole.

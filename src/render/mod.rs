@@ -6,7 +6,9 @@ pub(crate) mod http;
 pub(crate) mod mqtt;
 mod multipart;
 mod path;
+pub(crate) mod postgres;
 mod python;
+pub(crate) mod smtp;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ pub(crate) enum Renderer {
     Csv(files::CsvWriter),
     Files(files::PicturesWriter),
     Mqtt(mqtt::Writer),
+    Postgres(postgres::Writer),
+    Smtp(Box<smtp::Writer>),
     Log(files::LogWriter),
 }
 
@@ -71,6 +75,27 @@ impl Renderer {
         mqtt::Writer::new(settings, engine, names, address).map(Self::Mqtt)
     }
 
+    /// `address` is the server's host and port.
+    pub(crate) fn postgres(
+        settings: &postgres::Settings,
+        engine: &Engine,
+        names: Names,
+        address: Option<(String, u16)>,
+    ) -> Result<Self, Mistakes> {
+        postgres::Writer::new(settings, engine, names, address).map(Self::Postgres)
+    }
+
+    /// `address` is the server's host and port.
+    pub(crate) fn smtp(
+        settings: &smtp::Settings,
+        engine: &Engine,
+        names: Names,
+        address: Option<(String, u16)>,
+    ) -> Result<Self, Mistakes> {
+        smtp::Writer::new(settings, engine, names, address)
+            .map(|writer| Self::Smtp(Box::new(writer)))
+    }
+
     pub(crate) fn log(settings: &files::Log) -> Self {
         Self::Log(files::LogWriter::new(settings))
     }
@@ -80,6 +105,8 @@ impl Renderer {
         match self {
             Self::Http(writer) => writer.address(),
             Self::Mqtt(writer) => writer.address(),
+            Self::Postgres(writer) => writer.address(),
+            Self::Smtp(writer) => writer.address(),
             Self::Lines(_) | Self::Csv(_) | Self::Files(_) | Self::Log(_) => None,
         }
     }
@@ -114,6 +141,8 @@ impl Renderer {
             Self::Csv(writer) => writer.write(event, item, scope),
             Self::Files(writer) => writer.write(event, scope),
             Self::Mqtt(writer) => writer.write(scope).map(Payload::Mqtt),
+            Self::Postgres(writer) => writer.write(scope).map(Payload::Row),
+            Self::Smtp(writer) => writer.write(scope).map(Payload::Mail),
             Self::Log(writer) => Ok(writer.write(event)),
         }
     }

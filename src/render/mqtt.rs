@@ -11,7 +11,7 @@ use crate::mqtt::check_topic;
 use crate::payload::{Body, Message};
 use crate::template::{Engine, Names, Output, RenderError, Scope, Structure, Template};
 
-/// The message a broker is sent.
+/// The message a broker is sent, and those before it.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -29,6 +29,23 @@ pub(crate) struct Settings {
     /// Whether the broker keeps the message for whoever subscribes later. Default `false`.
     #[serde(default)]
     pub(crate) retain: bool,
+    /// Messages that are published before it, in this order, with the same `qos`: what others have to know first, or the
+    /// picture on a topic of its own. One whose payload comes to nothing, such as a picture that is not there, is left out.
+    #[serde(default)]
+    pub(crate) first: Vec<First>,
+}
+
+/// A message before the others.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct First {
+    /// As `topic` of the message itself.
+    pub(crate) topic: String,
+    /// As `payload` of the message itself.
+    pub(crate) payload: Value,
+    /// Whether the broker keeps it for whoever subscribes later. Default `false`.
+    #[serde(default)]
+    pub(crate) retain: bool,
 }
 
 fn event() -> Value {
@@ -41,11 +58,17 @@ fn one() -> u8 {
 
 /// The compiled [`Settings`].
 pub(crate) struct Writer {
+    first: Vec<OneWriter>,
+    main: OneWriter,
+    qos: u8,
+    address: Option<(String, u16)>,
+}
+
+/// One message.
+struct OneWriter {
     topic: Template,
     payload: PayloadWriter,
-    qos: u8,
     retain: bool,
-    address: Option<(String, u16)>,
 }
 
 enum PayloadWriter {
@@ -61,34 +84,30 @@ impl Writer {
         address: Option<(String, u16)>,
     ) -> Result<Self, Mistakes> {
         let mut building = Building::new(engine, names);
-        let written = literal(&settings.topic);
-        if !(written.is_empty() && settings.topic.contains("{{"))
-            && let Err(error) = check_topic(&written)
-        {
-            building.wrong(
-                &["topic"],
-                error,
-                Some("such as `cameras/{{ event.camera.id }}/plate`"),
-            );
-        }
         if settings.qos > 1 {
             building.wrong(&["qos"], "expected 0 or 1".to_owned(), None);
         }
-        let topic = engine.path(&settings.topic, names);
-        let topic = building.keep(&["topic"], topic);
-        let payload = match &settings.payload {
-            Value::String(source) => building
-                .template(&["payload"], source)
-                .map(PayloadWriter::Template),
-            other => building
-                .structure(&["payload"], other)
-                .map(PayloadWriter::Structure),
-        };
-        let built = topic.zip(payload).map(|(topic, payload)| Self {
+        let mut first = Vec::new();
+        for (index, settings) in settings.first.iter().enumerate() {
+            let First {
+                topic,
+                payload,
+                retain,
+            } = settings;
+            let at = ["first", &index.to_string()];
+            first.extend(OneWriter::new(&mut building, &at, topic, payload, *retain));
+        }
+        let Settings {
             topic,
             payload,
+            retain,
+            ..
+        } = settings;
+        let main = OneWriter::new(&mut building, &[], topic, payload, *retain);
+        let built = main.map(|main| Self {
+            first,
+            main,
             qos: settings.qos,
-            retain: settings.retain,
             address,
         });
         building.done(built)
@@ -98,20 +117,84 @@ impl Writer {
         self.address.clone()
     }
 
-    pub(super) fn write(&self, scope: &Scope) -> Result<Message, RenderError> {
+    /// In the order in which they are published.
+    pub(super) fn write(&self, scope: &Scope) -> Result<Vec<Message>, RenderError> {
+        let message = |writer: &OneWriter, payload| -> Result<Message, RenderError> {
+            Ok(Message {
+                topic: writer.topic(scope)?,
+                qos: self.qos,
+                retain: writer.retain,
+                payload: Body(vec![payload]),
+            })
+        };
+        let mut messages = Vec::with_capacity(self.first.len() + 1);
+        for first in &self.first {
+            if let Some(payload) = first.payload(scope)? {
+                messages.push(message(first, payload)?);
+            }
+        }
+        let payload = self.main.payload(scope)?.ok_or_else(|| {
+            let reason = "the payload came to nothing: this event has no such value or picture";
+            RenderError(reason.to_owned())
+        })?;
+        messages.push(message(&self.main, payload)?);
+        Ok(messages)
+    }
+}
+
+impl OneWriter {
+    /// `at` is the way to the message inside the settings.
+    fn new(
+        building: &mut Building<'_>,
+        at: &[&str],
+        topic: &str,
+        payload: &Value,
+        retain: bool,
+    ) -> Option<Self> {
+        let topic_at = [at, &["topic"]].concat();
+        let payload_at = [at, &["payload"]].concat();
+        let written = literal(topic);
+        if !(written.is_empty() && topic.contains("{{"))
+            && let Err(error) = check_topic(&written)
+        {
+            building.wrong(
+                &topic_at,
+                error,
+                Some("such as `cameras/{{ event.camera.id }}/plate`"),
+            );
+        }
+        let topic = building.engine.path(topic, building.names);
+        let topic = building.keep(&topic_at, topic);
+        let payload = match payload {
+            Value::String(source) => building
+                .template(&payload_at, source)
+                .map(PayloadWriter::Template),
+            other => building
+                .structure(&payload_at, other)
+                .map(PayloadWriter::Structure),
+        };
+        topic.zip(payload).map(|(topic, payload)| Self {
+            topic,
+            payload,
+            retain,
+        })
+    }
+
+    fn topic(&self, scope: &Scope) -> Result<String, RenderError> {
         // A value's `%` comes doubled, for the paths of files.
         let topic = self.topic.text(scope)?.replace("%%", "%");
         let topic = topic.replace(['+', '#'], "_");
         check_topic(&topic).map_err(RenderError)?;
+        Ok(topic)
+    }
+
+    /// None when it comes to nothing.
+    fn payload(&self, scope: &Scope) -> Result<Option<Bytes>, RenderError> {
         let payload = match &self.payload {
             PayloadWriter::Structure(structure) => structure.json(scope)?.to_string().into(),
             PayloadWriter::Template(template) => match template.output(scope)? {
                 Output::Json(Value::String(text)) => Bytes::from(text),
-                Output::Json(Value::Null) => {
-                    let reason =
-                        "the payload came to nothing: this event has no such value or picture";
-                    return Err(RenderError(reason.to_owned()));
-                }
+                Output::Json(Value::Null) => return Ok(None),
                 Output::Json(value) => value.to_string().into(),
                 Output::Picture(picture) => bytes_of(&picture)?,
                 Output::Pictures(pictures) => match pictures.as_slice() {
@@ -123,12 +206,7 @@ impl Writer {
                 },
             },
         };
-        Ok(Message {
-            topic,
-            qos: self.qos,
-            retain: self.retain,
-            payload: Body(vec![payload]),
-        })
+        Ok(Some(payload))
     }
 }
 
@@ -183,7 +261,7 @@ mod tests {
             .unwrap();
         writer
             .write(&scope("gate"))
-            .map(|message| message.payload.to_vec())
+            .map(|messages| messages[0].payload.to_vec())
     }
 
     #[test]
@@ -198,7 +276,7 @@ mod tests {
             ("50%#", "cameras/50%_/100%"),
             ("", "cameras/_/100%"),
         ] {
-            assert_eq!(writer.write(&scope(camera)).unwrap().topic, topic);
+            assert_eq!(writer.write(&scope(camera)).unwrap()[0].topic, topic);
         }
     }
 
@@ -218,10 +296,26 @@ mod tests {
         );
         assert!(payload(json!("{{ images.plate }}")).is_err());
         let whole = writer(json!({ "topic": "t" })).ok().unwrap();
-        let whole = whole.write(&scope("gate")).unwrap();
+        let whole = whole.write(&scope("gate")).unwrap().remove(0);
         assert_eq!((whole.qos, whole.retain), (1, false));
         let event: Value = serde_json::from_slice(&whole.payload.to_vec()).unwrap();
         assert_eq!(event["camera"]["id"], "gate");
+    }
+
+    #[test]
+    fn what_comes_first_is_left_out_when_there_is_nothing_of_it() {
+        let first = json!([
+            { "topic": "config", "payload": { "n": 1 }, "retain": true },
+            { "topic": "plate", "payload": "{{ images.plate }}" },
+            { "topic": "frame", "payload": "{{ images.plate or images.frame }}" },
+        ]);
+        let writer = writer(json!({ "topic": "t", "first": first }));
+        let messages = writer.ok().unwrap().write(&scope("gate")).unwrap();
+        let topics: Vec<_> = messages
+            .iter()
+            .map(|message| (message.topic.as_str(), message.retain))
+            .collect();
+        assert_eq!(topics, [("config", true), ("frame", false), ("t", false)]);
     }
 
     #[test]

@@ -59,7 +59,11 @@ fn write(folder: &Path, delivery: DeliveryId, payload: Payload) -> Report {
             let path = folder.join(&file.path);
             place(&path, delivery, &file).map_err(|error| (path, error))
         }),
-        Payload::Http(_) | Payload::Mqtt(_) | Payload::Log { .. } => {
+        Payload::Http(_)
+        | Payload::Mqtt(_)
+        | Payload::Row(_)
+        | Payload::Mail(_)
+        | Payload::Log { .. } => {
             return Report::misrouted("files");
         }
     };

@@ -38,9 +38,12 @@ impl Target for LogTarget {
                 }
                 Report::delivered()
             }
-            Payload::Http(_) | Payload::Line { .. } | Payload::Files(_) | Payload::Mqtt(_) => {
-                Report::misrouted("log")
-            }
+            Payload::Http(_)
+            | Payload::Line { .. }
+            | Payload::Files(_)
+            | Payload::Mqtt(_)
+            | Payload::Row(_)
+            | Payload::Mail(_) => Report::misrouted("log"),
         };
         Box::pin(std::future::ready(report))
     }

@@ -31,10 +31,12 @@ const LADDER: [&[&str]; 8] = [
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// Crates that live in one place, so that they can be replaced there.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
     ("reqwest", &["targets", "fetch", "cli", "app"]),
+    ("tokio_postgres", &["targets"]),
+    ("lettre", &["targets"]),
     ("minijinja", &["template"]),
     ("governor", &["delivery"]),
     ("notify", &["config"]),

@@ -78,6 +78,7 @@ fn fill(target: &mut Node, known: &Known, at: &Range<usize>) {
         http.retain(|(key, _)| !said(key) || target.get(&key.text).is_none());
     }
     put_fixed(&mut from, &with, known);
+    leave_out_unset(&mut from, known);
     let Some(entries) = target.entries_mut() else {
         return;
     };
@@ -140,14 +141,53 @@ fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
     with
 }
 
-/// Puts the user's paths and words where the preset says `{{ with.NAME }}` of such a setting: as if written there.
+/// Puts the user's paths and words where the preset says `{{ with.NAME }}` of such a setting: as if written there. So is
+/// every setting of a target that does not speak HTTP, whose addresses and passwords are no templates.
 fn put_fixed(from: &mut Node, with: &Node, known: &Known) {
     put(from, &|scalar| {
         let name = name_alone(scalar)?;
         let setting = known.preset.settings.get(name)?;
-        let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty();
+        let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty() || is_written(known);
         with.get(name).filter(|_| fixed).cloned()
     });
+}
+
+/// Whether the target's keys take what is written there, not what a template makes of it.
+fn is_written(known: &Known) -> bool {
+    let target = &known.preset.target;
+    ["mqtt", "postgres", "smtp"]
+        .iter()
+        .any(|key| target.contains_key(*key))
+}
+
+/// Takes out the keys of such a target whose setting is not set.
+fn leave_out_unset(from: &mut Node, known: &Known) {
+    if !is_written(known) {
+        return;
+    }
+    match &mut from.shape {
+        Shape::Map(entries) => {
+            entries.retain(|(_, value)| {
+                let name = match &value.shape {
+                    Shape::Scalar(scalar) => name_alone(scalar),
+                    Shape::Map(_) | Shape::List(_) => None,
+                };
+                name.is_none_or(|name| {
+                    let setting = known.preset.settings.get(name);
+                    setting.is_none_or(|setting| setting.kind == Kind::Cameras)
+                })
+            });
+            for (_, value) in entries {
+                leave_out_unset(value, known);
+            }
+        }
+        Shape::List(items) => {
+            for item in items {
+                leave_out_unset(item, known);
+            }
+        }
+        Shape::Scalar(_) => {}
+    }
 }
 
 /// The file with something that may stand where the user's paths and words will, so that its target can be checked.

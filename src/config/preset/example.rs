@@ -12,7 +12,7 @@ use crate::config::{Config, Report, Surroundings};
 use crate::delivery::{Unready, prepare};
 use crate::event::{DeliveryId, Event, Item, PictureData};
 use crate::name::Name;
-use crate::payload::{Payload, Request, late};
+use crate::payload::{Field, Payload, Request, late};
 
 /// The moment of all examples, so that their requests are the same at any time.
 const NOW: &str = "2026-03-04T09:11:14Z";
@@ -98,13 +98,18 @@ fn event(example: &Example) -> Result<Event, String> {
 fn told(payload: &Payload) -> String {
     let text = match payload {
         Payload::Http(request) => course(request),
-        Payload::Mqtt(message) => format!(
-            "{} (qos {}{})\n\n{}",
-            message.topic,
-            message.qos,
-            if message.retain { ", retained" } else { "" },
-            String::from_utf8_lossy(&message.payload.to_vec())
-        ),
+        Payload::Mqtt(messages) => messages
+            .iter()
+            .map(|message| {
+                format!(
+                    "{} (qos {}{})\n\n{}\n\n",
+                    message.topic,
+                    message.qos,
+                    if message.retain { ", retained" } else { "" },
+                    String::from_utf8_lossy(&message.payload.to_vec())
+                )
+            })
+            .collect(),
         Payload::Line { path, header, line } => {
             let header = header.iter().map(|header| format!("{header}\n"));
             format!("{path}\n\n{}{line}", header.collect::<String>())
@@ -119,6 +124,31 @@ fn told(payload: &Payload) -> String {
                 )
             })
             .collect(),
+        Payload::Row(row) => {
+            let values = row.values.iter().enumerate().map(|(index, value)| {
+                let value = match value {
+                    Field::Value(value) => value.to_string(),
+                    Field::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                };
+                format!("\n${} = {value}", index + 1)
+            });
+            format!("{}\n{}", row.sql.trim_end(), values.collect::<String>())
+        }
+        Payload::Mail(mail) => {
+            let mut text = format!("Subject: {}\n\n{}\n", mail.subject, mail.text.trim_end());
+            for (name, content) in mail
+                .html
+                .iter()
+                .map(|html| ("html", html.trim_end().to_owned()))
+                .chain(mail.attachments.iter().map(|part| {
+                    let content = String::from_utf8_lossy(&part.bytes).into_owned();
+                    (part.name.as_str(), content)
+                }))
+            {
+                text.push_str(&format!("\n--- {name}\n{content}\n"));
+            }
+            text
+        }
         Payload::Log { text } => text.clone(),
     };
     late::shown(&text)

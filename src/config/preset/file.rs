@@ -117,7 +117,7 @@ pub(crate) enum Kind {
     /// A text, which may be a template.
     #[default]
     Text,
-    /// An address, `http://…` or `https://…`. No template.
+    /// An address, `http://…` or `https://…`, or what the target speaks. No template.
     Url,
     Number,
     Bool,

@@ -61,7 +61,7 @@ fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset) {
             Kind::Url if text.contains("{{") || text.contains("{%") => {
                 Some((format!("`{name}` is no template"), None))
             }
-            Kind::Url if !is_address(text) => Some((
+            Kind::Url if !is_address(text, preset) => Some((
                 format!("`{name}` is no address"),
                 Some("expected such as https://10.0.0.5:8443"),
             )),
@@ -74,10 +74,12 @@ fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset) {
     }
 }
 
-fn is_address(text: &str) -> bool {
+/// What is no way to a system that speaks something else than HTTP its target says itself.
+fn is_address(text: &str, preset: &Preset) -> bool {
+    let http = preset.target.contains_key("http");
     text.trim() == text
         && url::Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
+            (!http || matches!(url.scheme(), "http" | "https"))
                 && url.host_str().is_some_and(|h| !h.is_empty())
         })
 }

@@ -42,6 +42,11 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     texts.join(": ")
 }
 
+/// [`chain`], or what is wrong with the server's certificate if that is the reason.
+pub(crate) fn reasons(error: &(dyn Error + 'static)) -> String {
+    distrust(error).unwrap_or_else(|| chain(error))
+}
+
 /// What we said ourselves about the server's certificate; rustls would print it as a debug text.
 fn distrust(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) =

@@ -322,6 +322,8 @@ impl Target for HttpTarget {
                 Payload::Line { .. }
                 | Payload::Files(_)
                 | Payload::Mqtt(_)
+                | Payload::Row(_)
+                | Payload::Mail(_)
                 | Payload::Log { .. } => Report::misrouted("http"),
             }
         })

@@ -146,16 +146,21 @@ impl Target for MqttTarget {
         payload: Payload,
     ) -> Pin<Box<dyn Future<Output = Report> + Send + '_>> {
         Box::pin(async move {
-            let Payload::Mqtt(message) = payload else {
+            let Payload::Mqtt(messages) = payload else {
                 return Report::misrouted("mqtt");
             };
-            let (done, told) = oneshot::channel();
             let sending = async {
-                let handed = self.link.order(Order { message, done }).await;
-                match handed {
-                    true => told.await.ok(),
-                    false => None,
+                for message in messages {
+                    let (done, told) = oneshot::channel();
+                    let outcome = match self.link.order(Order { message, done }).await {
+                        true => told.await.ok()?,
+                        false => return None,
+                    };
+                    if outcome.is_err() {
+                        return Some(outcome);
+                    }
                 }
+                Some(Ok(()))
             };
             match timeout(self.timeout, sending).await {
                 Ok(Some(Ok(()))) => Report::delivered(),

@@ -2,6 +2,8 @@
 
 mod broker;
 pub(crate) mod camera;
+mod database;
+mod mail;
 mod process;
 mod receiver;
 mod samples;
@@ -9,6 +11,8 @@ mod within;
 pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
+pub(crate) use database::Database;
+pub(crate) use mail::MailServer;
 pub(crate) use process::{Process, camhook_command};
 pub(crate) use receiver::{Answer, Receiver, Taken};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
