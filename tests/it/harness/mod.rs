@@ -10,7 +10,7 @@ pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
 pub(crate) use process::{Process, camhook_command};
-pub(crate) use receiver::{Answer, Receiver};
+pub(crate) use receiver::{Answer, Play, Receiver, Taken};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
 pub(crate) use within::Within;
 

@@ -1,0 +1,1 @@
+//! Secrets that systems repeat are shown nowhere.
