@@ -129,6 +129,7 @@ fn but(mut rows: Vec<(Answer, Fate)>, others: &[(u16, Fate)]) -> Vec<(Answer, Fa
 fn event(camera: &str, plate: &str) -> (String, Vec<u8>) {
     let mut json = recognition(camera, &[(plate, [100, 90, 180, 110])]);
     let result = &mut json["data"]["results"][0];
+    result["vehicle"]["box"] = json!({ "xmin": 80, "ymin": 30, "xmax": 240, "ymax": 140 });
     result["orientation"] = json!([{ "orientation": "Front", "score": 0.9 }]);
     result["model_make"] = json!([{ "make": "Fiat", "model": "Tipo", "score": 0.6 }]);
     result["color"] = json!([{ "color": "white", "score": 0.7 }]);
@@ -138,8 +139,8 @@ fn event(camera: &str, plate: &str) -> (String, Vec<u8>) {
         &[([100, 90, 180, 110], [9, 9, 9])],
         ImageFormat::Jpeg,
     );
-    let vehicle = picture(160, 90, &[], ImageFormat::Jpeg);
-    let files: [(&str, &[u8]); 2] = [("upload", &frame), ("vehicle", &vehicle)];
+    let vehicle = picture(160, 110, &[], ImageFormat::Jpeg);
+    let files: [(&str, &[u8]); 2] = [("original", &frame), ("vehicle", &vehicle)];
     multipart(&json.to_string(), &files)
 }
 
