@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use percent_encoding::NON_ALPHANUMERIC;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -61,36 +62,152 @@ impl Blot {
     }
 
     pub(crate) fn out(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| {
+        let text = self.0.iter().fold(text.to_owned(), |text, secret| {
             if text.contains(secret.as_str()) {
                 text.replace(secret.as_str(), MASK)
             } else {
                 text
             }
+        });
+        self.out_of_base64(text)
+    }
+
+    /// A secret may stand in base64 together with other things, such as the user and the application of HTTP Basic.
+    fn out_of_base64(&self, text: String) -> String {
+        if self.0.is_empty() || text.len() < BASE64_MIN {
+            return text;
+        }
+        let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+        let bytes = text.as_bytes();
+        let (mut shown, mut copied, mut at) = (String::new(), 0, 0);
+        while at < bytes.len() {
+            let run = bytes[at..].iter().take_while(|byte| is_of_it(**byte));
+            let end = at + run.count();
+            if end - at >= BASE64_MIN && self.is_within(&bytes[at..end]) {
+                shown.push_str(&text[copied..at]);
+                shown.push_str(MASK);
+                copied = end;
+            }
+            at = end.max(at + 1);
+        }
+        if copied == 0 {
+            return text;
+        }
+        shown.push_str(&text[copied..]);
+        shown
+    }
+
+    /// Whether the base64 holds a secret, wherever in the run it begins: a `/` before it may be part of a path.
+    fn is_within(&self, run: &[u8]) -> bool {
+        let standard: Vec<u8> = run
+            .iter()
+            .map(|byte| match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                other => *other,
+            })
+            .collect();
+        (0..4).any(|start| {
+            let rest = standard.get(start..).unwrap_or_default();
+            let whole = rest.len() - usize::from(rest.len() % 4 == 1);
+            let Ok(decoded) = LENIENT.decode(&rest[..whole]) else {
+                return false;
+            };
+            let found =
+                |secret: &String| memchr::memmem::find(&decoded, secret.as_bytes()).is_some();
+            self.0.iter().any(found)
         })
     }
 }
 
+/// No base64 that is shorter can hold a secret of four characters.
+const BASE64_MIN: usize = 6;
+/// What is cut off in the middle is read, too.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What an address may hold as it is, besides letters and digits; libraries differ in what they encode beyond.
+const PATH: &AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 fn forms(secret: String) -> Vec<String> {
-    let percent = percent_encoding::utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
-    let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms: Vec<String> = [NON_ALPHANUMERIC, UNRESERVED, PATH]
+        .iter()
+        .map(|set| utf8_percent_encode(&secret, set).to_string())
+        .collect();
+    forms.push(form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+    forms.extend(forms.clone().iter().map(|form| lower_hex(form)));
     let json = serde_json::Value::from(secret.as_str()).to_string();
     let json = json.trim_matches('"').to_owned();
+    forms.push(json.replace('/', "\\/")); // as PHP writes it
+    forms.push(ascii_json(&json));
+    forms.push(json);
+    forms.push(markup(&secret, "&quot;", "&apos;"));
+    forms.push(markup(&secret, "&quot;", "&#39;"));
+    forms.push(markup(&secret, "&#34;", "&#39;"));
+    forms.push(markup(&secret, "&quot;", "&#x27;"));
+    forms.push(markup(&secret, "\"", "'"));
     let base64 = STANDARD.encode(&secret);
-    let unpadded = STANDARD_NO_PAD.encode(&secret);
-    let for_urls = URL_SAFE_NO_PAD.encode(&secret);
-    let base64_in_url =
-        percent_encoding::utf8_percent_encode(&base64, NON_ALPHANUMERIC).to_string();
-    vec![
-        percent,
-        form,
-        json,
-        base64_in_url,
-        base64,
-        unpadded,
-        for_urls,
-        secret,
-    ]
+    forms.push(utf8_percent_encode(&base64, NON_ALPHANUMERIC).to_string());
+    forms.push(base64);
+    forms.push(STANDARD_NO_PAD.encode(&secret));
+    forms.push(URL_SAFE_NO_PAD.encode(&secret));
+    forms.push(secret);
+    forms
+}
+
+/// `%2f` for `%2F`.
+fn lower_hex(encoded: &str) -> String {
+    let mut left = 0;
+    let lower = encoded.chars().map(|c| {
+        left = if c == '%' { 2 } else { i32::max(left - 1, -1) };
+        if (0..2).contains(&left) {
+            c.to_ascii_lowercase()
+        } else {
+            c
+        }
+    });
+    lower.collect()
+}
+
+/// Without a character beyond ASCII, as Python writes it.
+fn ascii_json(json: &str) -> String {
+    let mut ascii = String::new();
+    for c in json.chars() {
+        match c.is_ascii() {
+            true => ascii.push(c),
+            false => c
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| ascii.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    ascii
+}
+
+/// In XML or HTML.
+fn markup(text: &str, quote: &str, apostrophe: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    let text = text.replace('>', "&gt;").replace('"', quote);
+    text.replace('\'', apostrophe)
 }
 
 #[cfg(test)]

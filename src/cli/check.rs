@@ -68,6 +68,19 @@ async fn ask(target: &Target, clock: &Clock) -> Result<String, String> {
         return Ok("takes connections".to_owned());
     };
     let asked = target.sender.ask(payload).await;
+    if let Some(differences) = asked.differences {
+        let warnings = match asked.report.error {
+            Some(error) => vec![format!("does not describe itself: {error}")],
+            None => differences,
+        };
+        for warning in &warnings {
+            show::error(&format!("  {}: warning: {warning}", target.name));
+        }
+        return Ok(match warnings.is_empty() {
+            true => "takes connections and describes itself as expected".to_owned(),
+            false => "takes connections".to_owned(),
+        });
+    }
     if let Some(error) = asked.report.error {
         return Err(format!("does not take what it is asked: {error}"));
     }

@@ -40,6 +40,8 @@ pub(super) fn find(root: &Node, taken: &[String], settled: &[String]) -> Secrets
         written.push(at);
     });
     values.extend_from_slice(settled);
+    let addresses: Vec<String> = values.iter().flat_map(|value| pieces(value)).collect();
+    values.extend(addresses);
     add_pairs(root, &mut values);
     values.retain(|value| !value.is_empty());
     Secrets {
@@ -63,6 +65,42 @@ impl Secrets {
         masked
     }
 }
+
+/// What a system at a secret address sees of it: it never hears the whole, and repeats the path alone, or the token in it.
+fn pieces(value: &str) -> Vec<String> {
+    let Ok(url) = url::Url::parse(value) else {
+        return Vec::new();
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Vec::new();
+    }
+    let path = url.path();
+    let mut pieces: Vec<String> = url
+        .query()
+        .map(|query| format!("{path}?{query}"))
+        .into_iter()
+        .collect();
+    // `/services/T0/B0/x` is nobody's business, `/hook` may be a word of any message.
+    if path.len() >= PIECE_MIN {
+        pieces.push(path.to_owned());
+    }
+    let tells =
+        |text: &str| text.len() >= PIECE_MIN && text.bytes().any(|byte| byte.is_ascii_digit());
+    for segment in path.split('/').filter(|segment| tells(segment)) {
+        pieces.push(segment.to_owned());
+        pieces.push(percent_decode_str(segment).decode_utf8_lossy().into_owned());
+    }
+    for (name, text) in url.query_pairs() {
+        let name = name.to_lowercase();
+        if tells(&text) || SECRET_WORDS.iter().any(|word| name.contains(word)) {
+            pieces.push(text.trim_matches('"').to_owned());
+        }
+    }
+    pieces
+}
+
+/// Shorter parts of an address are taken for words.
+const PIECE_MIN: usize = 8;
 
 fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, Range<usize>)) {
     match &node.shape {

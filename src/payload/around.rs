@@ -17,6 +17,20 @@ pub(crate) struct Around {
     pub(crate) sign: Option<Sign>,
     /// Sent instead when the answer is 413: the same without pictures.
     pub(crate) smaller: Option<Box<Request>>,
+    /// What the answer to a check should say.
+    pub(crate) expects: Vec<Expect>,
+}
+
+/// What an XML document should say at some place.
+#[derive(Clone)]
+pub(crate) struct Expect {
+    /// An element's local name.
+    pub(crate) element: String,
+    /// `None` is the element's text.
+    pub(crate) attribute: Option<String>,
+    /// One after the other.
+    pub(crate) wanted: Vec<String>,
+    pub(crate) otherwise: String,
 }
 
 impl Around {

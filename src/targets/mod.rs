@@ -33,6 +33,7 @@ pub(crate) trait Target: Send + Sync {
             Asked {
                 report: self.send(DeliveryId::from_bytes([0; 16]), payload).await,
                 answer: String::new(),
+                differences: None,
             }
         })
     }
@@ -43,6 +44,8 @@ pub(crate) struct Asked {
     pub(crate) report: Report,
     /// The whole answer, as far as it is worth reading.
     pub(crate) answer: String,
+    /// Where the system describes itself in another way than was expected; `None` when nothing was expected.
+    pub(crate) differences: Option<Vec<String>>,
 }
 
 /// What came of sending once.

@@ -18,6 +18,7 @@ mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
 mod mqtt; // brokers, as a source and as a target
+mod presets; // each shipped preset against a system that checks and answers as the real one does
 mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it

@@ -9,6 +9,7 @@ use super::Catalog;
 use super::file::{Kind, Preset};
 use crate::config::load::{Entry, Loader, object, place};
 use crate::config::mistake::Mistake;
+use crate::config::tree::{Node, Shape};
 use crate::delivery::{Cameras, With};
 use crate::template::{Names, Structure};
 use crate::units::Span;
@@ -19,8 +20,14 @@ pub(in crate::config) fn with<'a>(
     entry: &Entry<'a>,
     catalog: &'a Catalog,
 ) -> Option<(Vec<String>, Option<Arc<With>>)> {
-    let name = entry.node.get("preset")?.text()?;
-    let known = catalog.get(name)?;
+    let name = entry.node.get("preset").and_then(Node::text);
+    let Some(known) = name.and_then(|name| catalog.get(name)) else {
+        // Nobody knows which of its settings are secret, and its lines are shown beside the mistake.
+        if let Some(settings) = entry.node.get("with") {
+            texts(settings, &mut loader.checker.secrets);
+        }
+        return None;
+    };
     let preset = &known.preset;
     let node = entry.node.get("with")?;
     let here = match entry.node.key("with") {
@@ -47,6 +54,14 @@ pub(in crate::config) fn with<'a>(
     let built = build(loader, entry, preset, &value);
     let clean = loader.checker.mistakes.len() == before;
     Some((names, built.filter(|_| clean).map(Arc::new)))
+}
+
+fn texts(node: &Node, all: &mut Vec<String>) {
+    match &node.shape {
+        Shape::Map(entries) => entries.iter().for_each(|(_, value)| texts(value, all)),
+        Shape::List(items) => items.iter().for_each(|item| texts(item, all)),
+        Shape::Scalar(scalar) => all.push(scalar.text.clone()),
+    }
 }
 
 /// What the schema cannot tell: addresses, and texts that may be no templates.

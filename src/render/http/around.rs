@@ -69,6 +69,7 @@ impl Writer {
             None
         };
         Ok(Around {
+            expects: Vec::new(),
             session: self.session(event, scope)?,
             first: self.first.iter().map(first).collect::<Result<_, _>>()?,
             sign: None,

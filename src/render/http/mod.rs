@@ -3,6 +3,7 @@
 mod around;
 mod auth;
 mod body;
+mod check;
 mod settings;
 mod stream;
 mod url;
@@ -29,6 +30,7 @@ pub(crate) struct Writer {
     around: Option<around::Writer>,
     check: Option<Box<Self>>,
     check_lists_cameras: bool,
+    check_expects: check::Expects,
 }
 
 /// They say how long the body is or what becomes of the connection, which only the sender can know.
@@ -89,6 +91,7 @@ impl Writer {
         let check = (settings.check.as_ref())
             .and_then(|check| around::call(&mut building, &["check", "request"], &check.request))
             .map(Box::new);
+        let check_expects = check::Expects::new(&mut building, settings.check.as_ref());
         let built = method.zip(url).zip(body).map(|((method, url), body)| Self {
             method,
             url,
@@ -102,6 +105,7 @@ impl Writer {
                 .check
                 .as_ref()
                 .is_some_and(|check| check.lists_cameras),
+            check_expects,
         });
         building.done(built)
     }
@@ -176,6 +180,10 @@ impl Writer {
             && let Some(session) = writer.session(event, scope)?
         {
             request.around.get_or_insert_default().session = Some(session);
+        }
+        let expects = self.check_expects.write(scope)?;
+        if !expects.is_empty() {
+            request.around.get_or_insert_default().expects = expects;
         }
         Ok(Some(request))
     }

@@ -134,6 +134,25 @@ pub(crate) struct Check {
     /// not given.
     #[serde(default)]
     pub(crate) lists_cameras: bool,
+    /// What its answer should say, for systems that describe themselves, such as in a WSDL. What differs is a warning; an
+    /// answer that tells nothing is one, too.
+    #[serde(default)]
+    pub(crate) expects: Vec<Expect>,
+}
+
+/// What some elements of an XML answer should have.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// The elements, by their name without prefix.
+    pub(crate) xml: String,
+    /// Which of their attributes; their text if not given.
+    #[serde(default)]
+    pub(crate) attribute: Option<String>,
+    /// What one of them should have, or a list: what they should have one after the other.
+    pub(crate) is: Value,
+    /// What it means if it differs.
+    pub(crate) otherwise: String,
 }
 
 /// A request that comes before.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod course;
+mod expects;
 pub(crate) mod failure;
 mod judge;
 mod pieces;
@@ -331,11 +332,20 @@ impl Target for HttpTarget {
 
     fn ask(&self, payload: Payload) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>> {
         Box::pin(async move {
+            let around = match &payload {
+                Payload::Http(request) => request.around.as_ref(),
+                _ => None,
+            };
+            let expects = around.map_or(Vec::new(), |around| around.expects.clone());
             let (report, answer) = match payload {
                 Payload::Http(request) => self.asked(request).await,
                 _ => (Report::misrouted("http"), None),
             };
+            let told = |answer: &Answer| expects::differences(&expects, answer);
+            let differences = answer.as_ref().map_or(Vec::new(), told);
             Asked {
+                differences: (!expects.is_empty())
+                    .then(|| differences.iter().map(|told| self.blot.out(told)).collect()),
                 report,
                 answer: answer.map_or(String::new(), |answer| answer.text().into_owned()),
             }

@@ -14,7 +14,7 @@ pub(crate) use broker::Broker;
 pub(crate) use database::Database;
 pub(crate) use mail::MailServer;
 pub(crate) use process::{Process, camhook_command};
-pub(crate) use receiver::{Answer, Receiver, Taken};
+pub(crate) use receiver::{Answer, Play, Receiver, Taken};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
 pub(crate) use within::Within;
 

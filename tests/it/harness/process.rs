@@ -29,15 +29,27 @@ impl Process {
         Self::start_again(folder)
     }
 
+    /// As [`Process::start`], with its log in the folder's `log.txt`.
+    pub(crate) fn logging(folder: &Path, routes: &str) -> Self {
+        let log = std::fs::File::create(folder.join("log.txt")).unwrap();
+        let listeners = "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\n";
+        std::fs::write(folder.join("routes.yaml"), format!("{listeners}{routes}")).unwrap();
+        Self::run(folder, log.into(), &[])
+    }
+
     /// Starts in a folder where a `routes.yaml` lies.
     pub(crate) fn start_again(folder: &Path) -> Self {
-        Self::start_with(folder, &[])
+        Self::run(folder, Stdio::inherit(), &[])
     }
 
     /// The same, with variables in its environment.
     pub(crate) fn start_with(folder: &Path, environment: &[(String, String)]) -> Self {
+        Self::run(folder, Stdio::inherit(), environment)
+    }
+
+    fn run(folder: &Path, log: Stdio, environment: &[(String, String)]) -> Self {
         let mut command = camhook_command(folder);
-        command.args(["run"]).stdout(Stdio::piped());
+        command.args(["run"]).stdout(Stdio::piped()).stderr(log);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
 
 /// How to answer one request.
 #[derive(Debug, Clone)]
@@ -29,6 +30,14 @@ impl Answer {
         }
     }
 
+    pub(crate) fn with_code(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn code(&self) -> u16 {
+        self.status
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -39,6 +48,9 @@ impl Answer {
         self
     }
 }
+
+/// What a system of a certain kind makes of a request: its answer, or why the real one would not understand it.
+pub(crate) type Play = Arc<dyn Fn(&Taken) -> Result<Answer, String> + Send + Sync>;
 
 /// One request as it was taken.
 #[derive(Debug, Clone)]
@@ -93,16 +105,15 @@ impl Taken {
     }
 }
 
-/// Thinks about each request.
-type Ask = Box<dyn Fn(&Taken) -> Answer + Send>;
-
 #[derive(Default)]
 struct State {
-    ask: Option<Ask>,
     taken: Vec<Taken>,
     /// Answers still to give; when they run out, `always`.
     next: VecDeque<Answer>,
     always: Option<Answer>,
+    /// Looks at every request, and answers where nothing else was told.
+    play: Option<Play>,
+    complaints: Vec<String>,
 }
 
 /// A running receiver; it ends with the test's runtime, or when told to go away.
@@ -110,6 +121,7 @@ pub(crate) struct Receiver {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     stop: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
+    tls: Option<tokio_rustls::TlsAcceptor>,
     /// Bound, but not listening, while away.
     away: Mutex<Option<tokio::net::TcpSocket>>,
 }
@@ -122,6 +134,30 @@ impl Receiver {
 
     /// Gives these answers in turn, then 200 to everything.
     pub(crate) async fn answering(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::starting(answers, None).await
+    }
+
+    /// Speaks TLS with a certificate that nobody else issued; returns its fingerprint, too.
+    pub(crate) async fn self_signed() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["nas.local".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let fingerprint = data_encoding::HEXLOWER.encode(&Sha256::digest(&certificate));
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key.unwrap())
+            .unwrap();
+        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        (Self::starting([], Some(tls)).await, fingerprint)
+    }
+
+    async fn starting(
+        answers: impl IntoIterator<Item = Answer>,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+    ) -> Self {
         let state = Arc::new(Mutex::new(State {
             next: answers.into_iter().collect(),
             ..State::default()
@@ -132,6 +168,7 @@ impl Receiver {
             address,
             state,
             stop: Arc::default(),
+            tls,
             away: Mutex::default(),
         };
         receiver.listen(listener);
@@ -139,24 +176,33 @@ impl Receiver {
     }
 
     /// Answers each request as `ask` says: a whole system.
-    pub(crate) async fn that(ask: impl Fn(&Taken) -> Answer + Send + 'static) -> Self {
-        let receiver = Self::new().await;
-        receiver.state.lock().unwrap().ask = Some(Box::new(ask));
+    pub(crate) async fn that(ask: impl Fn(&Taken) -> Answer + Send + Sync + 'static) -> Self {
+        Self::playing([], Arc::new(move |taken: &Taken| Ok(ask(taken)))).await
+    }
+
+    /// Gives these answers in turn, then those of the system that `play` is; `play` looks at every request.
+    pub(crate) async fn playing(answers: impl IntoIterator<Item = Answer>, play: Play) -> Self {
+        let receiver = Self::answering(answers).await;
+        receiver.state.lock().unwrap().play = Some(play);
         receiver
     }
 
     #[expect(clippy::disallowed_methods, reason = "the test's own server")]
     fn listen(&self, listener: tokio::net::TcpListener) {
-        let state = self.state.clone();
+        let (state, tls) = (self.state.clone(), self.tls.clone());
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let state = state.clone();
-                let service = service_fn(move |request| take(state.clone(), request));
+                let (state, tls) = (state.clone(), tls.clone());
                 connections.spawn(async move {
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    match tls {
+                        None => serve(state, stream).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(state, stream).await;
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -184,7 +230,8 @@ impl Receiver {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     pub(crate) fn always(&self, answer: Option<Answer>) {
@@ -193,6 +240,11 @@ impl Receiver {
 
     pub(crate) fn taken(&self) -> Vec<Taken> {
         self.state.lock().unwrap().taken.clone()
+    }
+
+    /// What `play` found wrong with requests.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.state.lock().unwrap().complaints.clone()
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -206,6 +258,16 @@ impl Receiver {
         )
         .await;
     }
+}
+
+async fn serve(
+    state: Arc<Mutex<State>>,
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+) {
+    let service = service_fn(move |request| take(state.clone(), request));
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 async fn take(
@@ -227,7 +289,6 @@ async fn take(
             String::from_utf8_lossy(value.as_bytes()).into_owned(),
         )
     });
-    let mut state = state.lock().unwrap();
     let mut taken = Taken {
         method: head.method.to_string(),
         path: head
@@ -239,11 +300,17 @@ async fn take(
         body,
         answered: 0,
     };
-    let answer = match (state.next.pop_front(), &state.ask) {
-        (Some(answer), _) => answer,
-        (None, Some(ask)) => ask(&taken),
-        (None, None) => state.always.clone().unwrap_or(Answer::status(200)),
+    let mut state = state.lock().unwrap();
+    let played = match &state.play {
+        Some(play) => play(&taken),
+        None => Ok(Answer::status(200)),
     };
+    let played = played.unwrap_or_else(|complaint| {
+        state.complaints.push(complaint.clone());
+        Answer::status(400).body(&complaint)
+    });
+    let told = state.next.pop_front().or_else(|| state.always.clone());
+    let answer = told.unwrap_or(played);
     taken.answered = answer.status;
     state.taken.push(taken);
     let mut response = Response::builder().status(answer.status);
