@@ -1,5 +1,7 @@
 //! What the tests in `tests/` and the measurements in `benches/` need of the rooms, which are private otherwise.
 
+mod feed;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use bytes::Bytes;
 
 pub use crate::app::{App, StartError};
 pub use crate::clock::Clock;
+pub use feed::{decode, fed, feed};
 
 use crate::config::{Config, Planned};
 use crate::decide::Written;
@@ -47,7 +50,7 @@ impl Way {
         });
         Self {
             clock,
-            event: decode(&planned, &original),
+            event: first_event(&planned, &original),
             planned,
             pipelines,
             store: store.expect("a store of its own"),
@@ -57,7 +60,7 @@ impl Way {
 
     /// Decodes the request.
     pub fn decode(&self) {
-        drop(decode(&self.planned, &self.original));
+        drop(first_event(&self.planned, &self.original));
     }
 
     /// Whether the route's condition holds for the event's first plate, in a scope that knows nothing yet.
@@ -137,7 +140,7 @@ impl Way {
     }
 }
 
-fn decode(planned: &Planned, original: &Arc<Original>) -> Arc<Event> {
+fn first_event(planned: &Planned, original: &Arc<Original>) -> Arc<Event> {
     let source = &planned.sources[0];
     let events = sources::decode(source.source, &source.name, &source.decode, original);
     let mut events = events.expect("a request that the source understands");
