@@ -7,6 +7,9 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Severity,
 };
 
+/// How many mistakes of one file are told.
+const MISTAKES_MAX: usize = 200;
+
 /// Something in the file that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
@@ -74,10 +77,25 @@ impl Page {
 }
 
 impl Report {
+    /// Of very many only the first are told, each with its lines: nobody reads more at once, and finding the place of each
+    /// takes a walk over the file.
     pub(super) fn new(file: String, source: String, mut mistakes: Vec<Mistake>) -> Self {
         // What stands in an anchor is found again in each of its aliases.
         mistakes.sort_by_key(|mistake| (mistake.span.start, mistake.message.clone()));
         mistakes.dedup();
+        if mistakes.len() > MISTAKES_MAX {
+            let more = mistakes.len() - MISTAKES_MAX;
+            mistakes.truncate(MISTAKES_MAX);
+            if let Some(last) = mistakes.last_mut() {
+                let help = last
+                    .help
+                    .take()
+                    .map_or(String::new(), |help| format!("{help}; "));
+                last.help = Some(format!(
+                    "{help}there are {more} mistakes more behind this one"
+                ));
+            }
+        }
         let page = Page {
             file,
             source,

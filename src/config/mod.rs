@@ -183,7 +183,8 @@ impl Config {
         Ok(config)
     }
 
-    fn read(
+    /// Reads a text that lies nowhere; relative paths count from `folder`.
+    pub(crate) fn read(
         file: &str,
         text: &str,
         folder: &Path,

@@ -16,7 +16,7 @@ use crate::fate::{Choice, Plan, Planned};
 use crate::name::Name;
 use crate::routes;
 
-pub(crate) use request::decode;
+pub(crate) use request::{decode, parse};
 
 /// The story of one event, one entry a route: `{route, outcome, condition, deliveries: [{target, item, outcome, steps,
 /// reason, request}]}`, secrets masked. A route with steps that are decided on arrival also has `notes`, and under `told`

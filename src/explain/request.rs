@@ -53,7 +53,8 @@ pub(crate) fn decode(
     through(planned, parse(&file, now)?)
 }
 
-fn parse(file: &Bytes, now: Timestamp) -> Result<Original, ReadError> {
+/// A raw request: request line, headers, blank line, body.
+pub(crate) fn parse(file: &Bytes, now: Timestamp) -> Result<Original, ReadError> {
     let mut headers = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut headers);
     let wrong = |reason: &str| ReadError::Request(reason.to_owned());

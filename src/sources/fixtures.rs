@@ -184,25 +184,61 @@ fn decode_by_all(request: Original) {
     }
 }
 
-const CONTENT_TYPES: [&str; 6] = [
+const CONTENT_TYPES: [&str; 8] = [
     "",
     "application/json",
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=B",
     "multipart/form-data",
     "text/xml",
+    "application/xml; charset=gb2312",
+    "image/jpeg",
 ];
+
+/// Bodies that begin as bodies of each form do, and go on as they like.
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let multipart =
+        "(--B|--|\r?\n|[;=:\"'*\\\\]|name|Content-Disposition: |\\{\"hook\":|json=|[^a]){0,60}";
+    let xml = "<\\?xml version='1.0'( encoding='(utf-16|gb2312|x)')?\\?>\
+               (</?(config|item|anpr|decision|EventNotificationAlert|ANPR|x:y)( (type|a:b)='[&;a-z]{0,6}')?/?>|\
+               <!\\[CDATA\\[|\\]\\]>|<!--|-->|<!DOCTYPE |&(lt|#x?[0-9a-f]{1,7}|z);|[^<]){0,40}";
+    let form =
+        "((json|plate|camera|image|xml|[a-z]{0,3})(=|&|\\+|%[0-9a-fA-F]{0,2}|[^a]){0,4}){0,20}";
+    let head = "(Content-(Disposition|Type|Transfer-Encoding|Length): ?(form-data|image/jpeg|application/json|text/xml|base64)?\
+                (; ?(name|filename\\*?|charset)=(\"[^\"\r\n]{0,8}\"|utf-8''%[0-9a-f]{0,2}|x)){0,2}\r\n){0,3}";
+    let content = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..80),
+        any_json().prop_map(|json| json.to_string().into_bytes()),
+        xml.prop_map(String::into_bytes),
+        form.prop_map(String::into_bytes),
+    ];
+    let parts = proptest::collection::vec((head, content.clone()), 0..5);
+    let parts = (parts, any::<bool>()).prop_map(|(parts, closed)| {
+        let mut body = Vec::new();
+        for (head, content) in parts {
+            body.extend_from_slice(format!("--B\r\n{head}\r\n").as_bytes());
+            body.extend_from_slice(&content);
+            body.extend_from_slice(b"\r\n");
+        }
+        if closed {
+            body.extend_from_slice(b"--B--\r\n");
+        }
+        body
+    });
+    prop_oneof![content, multipart.prop_map(String::into_bytes), parts]
+}
 
 proptest! {
     #[test]
     fn no_bytes_make_a_decoder_panic(
-        body in prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..300),
-            "(--B|--|\r?\n|[;=:\"'*\\\\]|name|Content-Disposition: |\\{\"hook\":|json=|[^a]){0,60}".prop_map(String::into_bytes),
-        ],
+        body in any_body(),
         content_type in proptest::sample::select(CONTENT_TYPES.as_slice()),
+        method in proptest::sample::select(["POST", "GET", "PUT", "DELETE"].as_slice()),
+        query in "([?&](event|camera|channel|plate|json|id)?=?([0-9{}\\[\\]\"]|%[0-9a-fA-F]{0,2}|[^a]){0,9}){0,5}",
     ) {
         decode_by_all(Original {
+            method: method.to_owned(),
+            path: format!("/{query}"),
             headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
             body: Bytes::from(body),
             ..Original::default()

@@ -26,6 +26,7 @@ mod moments;
 mod multipart;
 mod neutral;
 mod plain;
+mod probe;
 mod xml;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::event::{Event, Original};
 use crate::name::Name;
 
 pub(crate) use map::{Map, MapSettings};
+pub(crate) use probe::{mend_kipod, split_multipart};
 pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
 
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.

@@ -50,6 +50,7 @@ pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
+pub(crate) use request::there_and_back;
 pub(crate) use steer::{RetryQuery, TargetState};
 
 use crate::clock::Clock;

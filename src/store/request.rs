@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::catalog::Record;
 use super::log::Draft;
 use super::record::{EventRow, QuarantineEntry, What, draft};
-use super::segment::RecordKind;
+use super::segment::{Head, RecordKind};
 use super::{Intake, Kept, Unread};
-use crate::decide::Change;
+use crate::decide::{Change, Written};
 use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role};
 use crate::fate::Plan;
 use crate::name::Name;
@@ -301,6 +301,31 @@ pub(super) fn events(record: &Record) -> Result<Vec<(Arc<Event>, Plan)>, String>
         events.push((Arc::new(event), stored.plan));
     }
     Ok(events)
+}
+
+/// A request's events as a store would give them back, which must be as they were.
+pub(crate) fn there_and_back(
+    original: &Arc<Original>,
+    events: &[Arc<Event>],
+) -> Result<Vec<Arc<Event>>, String> {
+    let intake = Intake {
+        original: original.clone(),
+        events: events
+            .iter()
+            .map(|event| (event.clone(), Plan::default()))
+            .collect(),
+        written: Written::default(),
+    };
+    let drafted = request(intake, &[], original.received_at, None);
+    let (draft, _, _) = drafted.map_err(|error| error.to_string())?;
+    let record = Record {
+        head: Head::default(),
+        kind: draft.kind,
+        meta: draft.meta.into(),
+        payload: draft.payload.concat().into(),
+    };
+    let events = self::events(&record)?;
+    Ok(events.into_iter().map(|(event, _)| event).collect())
 }
 
 /// A quarantined request as it came.

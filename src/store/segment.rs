@@ -51,7 +51,7 @@ pub(super) enum RecordKind {
 }
 
 /// A record's head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Head {
     pub(super) lsn: u64,
     /// Everything below this LSN was on disk when the record was written.

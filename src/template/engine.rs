@@ -1,6 +1,7 @@
 //! Compiles templates, and runs what was compiled.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
@@ -111,6 +112,9 @@ impl Engine {
     }
 
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        if let Some(range) = source::endless_tag(source) {
+            return Err(endless(range));
+        }
         let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             true => self.form(source::keep(source), names)?,
             false => Form::Literal,
@@ -196,6 +200,9 @@ impl Engine {
                 path: Vec::new(),
                 others: Vec::new(),
             });
+        }
+        if source::is_endless(source) {
+            return Err(endless(0..source.len()));
         }
         let tree = parse_expr(source).map_err(|error| syntax_mistake(&error, source))?;
         let mut check = Check::new(names, &self.0.known);
@@ -298,6 +305,19 @@ impl Engine {
 pub(super) fn words(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     words.join(", ")
+}
+
+fn endless(range: Range<usize>) -> Mistake {
+    Mistake {
+        message: "this expression has too many operators".to_owned(),
+        help: Some(
+            "look values up in a list (`in lists.…`), or take it in steps (`{% set … %}`)"
+                .to_owned(),
+        ),
+        range,
+        path: Vec::new(),
+        others: Vec::new(),
+    }
 }
 
 fn environment() -> Environment<'static> {

@@ -1,6 +1,7 @@
-//! Keeps the source texts of templates for the life of the process.
+//! The source texts of templates: kept for the life of the process, and never too much for the engine.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// The same text, to be borrowed for ever.
@@ -21,9 +22,67 @@ pub(super) fn keep(text: &str) -> &'static str {
     }
 }
 
+/// Operators in one tag or condition. Each may nest what stands before it one level deeper, and the engine walks an
+/// expression by calling itself: a chain without bounds would end the stack, and camhook with it.
+const OPERATORS_MAX: usize = 400;
+
+/// The first tag with more operators than are taken, as bytes of the text.
+pub(super) fn endless_tag(text: &str) -> Option<Range<usize>> {
+    let mut from = 0;
+    while let Some(open) = text[from..].find(['{']).map(|at| from + at) {
+        let close = match text.as_bytes().get(open + 1) {
+            Some(b'{') => "}}",
+            Some(b'%') => "%}",
+            _ => {
+                from = open + 1;
+                continue;
+            }
+        };
+        let rest = &text[open + 2..];
+        let end = open + 2 + rest.find(close).unwrap_or(rest.len());
+        if is_endless(&text[open + 2..end]) {
+            return Some(open..end);
+        }
+        from = end;
+    }
+    None
+}
+
+/// Whether one expression has more operators than are taken.
+pub(super) fn is_endless(expression: &str) -> bool {
+    let mut operators = 0;
+    let mut quote = None;
+    let mut word = 0;
+    for (at, c) in expression.char_indices() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            None => operators += usize::from(".|+-*/~%<>=![({".contains(c)),
+        }
+        if !c.is_alphanumeric() && c != '_' {
+            let words = ["not", "and", "or", "if", "in", "is"];
+            operators += usize::from(quote.is_none() && words.contains(&&expression[word..at]));
+            word = at + c.len_utf8();
+        }
+    }
+    operators > OPERATORS_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_operators_of_each_tag_alone_and_none_in_texts() {
+        let short = format!("{{{{ a{} }}}}", ".a".repeat(OPERATORS_MAX));
+        assert_eq!(endless_tag(&short.repeat(3)), None);
+        let long = format!("{{{{ {}a }}}}", "not ".repeat(OPERATORS_MAX + 1));
+        let at = short.len();
+        assert_eq!(endless_tag(&(short + &long)), Some(at..at + long.len() - 2));
+        assert!(!is_endless(&format!("a == '{}'", "+".repeat(5_000))));
+        assert!(!is_endless(&format!("a in [{}]", "'X1', ".repeat(5_000))));
+    }
 
     #[test]
     fn keeps_each_text_once() {

@@ -1109,3 +1109,30 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn no_chain_of_operators_ends_the_stack() {
+    let engine = Engine::new(&[]);
+    let links = [
+        ("not ", "a"),
+        ("-", "a"),
+        ("a and ", "a"),
+        ("a + ", "a"),
+        ("a == ", "a"),
+        ("a if a else ", "a"),
+    ];
+    for (link, end) in links {
+        for times in [390, 100_000] {
+            let chain = format!("{}{end}", link.repeat(times));
+            drop(engine.condition(&chain, Names::Rendering));
+            drop(engine.template(&format!("{{{{ {chain} }}}}"), Names::Rendering));
+        }
+    }
+    for link in [".a", "|lower", "[0]", "()", " is defined", " if a"] {
+        for times in [390, 100_000] {
+            let chain = format!("a{}", link.repeat(times));
+            drop(engine.condition(&chain, Names::Rendering));
+            drop(engine.template(&format!("{{{{ {chain} }}}}"), Names::Rendering));
+        }
+    }
+}

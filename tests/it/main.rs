@@ -14,6 +14,7 @@ mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod first_minute; // the README's examples
+mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later

@@ -264,7 +264,7 @@ fn sources_and_steps_have_fixtures() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const SOURCE_PLUMBING: [&str; 15] = [
+const SOURCE_PLUMBING: [&str; 16] = [
     "mod",
     "body",
     "multipart",
@@ -280,6 +280,7 @@ const SOURCE_PLUMBING: [&str; 15] = [
     "moments",
     "neutral",
     "plain",
+    "probe",
 ];
 const STEP_PLUMBING: [&str; 7] = [
     "mod", "album", "encode", "jpeg", "fixtures", "stories", "decode",

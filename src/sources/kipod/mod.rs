@@ -10,7 +10,7 @@
 
 mod identities;
 mod pictures;
-mod repair;
+pub(super) mod repair;
 mod shape;
 
 use std::fmt;

@@ -13,13 +13,13 @@ use memchr::memchr3;
 
 /// A document that was mended, and how.
 #[derive(Debug)]
-pub(super) struct Repaired {
-    pub(super) text: Vec<u8>,
-    pub(super) notes: Vec<String>,
+pub(in crate::sources) struct Repaired {
+    pub(in crate::sources) text: Vec<u8>,
+    pub(in crate::sources) notes: Vec<String>,
 }
 
 /// `None` when the text has none of the faults known here; otherwise it may still be broken elsewhere.
-pub(super) fn repair(text: &[u8]) -> Option<Repaired> {
+pub(in crate::sources) fn repair(text: &[u8]) -> Option<Repaired> {
     let mut mender = Mender {
         text,
         mended: Vec::new(),
