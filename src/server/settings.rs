@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(settings.undecodable, Some(OnUndecodable::Refuse));
         for wrong in [
             serde_json::json!({ "pathh": "/" }),
-            serde_json::json!({ "auth": { "tokens": "x" } }),
+            serde_json::json!({ "auth": { "tokenz": "x" } }),
             serde_json::json!({ "auth": { "token": "" } }),
             serde_json::json!({ "auth": { "allow": ["10.0.0.0/99"] } }),
         ] {
