@@ -321,20 +321,21 @@ async fn shown(
             String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
         ));
     }
-    let broken = std::fs::read_to_string(folder.join("routes.yaml")).unwrap();
-    std::fs::write(
-        folder.join("broken.yaml"),
-        broken.replace("preset: ", "presett: "),
-    )
-    .unwrap();
-    let output = camhook_command(folder)
-        .args(["check", "--config", "broken.yaml"])
-        .output()
-        .unwrap();
-    all.push((
-        "mistakes".to_owned(),
-        String::from_utf8(output.stderr).unwrap(),
-    ));
+    let routes = std::fs::read_to_string(folder.join("routes.yaml")).unwrap();
+    for (right, wrong) in [
+        ("preset: ", "presett: "),
+        ("preset: ", "preset: x"),
+        ("\"url", "\"urll"),
+    ] {
+        std::fs::write(folder.join("broken.yaml"), routes.replace(right, wrong)).unwrap();
+        let mut check = camhook_command(folder);
+        let output = check
+            .args(["check", "--config", "broken.yaml"])
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        all.push((wrong.to_owned(), String::from_utf8(output.stderr).unwrap()));
+    }
     let log = std::fs::read_to_string(folder.join("log.txt")).unwrap();
     all.push(("log".to_owned(), log));
     all
