@@ -42,7 +42,14 @@ impl schemars::JsonSchema for Secret {
 /// The secret values known to this process, to be blotted out of anything that is shown: excerpts of answers,
 /// errors of other libraries, the requests that `explain` prints.
 #[derive(Clone, Default)]
-pub(crate) struct Blot(Arc<Vec<String>>);
+pub(crate) struct Blot(Arc<Blotted>);
+
+#[derive(Default)]
+struct Blotted {
+    values: Vec<String>,
+    /// The values in all their forms, the longer first, should one hold another.
+    forms: Vec<String>,
+}
 
 /// What stands where a secret stood.
 pub(crate) const MASK: &str = "***";
@@ -54,15 +61,17 @@ impl Blot {
     /// blotting them would destroy the text around them.
     pub(crate) fn new(values: impl IntoIterator<Item = String>) -> Self {
         let values = values.into_iter().filter(|value| value.len() >= 4);
-        let mut values: Vec<String> = values.flat_map(forms).collect();
-        // The longer first, should one hold another.
-        values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        let mut values: Vec<String> = values.collect();
+        values.sort();
         values.dedup();
-        Self(Arc::new(values))
+        let mut forms: Vec<String> = values.iter().flat_map(|value| forms(value)).collect();
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        forms.dedup();
+        Self(Arc::new(Blotted { values, forms }))
     }
 
     pub(crate) fn out(&self, text: &str) -> String {
-        let text = self.0.iter().fold(text.to_owned(), |text, secret| {
+        let text = self.0.forms.iter().fold(text.to_owned(), |text, secret| {
             if text.contains(secret.as_str()) {
                 text.replace(secret.as_str(), MASK)
             } else {
@@ -74,7 +83,7 @@ impl Blot {
 
     /// A secret may stand in base64 together with other things, such as the user and the application of HTTP Basic.
     fn out_of_base64(&self, text: String) -> String {
-        if self.0.is_empty() || text.len() < BASE64_MIN {
+        if self.0.values.is_empty() || text.len() < BASE64_MIN {
             return text;
         }
         let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
@@ -115,7 +124,7 @@ impl Blot {
             };
             let found =
                 |secret: &String| memchr::memmem::find(&decoded, secret.as_bytes()).is_some();
-            self.0.iter().any(found)
+            self.0.values.iter().any(found)
         })
     }
 }
@@ -148,29 +157,29 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-fn forms(secret: String) -> Vec<String> {
+fn forms(secret: &str) -> Vec<String> {
     let mut forms: Vec<String> = [NON_ALPHANUMERIC, UNRESERVED, PATH]
         .iter()
-        .map(|set| utf8_percent_encode(&secret, set).to_string())
+        .map(|set| utf8_percent_encode(secret, set).to_string())
         .collect();
     forms.push(form_urlencoded::byte_serialize(secret.as_bytes()).collect());
     forms.extend(forms.clone().iter().map(|form| lower_hex(form)));
-    let json = serde_json::Value::from(secret.as_str()).to_string();
+    let json = serde_json::Value::from(secret).to_string();
     let json = json.trim_matches('"').to_owned();
     forms.push(json.replace('/', "\\/")); // as PHP writes it
     forms.push(ascii_json(&json));
     forms.push(json);
-    forms.push(markup(&secret, "&quot;", "&apos;"));
-    forms.push(markup(&secret, "&quot;", "&#39;"));
-    forms.push(markup(&secret, "&#34;", "&#39;"));
-    forms.push(markup(&secret, "&quot;", "&#x27;"));
-    forms.push(markup(&secret, "\"", "'"));
-    let base64 = STANDARD.encode(&secret);
+    forms.push(markup(secret, "&quot;", "&apos;"));
+    forms.push(markup(secret, "&quot;", "&#39;"));
+    forms.push(markup(secret, "&#34;", "&#39;"));
+    forms.push(markup(secret, "&quot;", "&#x27;"));
+    forms.push(markup(secret, "\"", "'"));
+    let base64 = STANDARD.encode(secret);
     forms.push(utf8_percent_encode(&base64, NON_ALPHANUMERIC).to_string());
     forms.push(base64);
-    forms.push(STANDARD_NO_PAD.encode(&secret));
-    forms.push(URL_SAFE_NO_PAD.encode(&secret));
-    forms.push(secret);
+    forms.push(STANDARD_NO_PAD.encode(secret));
+    forms.push(URL_SAFE_NO_PAD.encode(secret));
+    forms.push(secret.to_owned());
     forms
 }
 
@@ -220,6 +229,34 @@ mod tests {
         assert_eq!(blot.out("hunter22 and hunter2, abc"), "*** and ***, abc");
         let blot = Blot::new(["pa+ss/w=1".into()]);
         assert_eq!(blot.out("?t=pa%2Bss%2Fw%3D1 cGErc3Mvdz0x"), "?t=*** ***");
+    }
+
+    #[test]
+    fn blots_out_what_systems_make_of_a_secret() {
+        let blot = Blot::new(["p\"w&<x>'/+ é".into()]);
+        for form in [
+            "p%22w%26%3Cx%3E%27%2F%2B%20%C3%A9",
+            "p%22w%26%3cx%3e%27%2f%2b%20%c3%a9",
+            "p\\\"w&<x>'\\/+ é",
+            "p\\\"w&<x>'/+ \\u00e9",
+            "p&quot;w&amp;&lt;x&gt;&#x27;/+ é",
+        ] {
+            assert_eq!(blot.out(&format!("a {form} b")), "a *** b", "{form}");
+        }
+    }
+
+    #[test]
+    fn blots_out_base64_that_holds_a_secret_among_other_things() {
+        let blot = Blot::new(["hunter22".into()]);
+        for before in ["", "a", "ab", "user;application:"] {
+            let code = STANDARD.encode(format!("{before}hunter22 and more"));
+            let shown = blot.out(&format!("Basic {code}"));
+            assert_eq!(shown.trim_end_matches('='), "Basic ***");
+            let shown = blot.out(&format!("\"/x{code}"));
+            assert_eq!(shown.trim_end_matches('='), "\"***");
+        }
+        let other = STANDARD.encode("nothing that is a secret");
+        assert_eq!(blot.out(&other), other);
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub(in crate::config) fn with<'a>(
     };
     let preset = &known.preset;
     let node = entry.node.get("with")?;
+    let is_setting = |key: &str| preset.settings.0.iter().any(|(name, _)| name == key);
+    for (key, value) in node.entries() {
+        if !is_setting(&key.text) {
+            texts(value, &mut loader.checker.secrets); // it may be a secret one, misspelt
+        }
+    }
     let here = match entry.node.key("with") {
         Some(key) => key.at.clone(),
         None => entry.key.at.clone(),

@@ -1,11 +1,43 @@
-//! What the answer to `check --connect` should say.
+//! What `check --connect` asks, and what the answer should say.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::settings::Check;
+use super::settings::Call;
 use crate::payload::around::Expect;
 use crate::render::Building;
 use crate::template::{RenderError, Scope, Structure};
+
+/// A request that only asks.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Check {
+    pub(crate) request: Call,
+    /// Whether its answer lists the system's cameras: then those of a preset's `cameras` are looked for in it; `false` if
+    /// not given.
+    #[serde(default)]
+    pub(crate) lists_cameras: bool,
+    /// What its answer should say, for systems that describe themselves, such as in a WSDL. What differs is a warning; an
+    /// answer that tells nothing is one, too.
+    #[serde(default)]
+    pub(crate) expects: Vec<Expected>,
+}
+
+/// What some elements of an XML answer should have.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expected {
+    /// The elements, by their name without prefix.
+    pub(crate) xml: String,
+    /// Which of their attributes; their text if not given.
+    #[serde(default)]
+    pub(crate) attribute: Option<String>,
+    /// What one of them should have, or a list: what they should have one after the other.
+    pub(crate) is: Value,
+    /// What it means if it differs.
+    pub(crate) otherwise: String,
+}
 
 /// The places, and what should be there, each as `{ is }` in the order of the places.
 #[derive(Default)]

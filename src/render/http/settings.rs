@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use super::check::Check;
 use crate::render::fields::Fields;
 use crate::units::Span;
 
@@ -123,36 +124,6 @@ pub(crate) struct Session {
     /// The request that logs out, sent when camhook stops.
     #[serde(default)]
     pub(crate) logout: Option<Call>,
-}
-
-/// A request that only asks.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Check {
-    pub(crate) request: Call,
-    /// Whether its answer lists the system's cameras: then those of a preset's `cameras` are looked for in it; `false` if
-    /// not given.
-    #[serde(default)]
-    pub(crate) lists_cameras: bool,
-    /// What its answer should say, for systems that describe themselves, such as in a WSDL. What differs is a warning; an
-    /// answer that tells nothing is one, too.
-    #[serde(default)]
-    pub(crate) expects: Vec<Expect>,
-}
-
-/// What some elements of an XML answer should have.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Expect {
-    /// The elements, by their name without prefix.
-    pub(crate) xml: String,
-    /// Which of their attributes; their text if not given.
-    #[serde(default)]
-    pub(crate) attribute: Option<String>,
-    /// What one of them should have, or a list: what they should have one after the other.
-    pub(crate) is: Value,
-    /// What it means if it differs.
-    pub(crate) otherwise: String,
 }
 
 /// A request that comes before.

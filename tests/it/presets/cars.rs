@@ -14,7 +14,8 @@ const TOKEN: &str = "0123456789abcdef";
 fn of_stream(taken: &Taken) -> Result<Value, String> {
     let parts = parts(taken)?;
     let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-    let known = ["upload", "original"].map(|main| ["json", main, "vehicle", "plate_img"]);
+    // Of two pictures Stream calls the crop of the vehicle `upload`.
+    let known = ["original", "vehicle"].map(|other| ["json", "upload", other, "plate_img"]);
     want(
         known.iter().any(|known| names == known),
         &format!("parts {names:?}"),

@@ -45,7 +45,9 @@ async fn the_csv_has_one_header_and_columns_that_python_reads() {
         assert_eq!(literal(value("box")), place);
         assert_eq!(literal(value("region"))["code"], "it");
         assert_eq!(literal(value("orientation"))[0]["orientation"], "Front");
-        assert!(literal(value("candidates")).is_array() && literal(value("vehicle")).is_object());
+        assert!(
+            value("candidates").starts_with("[{'plate': ") && literal(value("vehicle")).is_object()
+        );
         assert_eq!(value("direction"), "210");
     }
 }

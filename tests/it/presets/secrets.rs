@@ -321,26 +321,36 @@ async fn shown(
             String::from_utf8([output.stdout, output.stderr].concat()).unwrap(),
         ));
     }
-    let broken = std::fs::read_to_string(folder.join("routes.yaml")).unwrap();
-    std::fs::write(
-        folder.join("broken.yaml"),
-        broken.replace("preset: ", "presett: "),
-    )
-    .unwrap();
-    let output = camhook_command(folder)
-        .args(["check", "--config", "broken.yaml"])
-        .output()
-        .unwrap();
-    all.push((
-        "mistakes".to_owned(),
-        String::from_utf8(output.stderr).unwrap(),
-    ));
+    let mut routes = String::from("targets:\n");
+    for (n, it) in planted.iter().enumerate() {
+        let with = it.with.to_string().replace("URL", url);
+        routes.push_str(&format!(
+            "  t{n}: {{ preset: {}, with: {with} }}\n",
+            it.preset
+        ));
+    }
+    routes.push_str("routes: [{ name: all, to: [t0] }]\n");
+    for (right, wrong) in [
+        ("preset: ", "presett: "),
+        ("preset: ", "preset: x"),
+        ("\"url", "\"urll"),
+    ] {
+        std::fs::write(folder.join("broken.yaml"), routes.replace(right, wrong)).unwrap();
+        let mut check = camhook_command(folder);
+        let output = check
+            .args(["check", "--config", "broken.yaml"])
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        all.push((wrong.to_owned(), String::from_utf8(output.stderr).unwrap()));
+    }
     let log = std::fs::read_to_string(folder.join("log.txt")).unwrap();
     all.push(("log".to_owned(), log));
     all
 }
 
-#[tokio::test]
+// On several threads: systems answer while a command is waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_a_preset_is_shown_anywhere_whatever_a_system_repeats() {
     let folder = tempfile::tempdir().unwrap();
     let planted = planted();

@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 
 use super::wire::{Element, is_jpeg, want, xml};
 use super::{Again, Dead, Delivered, Held, Use, no, ok, play, sent, table, usual, within_200};
-use crate::harness::{Answer, Taken};
+use crate::harness::{Answer, Receiver, Taken, camhook_command};
 
 const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const SOAP_12: &str = "http://www.w3.org/2003/05/soap-envelope";
@@ -275,4 +275,65 @@ async fn another_namespace_and_operation_are_sent_as_told() {
     );
     let (_, delivery) = sent(&used, system, "camera-1", "ab123cd").await;
     assert_eq!(delivery["fate"], "delivered");
+}
+
+/// As ASMX writes it.
+fn wsdl(namespace: &str, address: &str, arguments: &[&str]) -> String {
+    let arguments = arguments
+        .iter()
+        .map(|name| format!("<s:element minOccurs=\"0\" name=\"{name}\" type=\"s:string\" />"));
+    let arguments: String = arguments.collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
+         <wsdl:definitions xmlns:s=\"http://www.w3.org/2001/XMLSchema\" xmlns:soap=\"http://schemas.xmlsoap.org/wsdl/soap/\" \
+         targetNamespace=\"{namespace}\" xmlns:wsdl=\"http://schemas.xmlsoap.org/wsdl/\"><wsdl:types>\
+         <s:schema elementFormDefault=\"qualified\" targetNamespace=\"{namespace}\"><s:element name=\"PostImage\"><s:complexType>\
+         <s:sequence>{arguments}</s:sequence></s:complexType></s:element></s:schema></wsdl:types><wsdl:binding name=\"S\">\
+         <wsdl:operation name=\"PostImage\"><soap:operation soapAction=\"{namespace}PostImage\" style=\"document\" />\
+         </wsdl:operation></wsdl:binding><wsdl:service name=\"S\"><wsdl:port name=\"S\">\
+         <soap:address location=\"{address}\" /></wsdl:port></wsdl:service></wsdl:definitions>"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_reads_the_wsdl_and_warns_of_what_differs() {
+    let service = Receiver::new().await;
+    let url = format!("{}/PlateService.asmx", service.url());
+    let folder = tempfile::tempdir().unwrap();
+    let routes = format!(
+        "targets:\n{}routes: [{{ name: all, each: plate, to: [it] }}]\n",
+        used("1.1", "body", &json!({})).target("it", &service.url())
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let check = |answer: Answer| {
+        service.always(Some(answer));
+        let mut check = camhook_command(folder.path());
+        let output = check.args(["check", "--connect"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let arguments = ["user", "password", "date", "plate", "score", "image"];
+    let right = wsdl("http://tempuri.org/", &url, &arguments);
+    let told = check(Answer::status(200).body(&right));
+    assert!(
+        told.contains("as expected") && !told.contains("warning"),
+        "{told}"
+    );
+    assert_eq!(service.taken()[0].path, "/PlateService.asmx?WSDL");
+    assert_eq!(service.taken()[0].method, "GET");
+    let wrong = wsdl(
+        "urn:gate/",
+        "http://internal/",
+        &["user", "password", "plate", "date"],
+    );
+    let told = check(Answer::status(200).body(&wrong));
+    for place in ["targetNamespace", "soapAction", "name", "location"] {
+        assert!(
+            told.contains(&format!("warning: `{place}` of ")),
+            "{place}: {told}"
+        );
+    }
+    assert_eq!(told.matches("warning").count(), 4, "{told}");
+    let told = check(Answer::status(404));
+    assert!(told.contains("warning: does not describe itself"), "{told}");
 }
