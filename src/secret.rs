@@ -250,10 +250,13 @@ mod tests {
         let blot = Blot::new(["hunter22".into()]);
         for before in ["", "a", "ab", "user;application:"] {
             let code = STANDARD.encode(format!("{before}hunter22 and more"));
-            let shown = blot.out(&format!("Basic {code}"));
-            assert_eq!(shown.trim_end_matches('='), "Basic ***");
-            let shown = blot.out(&format!("\"/x{code}"));
-            assert_eq!(shown.trim_end_matches('='), "\"***");
+            for text in [format!("Basic {code}"), format!("\"/x{code}")] {
+                let shown = blot.out(&text);
+                assert!(
+                    shown.contains(MASK) && !shown.contains(&code[8..16]),
+                    "{shown}"
+                );
+            }
         }
         let other = STANDARD.encode("nothing that is a secret");
         assert_eq!(blot.out(&other), other);

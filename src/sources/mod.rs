@@ -84,18 +84,10 @@ pub(crate) fn decode(
         None => source.decode(name, settings, request)?,
     };
     for event in &mut events {
-        one_form_of_mac(event);
         settings.apply_cameras(event);
         settings.apply_fetch(event);
     }
     Ok(events)
-}
-
-/// Vendors write hardware addresses in many ways; events do it in one, such as `00:00:5e:00:53:17`.
-fn one_form_of_mac(event: &mut Event) {
-    if let Some(mac) = &mut event.camera.mac {
-        *mac = mac.trim().to_ascii_lowercase().replace('-', ":");
-    }
 }
 
 /// One vendor's way of speaking.

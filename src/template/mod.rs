@@ -19,6 +19,7 @@ mod check;
 mod compiled;
 mod engine;
 mod filters;
+mod known;
 mod nullsafe;
 mod operators;
 mod output;
@@ -33,7 +34,8 @@ mod view;
 mod tests;
 
 pub(crate) use compiled::{Condition, Structure, Template};
-pub(crate) use engine::{Engine, Known};
+pub(crate) use engine::Engine;
+pub(crate) use known::Known;
 pub(crate) use output::Output;
 pub(crate) use reading::Reading;
 pub(crate) use scope::{Given, Scope};

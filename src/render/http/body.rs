@@ -5,7 +5,7 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::Settings;
-use super::settings::{Part, Parts};
+use super::parts::{Part, Parts};
 use super::stream;
 use crate::event::{Event, Item, Picture};
 use crate::payload::Body;

@@ -4,6 +4,7 @@ mod around;
 mod auth;
 mod body;
 mod check;
+mod parts;
 mod settings;
 mod stream;
 mod url;

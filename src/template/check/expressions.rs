@@ -6,7 +6,8 @@ use minijinja::machinery::ast::{self, BinOpKind, CallArg, Expr, Spanned};
 
 use super::calls::FUNCTIONS;
 use super::{Check, named, range, told};
-use crate::template::engine::{ROLES, words};
+use crate::template::engine::words;
+use crate::template::known::ROLES;
 use crate::template::nullsafe::NULL;
 use crate::template::shape::{self, Shape, nearest};
 use crate::template::{Names, filters};

@@ -21,7 +21,8 @@ async fn written(used: &Use, plates: &[&str], path: &str) -> String {
 
 /// What `ast.literal_eval` makes of dicts, lists, texts, numbers and None, as far as Stream writes them.
 fn literal(text: &str) -> Value {
-    let json = text.replace('\'', "\"").replace("None", "null");
+    let json = text.replace('"', "\\\"").replace('\'', "\"");
+    let json = json.replace("None", "null");
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
