@@ -5,12 +5,17 @@ use std::process::Command;
 
 use crate::harness::{Process, camhook_command, eventually};
 
+/// Those that are whole: while one is written its name is hidden.
 fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default();
+            !name.to_string_lossy().starts_with('.')
+        })
         .flat_map(|path| {
             if path.is_dir() {
                 files_below(&path)
