@@ -13,6 +13,7 @@ mod run;
 mod send;
 mod show;
 mod steer;
+mod trust;
 mod when;
 
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ enum Command {
         #[arg(long)]
         connect: bool,
     },
+    /// Show the certificates of a server, and what to write to trust it; --target puts it into the config.
+    Trust(trust::Arguments),
     /// Post sample events, with a drawn photo, to any URL.
     Send(send::Arguments),
     /// See an event go through in one process: camhook, a receiver and sample events.
@@ -148,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run => run::run(&common, made.as_ref()).await,
             Command::Import(arguments) => import::import(&arguments),
             Command::Check { connect } => check::check(&common, connect).await,
+            Command::Trust(arguments) => trust::trust(&common, arguments).await,
             Command::Schema => check::schema(),
             Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,

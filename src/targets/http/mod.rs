@@ -14,6 +14,7 @@ mod pieces;
 #[cfg(test)]
 mod receiver;
 mod session;
+pub(crate) mod shown;
 mod sign;
 #[cfg(test)]
 mod tests;

@@ -68,7 +68,9 @@ struct Verifier {
 
 /// Why a server is not trusted, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}; its certificate has the SHA-256 fingerprint {fingerprint}")]
+#[error(
+    "{reason}; its certificate has the SHA-256 fingerprint {fingerprint} (`camhook trust HOST:PORT` shows it, and what to write)"
+)]
 pub(super) struct Distrust {
     reason: String,
     fingerprint: String,
@@ -238,7 +240,9 @@ impl System {
         }
     }
 
-    fn authorities(&self) -> Result<&rustls_platform_verifier::Verifier, &rustls::Error> {
+    pub(super) fn authorities(
+        &self,
+    ) -> Result<&rustls_platform_verifier::Verifier, &rustls::Error> {
         self.inner
             .get_or_init(|| rustls_platform_verifier::Verifier::new(self.provider.clone()))
             .as_ref()
