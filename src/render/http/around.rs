@@ -71,6 +71,7 @@ impl Writer {
         };
         Ok(Around {
             expects: Vec::new(),
+            call: None,
             session: self.session(event, scope)?,
             first: self
                 .first
