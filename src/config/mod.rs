@@ -222,6 +222,7 @@ impl Config {
             checker: check::Checker::new(&schema),
             files: taken.files,
             taken: taken.secrets,
+            callers: BTreeMap::new(),
             clock: &around.clock,
             sessions: &around.sessions,
         };
