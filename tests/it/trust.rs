@@ -26,6 +26,89 @@ fn told(output: &Output) -> String {
     String::from_utf8(both).unwrap()
 }
 
+/// What a server shows behind a few words of its own.
+fn self_signed() -> tokio_rustls::TlsAcceptor {
+    let made = rcgen::generate_simple_self_signed(["mail.local".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_servers_and_databases_are_asked_to_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    authority(folder.path());
+    let tls = self_signed();
+    let mail = serving(move |mut stream| {
+        let tls = tls.clone();
+        async move {
+            stream
+                .write_all(b"220-hello\r\n220 mail.local\r\n")
+                .await
+                .unwrap();
+            let mut heard = [0; 100];
+            let n = stream.read(&mut heard).await.unwrap();
+            assert_eq!(&heard[..n], b"EHLO camhook\r\n");
+            stream
+                .write_all(b"250-mail.local\r\n250 STARTTLS\r\n")
+                .await
+                .unwrap();
+            let n = stream.read(&mut heard).await.unwrap();
+            assert_eq!(&heard[..n], b"STARTTLS\r\n");
+            stream.write_all(b"220 go on\r\n").await.unwrap();
+            let _ = tls.accept(stream).await;
+        }
+    });
+    let output = trust(folder.path(), &[&format!("smtp://{}", mail.await)]);
+    assert!(
+        told(&output).contains("mail.local") && output.status.success(),
+        "{}",
+        told(&output)
+    );
+
+    let tls = self_signed();
+    let database = serving(move |mut stream| {
+        let tls = tls.clone();
+        async move {
+            let mut heard = [0; 8];
+            stream.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+            stream.write_all(b"S").await.unwrap();
+            let _ = tls.accept(stream).await;
+        }
+    });
+    let output = trust(
+        folder.path(),
+        &[&format!("postgres://{}/gate", database.await)],
+    );
+    assert!(
+        told(&output).contains("mail.local") && output.status.success(),
+        "{}",
+        told(&output)
+    );
+
+    let unwilling = serving(|mut stream| async move {
+        stream
+            .write_all(b"220 hi\r\n250 none here\r\n502 what?\r\n")
+            .await
+            .unwrap();
+        let _ = stream.read(&mut [0; 100]).await;
+        let _ = stream.read(&mut [0; 100]).await;
+    });
+    let output = trust(folder.path(), &[&format!("smtp://{}", unwilling.await)]);
+    assert!(
+        told(&output).contains("does not begin TLS: to `STARTTLS` it answers `502 what?`"),
+        "{}",
+        told(&output)
+    );
+}
+
 /// Takes connections one after the other.
 #[expect(clippy::disallowed_methods, reason = "the test's own server")]
 async fn serving<F: Future<Output = ()> + Send>(
@@ -167,7 +250,8 @@ async fn a_target_that_is_not_trusted_is_trusted_after_one_command() {
     )
     .await;
     let again = trust(folder.path(), &[&address, "--target", "nas", "--write"]);
-    assert!(self::told(&again).contains("has this pin already"));
+    let again = String::from_utf8(again.stdout).unwrap();
+    assert!(again.contains("has this pin already"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use url::Url;
 use super::show::{clean, error, line};
 use super::{Common, Failure};
 use crate::clock::Clock;
-use crate::targets::http::shown::{Shown, look};
+use crate::targets::http::shown::{Begin, Shown, look};
 use crate::units::Span;
 
 use certificate::Certificate;
@@ -20,8 +20,8 @@ use file::Edited;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
 pub(super) struct Arguments {
-    /// The server: `HOST`, `HOST:PORT` or `https://HOST[:PORT]/…`; the port is 443 (of `mqtts://` 8883, of `smtps://` 465) if
-    /// not given.
+    /// The server: `HOST`, `HOST:PORT` or `https://HOST[:PORT]/…`; the port is 443 if not given. With `mqtts://`, `smtps://`,
+    /// `smtp://` and `postgres://` it is theirs; the last two are asked to begin TLS.
     #[arg(value_name = "HOST:PORT")]
     server: String,
     /// Put the pin into this target of the config; without --write the change is only shown.
@@ -48,9 +48,9 @@ fn patience(text: &str) -> Result<Span, String> {
 }
 
 pub(super) async fn trust(common: &Common, arguments: Arguments) -> Result<(), Failure> {
-    let (host, port) = address(&arguments.server).map_err(Failure::Said)?;
+    let (host, port, begin) = address(&arguments.server).map_err(Failure::Said)?;
     let now = Clock::system().now();
-    let shown = look(&host, port, arguments.timeout.0, now).await?;
+    let shown = look(&host, port, begin, arguments.timeout.0, now).await?;
     let chain: Vec<Certificate> = shown
         .chain
         .iter()
@@ -181,24 +181,26 @@ fn elsewhere(target: &str, edited: &Edited, host: &str, port: u16) -> Option<Str
     })
 }
 
-/// Host and port of what people paste.
-fn address(text: &str) -> Result<(String, u16), String> {
+/// Host and port of what people paste, and how TLS begins there.
+fn address(text: &str) -> Result<(String, u16, Begin), String> {
     let told = |why: &dyn std::fmt::Display| {
         format!("`{text}` is no server ({why}); expected HOST:PORT or https://…")
     };
     let text = text.trim();
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok((ip.to_string(), 443));
+        return Ok((ip.to_string(), 443, Begin::Directly));
     }
     let url = match text.contains("://") {
         true => text.to_owned(),
         false => format!("https://{text}"),
     };
     let url = Url::parse(&url).map_err(|error| told(&error))?;
-    let usual = match url.scheme() {
-        "https" | "wss" => 443,
-        "mqtts" | "ssl" => 8883,
-        "smtps" => 465,
+    let (usual, begin) = match url.scheme() {
+        "https" | "wss" => (443, Begin::Directly),
+        "mqtts" | "ssl" => (8883, Begin::Directly),
+        "smtps" => (465, Begin::Directly),
+        "smtp" => (587, Begin::Smtp),
+        "postgres" | "postgresql" => (5432, Begin::Postgres),
         other => {
             let why = format!("there is no TLS in `{other}://`");
             return Err(told(&why));
@@ -209,7 +211,7 @@ fn address(text: &str) -> Result<(String, u16), String> {
     if host.is_empty() {
         return Err(told(&"it names no host"));
     }
-    Ok((host.to_owned(), url.port().unwrap_or(usual)))
+    Ok((host.to_owned(), url.port().unwrap_or(usual), begin))
 }
 
 #[cfg(test)]
@@ -229,8 +231,13 @@ mod tests {
             ("mqtts://broker", "broker", 8883),
             ("https://bücher.example", "xn--bcher-kva.example", 443),
         ] {
-            assert_eq!(address(text).unwrap(), (host.to_owned(), port), "{text}");
+            let expected = (host.to_owned(), port, Begin::Directly);
+            assert_eq!(address(text).unwrap(), expected, "{text}");
         }
+        let mail = address("smtp://gate:secret@mail.local").unwrap();
+        assert_eq!(mail, ("mail.local".to_owned(), 587, Begin::Smtp));
+        let database = address("postgres://u:p@[::1]/gate").unwrap();
+        assert_eq!(database, ("::1".to_owned(), 5432, Begin::Postgres));
         for text in ["", "http://nx.local", "nx.local:99999", "https://", "a b"] {
             assert!(address(text).is_err(), "{text}");
         }

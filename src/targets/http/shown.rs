@@ -1,6 +1,6 @@
 //! What a server shows of itself when TLS begins, trusted or not: for somebody who has to decide whom to trust.
 //!
-//! The handshake goes as that of a target does, with one difference: the certificates are taken down and not judged.
+//! Databases and mail servers are asked in their own words to begin TLS. The handshake then goes as that of a target does, with one difference: the certificates are taken down and not judged.
 //! Nothing is sent after it. Only `camhook trust` looks in this way; what delivers goes through [`super::tls`].
 
 use std::io;
@@ -17,6 +17,7 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, ProtocolVersion,
     SignatureScheme,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -24,6 +25,21 @@ use super::tls::System;
 
 /// A chain may be wrong in its dates in several places; no more of them are told.
 const DATES_MAX: usize = 8;
+/// Bytes of one answer of a mail server.
+const SMTP_ANSWER_MAX: usize = 8 << 10;
+/// Length and code of PostgreSQL's request for TLS (protocol 3.0, "SSLRequest").
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// How TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// At once.
+    Directly,
+    /// When SMTP's `STARTTLS` asked for it.
+    Smtp,
+    /// When PostgreSQL's `SSLRequest` asked for it.
+    Postgres,
+}
 
 /// What a server shows.
 pub(crate) struct Shown {
@@ -50,13 +66,15 @@ pub(crate) enum LookError {
         doing: &'static str,
     },
     #[error(
-        "{address} answers, but not in TLS: is it meant for `http://`, or does it begin TLS only when asked to (STARTTLS, as mail servers and PostgreSQL do)?"
+        "{address} answers, but not in TLS: is it meant for `http://`, or does it begin TLS only when asked to (then write `smtp://` or `postgres://` in front)?"
     )]
     NoTls { address: String },
     #[error(
-        "{address} took the connection and closed it without a word of TLS: is this the right port?"
+        "{address} took the connection and closed it without a word of TLS: is this the right port? (Of PostgreSQL, write `postgres://` in front.)"
     )]
     Closed { address: String },
+    #[error("{address} does not begin TLS: {answer}")]
+    Unwilling { address: String, answer: String },
     #[error(
         "{address} speaks no TLS that camhook knows (1.2 and 1.3, with today's ciphers): its firmware may be too old, or set to old versions only"
     )]
@@ -81,6 +99,7 @@ struct Recorder {
 pub(crate) async fn look(
     host: &str,
     port: u16,
+    begin: Begin,
     patience: Duration,
     now: Timestamp,
 ) -> Result<Shown, LookError> {
@@ -96,11 +115,17 @@ pub(crate) async fn look(
         doing,
     };
     let connecting = tokio::time::timeout(patience, TcpStream::connect((host, port)));
-    let stream = match connecting.await {
+    let mut stream = match connecting.await {
         Ok(Ok(stream)) => stream,
         Ok(Err(source)) => return Err(LookError::Unreachable { address, source }),
         Err(_) => return Err(late("it takes no connection")),
     };
+    match tokio::time::timeout(patience, ask(&mut stream, begin)).await {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(answer))) => return Err(LookError::Unwilling { address, answer }),
+        Ok(Err(error)) => return Err(nothing(address, error)),
+        Err(_) => return Err(late("it takes the connection and says nothing")),
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let recorder = Arc::new(Recorder {
         provider: provider.clone(),
@@ -135,6 +160,47 @@ pub(crate) async fn look(
         doubts,
         failed,
     })
+}
+
+/// Asks for TLS; what the server answers if it does not want to.
+async fn ask(stream: &mut TcpStream, begin: Begin) -> io::Result<Option<String>> {
+    match begin {
+        Begin::Directly => Ok(None),
+        Begin::Postgres => {
+            stream.write_all(&SSL_REQUEST).await?;
+            Ok(match stream.read_u8().await? {
+                b'S' => None,
+                _ => Some("it has TLS switched off, or is no PostgreSQL".to_owned()),
+            })
+        }
+        Begin::Smtp => {
+            for (call, good) in [
+                ("", "220"),
+                ("EHLO camhook\r\n", "250"),
+                ("STARTTLS\r\n", "220"),
+            ] {
+                stream.write_all(call.as_bytes()).await?;
+                let answer = smtp_answer(stream).await?;
+                if !answer.starts_with(good) {
+                    return Ok(Some(format!("to `{}` it answers `{answer}`", call.trim())));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// The last line of an answer. Byte by byte, for what comes behind it is TLS.
+async fn smtp_answer(stream: &mut TcpStream) -> io::Result<String> {
+    let mut line = Vec::new();
+    for _ in 0..SMTP_ANSWER_MAX {
+        match stream.read_u8().await? {
+            b'\n' if line.get(3) == Some(&b'-') => line.clear(),
+            b'\n' => return Ok(String::from_utf8_lossy(&line).trim().to_owned()),
+            byte => line.push(byte),
+        }
+    }
+    Ok("more than anybody reads".to_owned())
 }
 
 fn version(version: ProtocolVersion) -> &'static str {
