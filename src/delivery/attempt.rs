@@ -160,9 +160,10 @@ async fn payload(
 
     let make = || async {
         let (steps, event) = (steps.clone(), event.clone());
+        let (lists, now) = (current.pipelines.lists.clone(), shared.clock.now());
         let light = steps.is_empty();
         on_a_core(shared, light, move || {
-            prepare::reshape(&steps, &event, item)
+            prepare::reshape(&steps, &event, item, &lists, now)
         })
         .await
         .unwrap_or_else(|reason| Reshaped::Unfit {

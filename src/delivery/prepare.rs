@@ -81,7 +81,7 @@ pub(crate) fn prepare(
         .targets
         .get(target)
         .ok_or_else(|| unfit(format!("there is no target `{target}`"), Vec::new()))?;
-    match reshape(steps, event, item) {
+    match reshape(steps, event, item, &pipelines.lists, now) {
         Reshaped::Filtered { reason, notes } => Err(Unready::Filtered { reason, notes }),
         Reshaped::Unfit { reason, notes } => Err(Unready::Unfit { reason, notes }),
         Reshaped::Ready(work) => match write(outlet, &pipelines.lists, &work, delivery, now) {
@@ -95,12 +95,20 @@ pub(crate) fn prepare(
 }
 
 /// Takes the steps of a route.
-pub(super) fn reshape(steps: &[Box<dyn Step>], event: &Arc<Event>, item: Option<Item>) -> Reshaped {
+pub(super) fn reshape(
+    steps: &[Box<dyn Step>],
+    event: &Arc<Event>,
+    item: Option<Item>,
+    lists: &Lists,
+    now: Timestamp,
+) -> Reshaped {
     let mut work = Work {
         event: event.clone(),
         item,
         pictures: event.images.clone(),
         notes: Vec::new(),
+        lists: lists.clone(),
+        now,
     };
     for step in steps {
         match step.take(&mut work) {
@@ -218,6 +226,16 @@ mod tests {
         ))
     }
 
+    fn taken(steps: &[Box<dyn Step>], item: Option<Item>) -> Reshaped {
+        reshape(
+            steps,
+            &event(),
+            item,
+            &Lists::default(),
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
     fn go_on() -> Result<Flow, StepError> {
         Ok(Flow::Continue)
     }
@@ -228,7 +246,7 @@ mod tests {
             Box::new(Told("crop", go_on)),
             Box::new(Told("annotate", go_on)),
         ];
-        let Reshaped::Ready(work) = reshape(&steps, &event(), Some(Item::Plate(1))) else {
+        let Reshaped::Ready(work) = taken(&steps, Some(Item::Plate(1))) else {
             panic!("both go on");
         };
         assert_eq!(work.notes, ["crop", "annotate"]);
@@ -251,7 +269,7 @@ mod tests {
             Box::new(Told("crop", filter)),
             Box::new(Told("annotate", go_on)),
         ];
-        let Reshaped::Filtered { reason, notes } = reshape(&steps, &event(), None) else {
+        let Reshaped::Filtered { reason, notes } = taken(&steps, None) else {
             panic!("the first one filters");
         };
         assert_eq!(reason, "crop: no picture fits");
@@ -267,7 +285,7 @@ mod tests {
             })
         };
         let steps: [Box<dyn Step>; 1] = [Box::new(Told("crop", fail))];
-        let Reshaped::Unfit { reason, .. } = reshape(&steps, &event(), None) else {
+        let Reshaped::Unfit { reason, .. } = taken(&steps, None) else {
             panic!("it fails");
         };
         assert_eq!(reason, "crop: the picture is broken");
