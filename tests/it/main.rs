@@ -26,5 +26,6 @@ mod senders; // each request form of each sender, as the vendor's own programs w
 mod sinks; // databases, mail servers, Home Assistant over MQTT
 mod tidy; // what compilers and linters do not check
 mod trust; // `camhook trust`: certificates, and pins in routes.yaml
+mod user_tests; // `camhook test`
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do
