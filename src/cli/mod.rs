@@ -132,6 +132,8 @@ pub(crate) fn main() -> ExitCode {
     } = Arguments::parse();
     let command = command.unwrap_or(Command::Run);
     let made = match &command {
+        // What is made of variables is made anew with each start: no pin would stay in it.
+        Command::Trust(_) => Ok(None),
         Command::Import(_) | Command::Schema | Command::Presets(_) | Command::Demo(_) => Ok(None),
         _ => import::Made::instead_of(&common),
     };

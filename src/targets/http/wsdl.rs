@@ -117,7 +117,7 @@ fn address(
         .collect();
     let url = |text: &str| url::Url::parse(text.trim()).map(String::from).ok();
     let is_there = |place: &&str| *place == call.address || url(place) == url(&call.address);
-    if !places.is_empty() && !places.iter().any(|place| is_there(&place)) {
+    if !places.is_empty() && !places.iter().any(is_there) {
         let advice = "that is fine where it only knows an internal one, else set `url`";
         let places = list(places.into_iter());
         differences.push(differs("address", &places, &call.address, advice));
