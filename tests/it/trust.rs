@@ -297,6 +297,20 @@ async fn says_what_keeps_this_machine_from_trusting_it() {
         "{other}"
     );
 
+    // as `openssl req -x509` makes it
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let made = params.self_signed(&key).unwrap();
+    let own = ask(showing(vec![made.der().clone()], &key).await);
+    assert_eq!(own["doubts"].as_array().unwrap().len(), 1, "{own}");
+    let doubt = own["doubts"][0].as_str().unwrap();
+    assert!(
+        doubt.contains("calls itself an authority") && !doubt.contains("OtherError"),
+        "{own}"
+    );
+    assert_eq!(own["certificates"][0]["self_issued"], true);
+
     // by name, which goes along as SNI
     let named = issued(&authority, "localhost", false).await;
     let output = trust(folder.path(), &[&format!("localhost:{}", named.port())]);

@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::tls::System;
+use super::tls::{System, not_a_servers};
 
 /// A chain may be wrong in its dates in several places; no more of them are told.
 const DATES_MAX: usize = 8;
@@ -294,6 +294,10 @@ fn doubts(
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 break; // told below
+            }
+            CertificateError::Other(error) => {
+                doubts.push(format!("its certificate is {}", not_a_servers(&error)));
+                break;
             }
             other => {
                 doubts.push(other.to_string());

@@ -223,6 +223,9 @@ fn explained(
                 "nobody that is trusted here issued the server's certificate (`tls` can name its `ca` or `pin` it)"
                     .to_owned()
             }
+            rustls::Error::InvalidCertificate(CertificateError::Other(error)) => {
+                format!("the server's certificate is {}", not_a_servers(error))
+            }
             rustls::Error::InvalidCertificate(error) => {
                 format!("the server's certificate is not accepted: {error}")
             }
@@ -230,6 +233,13 @@ fn explained(
         };
         distrust(reason, certificate)
     })
+}
+
+/// What rustls has no word of its own for; nearly always one that its server made itself.
+pub(super) fn not_a_servers(error: &OtherError) -> String {
+    format!(
+        "not made as a server's has to be ({error}): what `openssl req -x509` makes, for one, calls itself an authority"
+    )
 }
 
 impl System {
