@@ -200,6 +200,10 @@ async fn payload(
     .await;
     match written {
         Ok(Some(Ok(payload))) => Ok(payload),
+        // A list that comes from a server may be there a moment later, and the template then come to something.
+        Ok(Some(Err(reason))) if current.pipelines.lists.any_not_here() => {
+            Err(Outcome::Trouble { reason })
+        }
         Ok(Some(Err(reason))) | Err(reason) => Err(Outcome::Unfit { reason }),
         Ok(None) => Err(gone()),
     }
