@@ -66,11 +66,11 @@ async fn show(common: &Common, name: &str, plate: Option<String>) -> Result<(), 
         }
         return Ok(());
     }
-    line(&format!(
-        "{name}: {}, {} rows",
-        cell(&told["kind"]),
-        rows(&told)
-    ));
+    let rows = match &told["rows"] {
+        Value::Null => "not fetched yet: no condition on it holds".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    line(&format!("{name}: {}, {rows}", cell(&told["kind"])));
     line(&format!("  last refresh  {}", time(&told["last_refresh"])));
     if !told["last_error"].is_null() {
         line(&format!("  last error    {}", clean(&error(&told))));

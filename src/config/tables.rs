@@ -112,9 +112,6 @@ fn from_server(
         loader.mistake(Mistake::new(key.at.clone(), message).help(help));
     }
     let settings: refresh::Settings = loader.part(entry.node, &entry.value, &[], entry.clean)?;
-    if !entry.clean {
-        return None;
-    }
     let (kind, http) = match (&settings.http, &settings.parkpow) {
         (Some(http), _) => ("http", http.clone()),
         (None, Some(parkpow)) => ("parkpow", Http::from(parkpow)),
@@ -122,6 +119,7 @@ fn from_server(
     };
     let blot = secrets::find(loader.root, &loader.taken, &loader.checker.secrets).blot;
     match Origin::new(&http, loader.folder, clients, blot) {
+        Ok(_) if !entry.clean => None,
         Ok(origin) => Some(Refreshed::new(entry.name.clone(), kind, origin, store)),
         Err(mistakes) => {
             for (mut path, message) in mistakes {

@@ -98,7 +98,14 @@ fn reads_a_file_into_what_the_rooms_are_built_from() {
     assert_eq!(config.sources[3].source.kind(), "auto");
     assert_eq!(config.store.path, Path::new("/var/lib/camhook"));
     assert_eq!(config.store.max_size, 1_000_000_000);
-    assert!(config.lists.get("residents").unwrap().contains("ab-123"));
+    assert!(
+        config
+            .lists
+            .get("residents")
+            .unwrap()
+            .contains_at("ab-123", jiff::Timestamp::UNIX_EPOCH)
+            .unwrap()
+    );
     let targets: Vec<&str> = config.targets.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(targets, ["evidence", "lines", "log"]);
     assert_eq!(config.routes[0].name.as_str(), "plates");
