@@ -31,6 +31,13 @@ fn event(plate: &str, at: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Returns when the list was asked for, with or without success.
+async fn start(routes: &str) -> Within {
+    let camhook = Within::start(routes).await;
+    camhook.settled().await;
+    camhook
+}
+
 /// What the route makes of a plate now.
 async fn outcome(camhook: &Within, plate: &str) -> String {
     outcome_at(camhook, plate, "2026-01-31T12:00:00Z").await
@@ -78,7 +85,7 @@ async fn unchanging() -> Receiver {
 async fn a_list_is_fetched_at_start_and_then_asked_for_what_is_newer() {
     let (server, target) = (unchanging().await, Receiver::new().await);
     let with = ", auth: { bearer: hunter22 }, headers: { X-Tenant: house-7 }";
-    let camhook = Within::start(&config(&http(&server, with), IN, &target)).await;
+    let camhook = start(&config(&http(&server, with), IN, &target)).await;
     assert_eq!(outcome(&camhook, "AB123C").await, "planned");
     assert_eq!(outcome(&camhook, "xy-99").await, "planned");
     assert_eq!(outcome(&camhook, "ZZ1").await, "filtered");
@@ -109,7 +116,7 @@ async fn a_list_is_fetched_at_start_and_then_asked_for_what_is_newer() {
 async fn whatever_a_server_does_the_last_good_copy_stays_in_use() {
     let (server, target) = (Receiver::answering([ok(ROWS)]).await, Receiver::new().await);
     let more = ", max_size: 1KiB, valid_until: until, every: 1m";
-    let camhook = Within::start(&config(&http(&server, more), IN, &target)).await;
+    let camhook = start(&config(&http(&server, more), IN, &target)).await;
     let huge = format!("[\"{}\"]", "A".repeat(2_000));
     let dated = r#"[{"plate": "a"}, {"plate": "b", "until": "soon"}]"#;
     for (answer, why) in [
@@ -152,7 +159,7 @@ async fn whatever_a_server_does_the_last_good_copy_stays_in_use() {
 async fn after_a_failure_a_server_is_asked_again_soon_and_then_less_often() {
     let (server, target) = (Receiver::new().await, Receiver::new().await);
     server.always(Some(Answer::status(503)));
-    let camhook = Within::start(&config(&http(&server, ""), IN, &target)).await;
+    let camhook = start(&config(&http(&server, ""), IN, &target)).await;
     let mut asked = Vec::new();
     for seconds in [9.0, 2.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
         camhook.advance(seconds).await;
@@ -175,7 +182,7 @@ async fn a_server_that_does_not_answer_delays_nothing() {
             format!("{{ http: {{ url: \"http://{address}/\", key: plate, timeout: {timeout} }} }}");
         config(&list, IN, &target)
     };
-    let camhook = Within::start(&of("100ms")).await;
+    let camhook = start(&of("100ms")).await;
     assert_eq!(outcome(&camhook, "AB123C").await, "filtered");
     let error = list(&camhook).await["last_error"]["error"].clone();
     assert!(error.as_str().unwrap().ends_with("took longer than 0.1 s"));
@@ -195,10 +202,11 @@ async fn a_server_that_does_not_answer_delays_nothing() {
 async fn a_restart_beside_a_dead_server_empties_no_list() {
     let (server, target) = (unchanging().await, Receiver::new().await);
     let routes = config(&http(&server, ""), IN, &target);
-    let camhook = Within::start(&routes).await;
+    let camhook = start(&routes).await;
     camhook.advance(100.0).await;
     server.go_away().await;
     let camhook = camhook.restarted(&routes).await;
+    camhook.settled().await;
     let told = list(&camhook).await;
     assert_eq!(
         (&told["rows"], &told["age_seconds"]),
@@ -218,6 +226,7 @@ async fn a_restart_beside_a_dead_server_empties_no_list() {
     server.go_away().await;
     let other = config(&http(&server, ", rows: /data"), IN, &target);
     let camhook = camhook.restarted(&other).await;
+    camhook.settled().await;
     assert_eq!(list(&camhook).await["rows"], json!(null));
     let copies = camhook.folder().join("data/lists");
     let copy = std::fs::read_dir(copies)
@@ -230,9 +239,11 @@ async fn a_restart_beside_a_dead_server_empties_no_list() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&copy, bytes).unwrap();
     let camhook = camhook.restarted(&routes).await;
+    camhook.settled().await;
     assert_eq!(list(&camhook).await["rows"], json!(null));
     let gone = "routes: []\n";
     let camhook = camhook.restarted(gone).await;
+    camhook.settled().await;
     assert!(!copy.exists(), "people of a list that is gone are not kept");
     drop(camhook);
 }
@@ -243,7 +254,7 @@ async fn before_the_first_copy_no_condition_holds_either_way_and_deliveries_wait
     server.always(Some(ok(ROWS)));
     server.go_away().await;
     for when in [IN, NOT_IN] {
-        let camhook = Within::start(&config(&http(&server, ""), when, &target)).await;
+        let camhook = start(&config(&http(&server, ""), when, &target)).await;
         assert_eq!(outcome(&camhook, "AB123C").await, "filtered", "{when}");
         let page = metrics(&camhook).await;
         assert!(page.contains("camhook_list_rows{list=\"residents\"} 0"));
@@ -251,7 +262,7 @@ async fn before_the_first_copy_no_condition_holds_either_way_and_deliveries_wait
         let plate = camhook.get("/api/v1/lists/residents?plate=AB123C").await;
         assert_eq!(plate["in"], json!(null));
     }
-    let camhook = Within::start(&config(&http(&server, ""), "true", &target)).await;
+    let camhook = start(&config(&http(&server, ""), "true", &target)).await;
     assert_eq!(outcome(&camhook, "AB123C").await, "planned");
     assert_eq!(camhook.fates().await, ["pending"]);
     let tried = camhook.get("/api/v1/deliveries").await;
@@ -275,7 +286,8 @@ async fn a_reload_keeps_a_list_that_is_still_the_same() {
         .await
     };
     let target = Receiver::new().await;
-    let camhook = Within::start(&config(&http(&server, ""), IN, &target)).await;
+    let camhook = start(&config(&http(&server, ""), IN, &target)).await;
+    assert_eq!(outcome(&camhook, "AB123C").await, "planned");
     refuse.store(true, Ordering::SeqCst);
 
     // Something else changes: nobody is asked.
@@ -346,8 +358,8 @@ async fn pages_are_followed_at_the_lists_own_host_only() {
     ])
     .await;
     server.always(Some(Answer::status(302).header("location", "/again")));
-    let more = ", rows: /data/rows, next: /next, every: 1m, auth: { token: hunter22 }";
-    let camhook = Within::start(&config(&http(&server, more), IN, &target)).await;
+    let more = ", rows: /data/rows, next: /next, every: 10s, auth: { token: hunter22 }";
+    let camhook = start(&config(&http(&server, more), IN, &target)).await;
     assert_eq!(list(&camhook).await["rows"], 3);
     assert_eq!(outcome(&camhook, "C3").await, "planned");
     for why in [
@@ -356,7 +368,7 @@ async fn pages_are_followed_at_the_lists_own_host_only() {
         "leads from its last page to an earlier one",
         "redirects more than 3 times",
     ] {
-        camhook.advance(70.0).await;
+        camhook.advance(11.0).await;
         let told = list(&camhook).await;
         let error = told["last_error"]["error"].as_str().unwrap();
         assert!(error.contains(why), "{error}");
@@ -386,7 +398,7 @@ async fn rows_count_in_their_time_by_the_clock_of_the_event() {
         Receiver::new().await,
     );
     let columns = ", format: csv, valid_from: from, valid_until: until, timezone: Europe/Rome";
-    let camhook = Within::start(&config(&http(&server, columns), IN, &target)).await;
+    let camhook = start(&config(&http(&server, columns), IN, &target)).await;
     for (plate, at, expected) in [
         ("A1", "2026-01-30T22:59:59Z", "filtered"),
         ("A1", "2026-01-30T23:00:00Z", "planned"),
@@ -422,6 +434,7 @@ async fn a_changed_file_with_an_unreadable_date_is_refused_and_the_rows_stay() {
     let file = folder.path().join("residents.csv");
     std::fs::write(&file, "plate,until\nA1,2099-01-01\n").unwrap();
     let camhook = Process::logging(folder.path(), &config(list, IN, &target));
+    assert_eq!(camhook.rows(&["lists"])[0]["rows"], 1);
     std::fs::write(&file, "plate,until\nA1,2099-01-01\nB2,whenever\n").unwrap();
     eventually("the refusal is told with its line", async || {
         let log = std::fs::read_to_string(folder.path().join("log.txt")).unwrap();
@@ -442,10 +455,10 @@ async fn a_list_may_come_over_tls_from_a_pinned_server() {
     let (server, pin) = Receiver::self_signed().await;
     let target = Receiver::new().await;
     server.always(Some(ok(ROWS)));
-    let distrusted = Within::start(&config(&http(&server, ""), IN, &target)).await;
+    let distrusted = start(&config(&http(&server, ""), IN, &target)).await;
     assert_eq!(list(&distrusted).await["rows"], json!(null));
     let more = format!(", tls: {{ pin: \"{pin}\" }}");
-    let camhook = Within::start(&config(&http(&server, &more), IN, &target)).await;
+    let camhook = start(&config(&http(&server, &more), IN, &target)).await;
     assert_eq!(list(&camhook).await["rows"], 2);
 }
 
@@ -468,7 +481,7 @@ async fn vehicles_with_a_tag_come_from_parkpow() {
         "{{ parkpow: {{ url: \"{}/api/v1\", token: hunter22, tag: night shift }} }}",
         server.url()
     );
-    let camhook = Within::start(&config(&parkpow, IN, &target)).await;
+    let camhook = start(&config(&parkpow, IN, &target)).await;
     let told = list(&camhook).await;
     assert_eq!(
         (&told["kind"], &told["rows"]),
