@@ -174,6 +174,8 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
     let folder = tempfile::tempdir().unwrap();
     let residents = "license_plate,name\nAB123,Jo\n";
     fs::write(folder.path().join("residents.csv"), residents).unwrap();
+    let guests = "license_plate,from,until\nAB123,2026-01-31,\n";
+    fs::write(folder.path().join("guests.csv"), guests).unwrap();
     fs::create_dir(folder.path().join("my-presets")).unwrap();
     let loaded = Config::read(
         "routes.yaml",

@@ -188,3 +188,37 @@ impl From<&ParkPow> for Http {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parkpow_is_asked_for_a_tag_wherever_it_is() {
+        for (url, asked) in [
+            (
+                None,
+                "https://app.parkpow.com/api/v1/vehicles/?tags=night+shift",
+            ),
+            (
+                Some("http://10.0.0.5/api/v1"),
+                "http://10.0.0.5/api/v1/vehicles/?tags=night+shift",
+            ),
+            (
+                Some("http://pp/api/v1/vehicles/"),
+                "http://pp/api/v1/vehicles/?tags=night+shift",
+            ),
+        ] {
+            let parkpow = ParkPow {
+                url: url.map(str::to_owned),
+                token: Secret::new("hunter22"),
+                tag: "night shift".to_owned(),
+                every: None,
+                timeout: None,
+                max_size: None,
+                tls: None,
+            };
+            assert_eq!(Http::from(&parkpow).url, asked);
+        }
+    }
+}
