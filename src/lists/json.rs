@@ -17,8 +17,6 @@ use super::table::{Builder, Columns, ListError, Meant, Place, Table};
 pub(crate) struct Shape {
     /// JSON Pointer to the array of rows; empty is the document itself.
     pub(crate) rows: String,
-    /// JSON Pointer to the address of the next page.
-    pub(crate) next: Option<String>,
     /// Rows without this word are left out.
     pub(crate) only: Option<Only>,
 }

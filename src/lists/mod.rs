@@ -167,6 +167,11 @@ impl List {
         });
     }
 
+    /// As if nothing had ever been fetched.
+    pub(crate) fn forget(&self) {
+        self.0.state.store(Arc::default());
+    }
+
     /// Begins with what another one knows: the same list, in a config that was loaded anew.
     pub(crate) fn take_over(&self, other: &Self) {
         self.0.state.store(other.state());

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::origin::{Origin, Validators};
+use super::asker::Validators;
+use super::origin::Origin;
 use crate::lists::Table;
 use crate::name::Name;
 use crate::payload::safe_segment;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::lists::{Only, zone};
+use crate::lists::{Columns, Only, zone};
 use crate::secret::Secret;
+use crate::targets::Mistakes;
 use crate::targets::http::Tls;
 use crate::units::{ByteSize, Span, Timezone};
 
@@ -151,8 +152,51 @@ impl Http {
         self.max_size.unwrap_or(MAX_SIZE)
     }
 
-    pub(super) fn columns(&self) -> crate::lists::Columns {
-        crate::lists::Columns {
+    pub(super) fn next(&self) -> Option<&str> {
+        self.next.as_deref().filter(|next| !next.is_empty())
+    }
+
+    /// What is wrong beyond what each value tells by itself.
+    pub(super) fn mistakes(&self) -> Mistakes {
+        let mut mistakes = Mistakes::new();
+        let mut wrong = |key: &str, message: String| {
+            let way = [key].into_iter().filter(|key| !key.is_empty());
+            mistakes.push((way.map(str::to_owned).collect(), message));
+        };
+        for (key, is_zero) in [
+            ("every", self.every().is_zero()),
+            ("timeout", self.timeout().is_zero()),
+            ("max_size", self.max_size().0 == 0),
+        ] {
+            if is_zero {
+                wrong(key, "must be more than nothing".to_owned());
+            }
+        }
+        let is_csv = self.format == Format::Csv;
+        for (key, pointer) in [
+            ("rows", self.rows.as_str()),
+            ("next", self.next().unwrap_or_default()),
+        ] {
+            if pointer.is_empty() {
+                continue;
+            }
+            if is_csv {
+                wrong(key, "this is for `format: json`".to_owned());
+            } else if !pointer.starts_with('/') {
+                let message =
+                    format!("`{pointer}` is no JSON Pointer: expected such as `/{pointer}`");
+                wrong(key, message);
+            }
+        }
+        if is_csv && self.key.as_deref().unwrap_or_default().is_empty() {
+            let message = "`key` is missing: the column that holds the plates";
+            wrong("", message.to_owned());
+        }
+        mistakes
+    }
+
+    pub(super) fn columns(&self) -> Columns {
+        Columns {
             key: self.key.clone().unwrap_or_default(),
             valid_from: self.valid_from.clone(),
             valid_until: self.valid_until.clone(),

@@ -577,3 +577,51 @@ async fn the_command_line_tells_of_lists_and_never_of_credentials() {
         assert!(!text.contains("hunter"), "{text}");
     }
 }
+
+#[test]
+fn tests_of_a_user_say_what_a_list_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let routes = r#"
+lists:
+  late: { http: { url: "http://127.0.0.1:9/", key: plate } }
+  residents: { http: { url: "http://127.0.0.1:9/", key: plate, valid_until: until } }
+targets: { log: { log: {} } }
+routes:
+  - { name: known, each: plate, when: plate.text in lists.residents, to: [log] }
+  - { name: unknown, each: plate, when: not plate.text in lists.late, to: [log] }
+"#;
+    std::fs::write(at("routes.yaml"), routes).unwrap();
+    let event = |plate: &str, at: &str| {
+        let event = format!("kind: plate, occurred_at: \"{at}\", plates: [{{ text: {plate} }}]");
+        format!("[{{ event: {{ {event} }} }}]")
+    };
+    let (before, after) = ("2026-01-31T20:00:00Z", "2026-02-01T00:00:00Z");
+    let tests = format!(
+        "lists: {{ residents: [AB1, {{ plate: cd-2, until: \"2026-01-31\" }}] }}\ntests:\n\
+         - {{ name: one, events: {}, expect: [{{ to: log, route: known }}] }}\n\
+         - {{ name: two, events: {}, expect: [{{ to: log, route: known }}] }}\n\
+         - {{ name: three, events: {}, expect: [] }}\n",
+        event("AB1", after),
+        event("CD2", before),
+        event("CD2", after),
+    );
+    std::fs::write(at("tests.yaml"), tests).unwrap();
+    let test = || {
+        let output = camhook_command(folder.path()).arg("test").output().unwrap();
+        let (told, wrong) = (output.stdout, output.stderr);
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&told),
+            String::from_utf8_lossy(&wrong)
+        )
+    };
+    let told = test();
+    assert!(told.ends_with("3 passed, 0 failed\n"), "{told}");
+    std::fs::write(at("tests.yaml"), "lists: { nobody: [] }\ntests: []\n").unwrap();
+    let told = test();
+    assert!(
+        told.contains("`nobody` is no list that comes from a server"),
+        "{told}"
+    );
+}
