@@ -415,6 +415,17 @@ mod tests {
     }
 
     #[test]
+    fn deep_documents_end_in_an_error() {
+        let deep = 1_000_000;
+        let (open, close) = ("[".repeat(deep), "]".repeat(deep));
+        for page in [open.clone(), format!("[{{\"plate\": {open}{close}}}]")] {
+            let read = read([page.as_bytes()], &shape(""), &columns("plate"));
+            let told = read.unwrap_err().to_string();
+            assert!(told.starts_with("not readable as JSON"), "{told}");
+        }
+    }
+
+    #[test]
     fn rows_that_tell_of_other_words_are_left_out() {
         let page = br#"[
             {"plate": "a", "tags": ["Staff", "x"]}, {"plate": "b", "tags": [{"id": 1, "name": "staff"}]},
