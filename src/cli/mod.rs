@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod import;
+mod lists;
 mod look;
 mod preset_page;
 mod presets;
@@ -76,6 +77,8 @@ enum Command {
     Targets(steer::Targets),
     /// Who sends.
     Sources,
+    /// What plates are looked up in; `show NAME PLATE` tells whether a plate is in it.
+    Lists(lists::Arguments),
     /// Requests that were kept but not understood.
     Quarantine(look::Quarantine),
     /// Make dead and held deliveries due again.
@@ -165,6 +168,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Deliveries(arguments) => look::deliveries(&common, arguments).await,
             Command::Targets(arguments) => steer::targets(&common, arguments).await,
             Command::Sources => look::sources(&common).await,
+            Command::Lists(arguments) => lists::lists(&common, arguments).await,
             Command::Quarantine(arguments) => look::quarantine(&common, arguments).await,
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,

@@ -119,9 +119,8 @@ pub(super) fn nx(settings: &mut Settings<'_>, page: &mut Page) {
     if let Some(tag) = settings.get("TAG", "left out, see below") {
         settings.tell("PARKPOW_TOKEN", "left out, see TAG");
         page.note(format!(
-            "TAG: camhook does not ask ParkPow which plates have the tag `{tag}`, so all bookmarks are those of untagged \
-             plates. Export these plates as CSV, name the file under `lists` and give them a route and a target of their own \
-             (docs/routes.md#lists)"
+            "TAG: all bookmarks are those of untagged plates. A list with `parkpow: {{ token: \"${{PARKPOW_TOKEN}}\", tag: {tag} }}` \
+             holds the plates with the tag: give them a route and a target of their own (docs/lists.md)"
         ));
     }
     page.target(

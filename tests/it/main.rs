@@ -18,6 +18,7 @@ mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
+mod lists; // lists that servers give: outages, restarts, reloads, rows with their times
 mod mqtt; // brokers, as a source and as a target
 mod presets; // each shipped preset against a system that checks and answers as the real one does
 mod readers; // other vendors' plate readers: their boxes, and signed webhooks

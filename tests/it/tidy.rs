@@ -21,7 +21,7 @@ const LADDER: [&[&str]; 8] = [
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample", "import",
     ],
-    &["server", "delivery", "fetch", "admin"],
+    &["server", "delivery", "fetch", "refresh", "admin"],
     &["config"],
     &["app", "explain"],
     &["cli", "testing"],
@@ -34,7 +34,7 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 const HOMES: [(&str, &[&str]); 11] = [
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
-    ("reqwest", &["targets", "fetch", "cli", "app"]),
+    ("reqwest", &["targets", "fetch", "refresh", "cli", "app"]),
     ("tokio_postgres", &["targets"]),
     ("lettre", &["targets"]),
     ("minijinja", &["template"]),
