@@ -153,3 +153,43 @@ fn a_camera_that_is_not_listed_is_refused_by_name_and_a_star_stands_for_it() {
     };
     assert!(request.contains("own-camera-1"), "{request}");
 }
+
+#[test]
+fn a_variant_takes_the_place_of_the_target_where_its_setting_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    let file = folder.path().join("mine/gate-box.yaml");
+    let preset = "name: gate-box\nabout: Opens the gate.\nsettings:\n  url: { about: Where it is., type: url, required: true }\n  \
+                  broker: { about: Or its broker., type: url }\n  topic: { about: The topic there. }\n\
+                  target: { http: { url: '{{ with.url }}' } }\n\
+                  variants: [{ when: broker, required: [topic], target: { mqtt: { url: '{{ with.broker }}', topic: '{{ with.topic }}' } } }]\nexamples: []\n";
+    fs::write(&file, preset).unwrap();
+    let with = |with: &str| {
+        format!(
+            "presets: {{ path: mine }}\ntargets: {{ gate: {{ preset: gate-box, with: {with} }} }}\n"
+        )
+    };
+    for (settings, port) in [
+        ("{ url: 'http://10.0.0.9' }", 80),
+        ("{ broker: 'mqtt://10.0.0.9', topic: gate }", 1883),
+    ] {
+        let config = read(&with(settings), folder.path()).map_err(|report| report.plain());
+        let address = config.unwrap().targets[0].address().unwrap();
+        assert_eq!(address, ("10.0.0.9".to_owned(), port));
+    }
+    let told = refused(&with("{ broker: 'mqtt://10.0.0.9' }"), folder.path());
+    assert!(
+        told.contains("`topic` is missing") && !told.contains("`url` is missing"),
+        "{told}"
+    );
+
+    fs::write(&file, preset.replace("when: broker", "when: brocker")).unwrap();
+    let told = refused(&with("{ url: 'http://10.0.0.9' }"), folder.path());
+    assert!(told.contains("there is no setting `brocker`"), "{told}");
+    fs::write(&file, preset.replace("mqtt: {", "mqtt: { qoss: 1,")).unwrap();
+    let told = refused(&with("{ url: 'http://10.0.0.9' }"), folder.path());
+    assert!(
+        told.contains("mine/gate-box.yaml:8:") && told.contains("`qoss`"),
+        "{told}"
+    );
+}

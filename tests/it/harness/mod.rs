@@ -2,6 +2,7 @@
 
 mod broker;
 pub(crate) mod camera;
+pub(crate) mod cloud;
 mod database;
 mod mail;
 mod process;
