@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::harness::cloud::{KEY_ID, LambdaApi, SECRET, TOKEN};
+use crate::harness::cloud::{Bucket, KEY_ID, LambdaApi, SECRET, TOKEN};
 use crate::harness::{
     Process, Within, camhook_command, client, eventually, form_event, multipart, multipart_event,
     recognition,
@@ -233,4 +233,85 @@ async fn a_function_is_named_with_all_that_invoke_needs_or_by_its_url() {
             "{text}"
         );
     }
+}
+
+fn keeping(bucket: &Bucket, name: &str, secret: &str) -> String {
+    let url = format!("http://127.0.0.1:{}/{name}", bucket.port);
+    let with = json!({
+        "url": url, "region": "eu-south-1", "picture": "frame", "access_key_id": bucket.key_id, "secret_access_key": secret,
+        "folder": "{{ event.camera.id }}/100% & more",
+    });
+    let aws = json!({ "aws": {
+        "service": "s3", "region": "eu-south-1", "access_key_id": bucket.key_id, "secret_access_key": secret,
+    } });
+    format!(
+        "targets:\n  pictures: {{ preset: s3, with: {with}, {PATIENCE} }}\n  texts:\n    http: {{ method: PUT, \
+         url: \"{url}/{{{{ event.camera.id }}}}/{{{{ event.id }}}}.json\", auth: {aws}, json: {{ plate: \"{{{{ plate.text }}}}\" }} }}\n    \
+         {}\nroutes:\n  - {{ name: all, to: [pictures, texts], each: plate }}\n",
+        PATIENCE.replace("}, breaker", "}\n    breaker")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_and_a_text_lie_in_the_bucket_byte_for_byte() {
+    let bucket = Bucket::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let routes = keeping(&bucket, "plates", &bucket.secret);
+    let camhook = Process::start(folder.path(), &routes);
+    let picture: Vec<u8> = [b"\xff\xd8\xff".as_slice(), &(0..=255).collect::<Vec<u8>>()].concat();
+    let json = recognition("Süd gate+1", &[("ab123cd", [1, 2, 3, 4])]);
+    post(
+        &camhook,
+        multipart(&json.to_string(), &[("original", &picture)]),
+    )
+    .await;
+    let rows = fate(&camhook, "delivered", 2).await;
+    let of = |target: &str| rows.iter().find(|row| row["target"] == target).unwrap();
+
+    let objects = bucket.objects();
+    assert_eq!(objects.len(), 2);
+    let ending = |ending: &str| {
+        let ends = |object: &&Value| object["key"].as_str().unwrap().ends_with(ending);
+        objects.iter().find(ends).unwrap()
+    };
+    let (shot, text) = (ending(".jpg"), ending(".json"));
+    let id = of("pictures")["id"].as_str().unwrap();
+    assert_eq!(shot["key"], format!("Süd gate+1/100% & more/{id}.jpg"));
+    assert_eq!(shot["type"], "image/jpeg");
+    assert_eq!(shot["bytes"], BASE64.encode(&picture));
+    assert_eq!(shot["about"]["plate"], "AB123CD");
+    let event = of("texts")["event"].as_str().unwrap();
+    assert_eq!(text["key"], format!("Süd gate+1/{event}.json"));
+    assert_eq!(text["bytes"], BASE64.encode(r#"{"plate":"ab123cd"}"#));
+
+    camhook.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_is_understood() {
+    let bucket = Bucket::start().await;
+    for (name, secret, told) in [
+        ("plates", "not-this-one", "does not take the key"),
+        ("nothing-here", bucket.secret.as_str(), "no such bucket"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let routes =
+            keeping(&bucket, name, secret).replace("to: [pictures, texts]", "to: [pictures]");
+        let camhook = Process::start(folder.path(), &routes);
+        let json = recognition("gate", &[("ab123cd", [1, 2, 3, 4])]).to_string();
+        let picture = b"\xff\xd8\xff picture".as_slice();
+        post(&camhook, multipart(&json, &[("original", picture)])).await;
+        let held = fate(&camhook, "held", 1).await;
+        let first = held[0]["attempts"][0]["error"].to_string();
+        assert!(first.contains(told), "{name}: {first}");
+        camhook.kill();
+
+        // Mended, it goes where it should, under the id it had.
+        let routes = keeping(&bucket, "plates", &bucket.secret);
+        let camhook = Process::start(folder.path(), &routes);
+        let rows = fate(&camhook, "delivered", 1).await;
+        assert_eq!(rows[0]["id"], held[0]["id"]);
+        camhook.stop();
+    }
+    assert_eq!(bucket.objects().len(), 2);
 }

@@ -1,7 +1,7 @@
 //! Amazon's interfaces as far as camhook speaks to them, on free ports, with signatures checked.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// Lambda's Invoke API; `lambda/api.py` says how it behaves.
 pub(crate) struct LambdaApi {
     folder: TempDir,
-    port: u16,
+    port: u64,
     child: Child,
 }
 
@@ -28,7 +28,7 @@ impl LambdaApi {
             .args([KEY_ID, SECRET, TOKEN])
             .spawn()
             .expect("python3 is installed");
-        let port = port(folder.path()).await;
+        let port = told(folder.path()).await["port"].as_u64().unwrap();
         Self {
             folder,
             port,
@@ -57,14 +57,78 @@ impl Drop for LambdaApi {
     }
 }
 
+/// A store that speaks S3, with the bucket `plates`.
+pub(crate) struct Bucket {
+    _folder: TempDir,
+    pub(crate) port: u64,
+    pub(crate) key_id: String,
+    pub(crate) secret: String,
+    child: Child,
+}
+
+impl Bucket {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let child = Command::new(python())
+            .arg("-B")
+            .arg(script("s3/server.py"))
+            .arg(folder.path())
+            .stderr(Stdio::null()) // a line for each request
+            .spawn()
+            .expect("./test.sh makes the environment that this needs");
+        let told = told(folder.path()).await;
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        Self {
+            port: told["port"].as_u64().unwrap(),
+            key_id: text("id"),
+            secret: text("secret"),
+            _folder: folder,
+            child,
+        }
+    }
+
+    /// All that lies there, read by another program: `key`, `type`, `about`, and `bytes` as base64.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        let read = Command::new(python())
+            .arg("-B")
+            .arg(script("s3/read.py"))
+            .args([&self.port.to_string(), &self.key_id, &self.secret])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&read.stderr);
+        assert!(read.status.success(), "{errors}");
+        let text = String::from_utf8(read.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Of the environment that `test.sh` keeps in the folder of what is built.
+fn python() -> PathBuf {
+    let built = Path::new(env!("CARGO_BIN_EXE_camhook"));
+    let target = built
+        .ancestors()
+        .nth(2)
+        .expect("it lies in a folder of its profile");
+    target.join("test-venv/bin/python3")
+}
+
 fn script(name: &str) -> PathBuf {
     let harness = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/harness");
     Path::new(harness).join(name)
 }
 
-/// The port that a script wrote down once it listened.
-async fn port(folder: &Path) -> u16 {
-    let told = || std::fs::read_to_string(folder.join("port")).ok();
+/// What a script wrote down once it listened.
+async fn told(folder: &Path) -> Value {
+    let told = || std::fs::read_to_string(folder.join("told")).ok();
     super::eventually("the server listens", async || told().is_some()).await;
-    told().unwrap().parse().unwrap()
+    serde_json::from_str(&told().unwrap()).unwrap()
 }

@@ -98,7 +98,7 @@ class Api(BaseHTTPRequestHandler):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-with open(f"{folder}/port.part", "w") as file:
-    file.write(str(server.server_port))
-os.rename(f"{folder}/port.part", f"{folder}/port")
+with open(f"{folder}/told.part", "w") as file:
+    json.dump({"port": server.server_port}, file)
+os.rename(f"{folder}/told.part", f"{folder}/told")
 server.serve_forever()
