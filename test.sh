@@ -17,7 +17,12 @@ if ! [ -x /usr/sbin/mosquitto ]; then
   $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends mosquitto
 fi
 
-# So do the tests of PostgreSQL and of mail.
+# So do the tests of NATS, PostgreSQL and of mail.
+if ! [ -x /usr/sbin/nats-server ]; then
+  echo "test.sh: installing a NATS server (apt-get install nats-server)" >&2
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends nats-server
+fi
 if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then
   echo "test.sh: installing a database (apt-get install postgresql)" >&2
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)

@@ -18,11 +18,13 @@ async fn post(camhook: &Process, (kind, body): (String, Vec<u8>)) {
 }
 
 async fn fate(camhook: &Process, fate: &str, count: usize) -> Vec<Value> {
+    let mut rows = Vec::new();
     eventually(&format!("{count} are {fate}"), async || {
-        camhook.rows(&["deliveries", "--fate", fate]).len() == count
+        rows = camhook.rows(&["deliveries", "--limit", "0", "--fate", fate]);
+        rows.len() == count
     })
     .await;
-    camhook.rows(&["deliveries", "--fate", fate])
+    rows
 }
 
 fn invoking(api: &LambdaApi, more: Value) -> String {

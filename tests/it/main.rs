@@ -20,6 +20,7 @@ mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
 mod mqtt; // brokers, as a source and as a target
+mod nats; // messages to a NATS server, once each in a stream
 mod presets; // each shipped preset against a system that checks and answers as the real one does
 mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load

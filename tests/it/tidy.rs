@@ -31,12 +31,13 @@ const LADDER: [&[&str]; 8] = [
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// Crates that live in one place, so that they can be replaced there.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
     ("reqwest", &["targets", "fetch", "cli", "app"]),
     ("tokio_postgres", &["targets"]),
     ("lettre", &["targets"]),
+    ("ring::signature", &["targets"]),
     ("minijinja", &["template"]),
     ("governor", &["delivery"]),
     ("notify", &["config"]),

@@ -153,7 +153,7 @@ fn put_fixed(from: &mut Node, with: &Node, known: &Known, is_written: bool) {
 
 /// Whether the target's keys take what is written there, not what a template makes of it.
 fn is_written(target: &Map<String, Value>) -> bool {
-    ["mqtt", "postgres", "smtp"]
+    ["mqtt", "nats", "postgres", "smtp"]
         .iter()
         .any(|key| target.contains_key(*key))
 }
@@ -196,10 +196,12 @@ pub(super) fn with_stand_ins(preset: &Node) -> Node {
         let word = setting
             .get("one_of")
             .and_then(|words| words.items().first());
-        let is_path = setting.get("type").and_then(Node::text) == Some("path");
+        let kind = setting.get("type").and_then(Node::text);
+        let is_path = kind == Some("path");
+        let is_flag = matches!(kind, Some("bool" | "number"));
         let path = is_path.then(|| setting.get("about")).flatten(); // any text will do
         if let Some(value) = setting.get("default").or(word).or(path)
-            && (is_path || word.is_some())
+            && (is_path || is_flag || word.is_some())
         {
             stand_ins.push((name.clone(), value.clone()));
         }

@@ -5,6 +5,7 @@ pub(crate) mod camera;
 pub(crate) mod cloud;
 mod database;
 mod mail;
+pub(crate) mod nats;
 mod process;
 mod receiver;
 mod samples;
