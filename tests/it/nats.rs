@@ -95,6 +95,7 @@ async fn a_stream_has_each_delivery_once_however_often_camhook_and_the_server_ar
 }
 
 /// A way to the server that ends at the first confirmation of a stream, and is a good one afterwards. Returns its port.
+#[expect(clippy::disallowed_methods, reason = "the test's own server")]
 async fn cutting_once(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

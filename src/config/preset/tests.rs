@@ -38,7 +38,7 @@ fn every_example_makes_the_request_that_stands_beside_it() {
             preset.name
         );
         for example in &preset.examples {
-            match try_out(&preset, example, &serde_json::Map::new(), None) {
+            match try_out(&preset, example, &Map::new(), None) {
                 Tried::Made(request) if request == example.request.trim_end() => {}
                 Tried::Made(request) => {
                     let _ = writeln!(wrong, "{} makes\n{request}\n", preset.name);
@@ -137,7 +137,7 @@ fn a_camera_that_is_not_listed_is_refused_by_name_and_a_star_stands_for_it() {
         .map_err(|report| report.plain())
         .unwrap();
     let tried = |cameras: Value| {
-        let mut more = serde_json::Map::new();
+        let mut more = Map::new();
         more.insert("cameras".to_owned(), cameras);
         try_out(&preset, &preset.examples[0], &more, None)
     };
