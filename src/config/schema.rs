@@ -8,7 +8,7 @@ use crate::{delivery, lists, refresh, render, routes, server, targets, telemetry
 
 /// The keys that say how a target sends; it has exactly one of them.
 pub(super) const TRANSPORTS: &[&str] = &[
-    "http", "jsonl", "csv", "files", "mqtt", "postgres", "smtp", "log",
+    "http", "jsonl", "csv", "files", "mqtt", "nats", "postgres", "smtp", "log",
 ];
 
 /// The keys of `http` that may stand beside it too.
@@ -76,6 +76,13 @@ pub(super) fn strict() -> Value {
             targets::mqtt::Settings::json_schema(g),
         ],
     );
+    let nats = joined(
+        "A message to a NATS server: what it says, and how it is sent.",
+        &[
+            render::nats::Settings::json_schema(g),
+            targets::nats::Settings::json_schema(g),
+        ],
+    );
     let postgres = joined(
         "A row for a PostgreSQL server: what it holds, and how the server is reached.",
         &[
@@ -100,13 +107,14 @@ pub(super) fn strict() -> Value {
         ("csv", g.subschema_for::<render::files::Csv>()),
         ("files", g.subschema_for::<render::files::Pictures>()),
         ("mqtt", mqtt),
+        ("nats", nats),
         ("postgres", postgres),
         ("smtp", smtp),
         ("log", g.subschema_for::<render::files::Log>()),
     ];
     transports.extend(beside);
     let target = joined(
-        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `postgres`, `smtp` and `log`, and how fast and how often to try.",
+        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `nats`, `postgres`, `smtp` and `log`, and how fast and how often to try.",
         &[
             ByPreset::json_schema(g),
             object("How it is sent.", transports),

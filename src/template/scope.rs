@@ -45,6 +45,7 @@ struct Root {
     with: Value,
     delivery: Option<(DeliveryId, u32)>,
     now: Timestamp,
+    wrapped: Value,
 }
 
 impl Scope {
@@ -70,6 +71,7 @@ impl Scope {
             with: given.with.map_or(Value::from(()), from_json),
             delivery: given.delivery,
             now: given.now,
+            wrapped: Value::from(()),
         })
     }
 
@@ -100,6 +102,21 @@ impl Scope {
         match &self.root {
             Some(root) => Self::of(Root {
                 images: Value::from_object(none),
+                ..(**root).clone()
+            }),
+            None => Self::plain(self.value()),
+        }
+    }
+
+    /// The same with a finished body, for what is written around it.
+    pub(crate) fn wrapping(&self, body: Vec<u8>, content_type: Option<&str>) -> Self {
+        match &self.root {
+            Some(root) => Self::of(Root {
+                wrapped: Value::from_pairs([
+                    ("size", Value::from(body.len())),
+                    ("body", Value::from_bytes(body)),
+                    ("content_type", Value::from(content_type)),
+                ]),
                 ..(**root).clone()
             }),
             None => Self::plain(self.value()),
@@ -145,6 +162,7 @@ impl Object for Root {
             "session" => Value::from_pairs([("token", Value::from(late::mark(TOKEN)))]),
             "captured" => Value::from_object(CapturedView),
             "now" => Value::from(self.now.to_string()),
+            "wrapped" => self.wrapped.clone(),
             "delivery" => match self.delivery {
                 Some((id, attempt)) => Value::from_pairs([
                     ("id", Value::from(id.to_string())),

@@ -37,6 +37,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("reqwest", &["targets", "fetch", "refresh", "cli", "app"]),
     ("tokio_postgres", &["targets"]),
     ("lettre", &["targets"]),
+    ("ring::signature", &["targets"]),
     ("minijinja", &["template"]),
     ("governor", &["delivery"]),
     ("notify", &["config"]),

@@ -74,6 +74,11 @@ pub(crate) struct Settings {
     /// `true` sends the sender's own body and content type, byte for byte.
     #[serde(default)]
     pub(crate) original: bool,
+    /// A JSON document to send around the body, for receivers that want it in an envelope: a YAML structure in which the
+    /// body is `{{ wrapped.body | base64 }}` (or `{{ wrapped.body }}` as text), its content type `{{ wrapped.content_type }}`
+    /// and its size in bytes `{{ wrapped.size }}`.
+    #[serde(default)]
+    pub(crate) wrap: Option<Value>,
 }
 
 /// How camhook shows who it is.
@@ -217,6 +222,7 @@ impl Call {
             image: None,
             original: false,
             stream: false,
+            wrap: None,
         }
     }
 }

@@ -326,6 +326,7 @@ impl Target for HttpTarget {
                 Payload::Line { .. }
                 | Payload::Files(_)
                 | Payload::Mqtt(_)
+                | Payload::Publication(_)
                 | Payload::Row(_)
                 | Payload::Mail(_)
                 | Payload::Log { .. } => Report::misrouted("http"),
