@@ -4,7 +4,7 @@ use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::entry::{Admin, ByPreset, Decoding, Presets, Steps, Store, joined, named, object};
-use crate::{delivery, lists, render, routes, server, targets, telemetry};
+use crate::{delivery, lists, refresh, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
 pub(super) const TRANSPORTS: &[&str] = &[
@@ -56,7 +56,13 @@ pub(super) fn strict() -> Value {
         ],
     );
     let presets = g.subschema_for::<Presets>();
-    let list = g.subschema_for::<lists::Settings>();
+    let list = joined(
+        "A table to look plates up in: one of `csv`, `http` and `parkpow`.",
+        &[
+            lists::Settings::json_schema(g),
+            refresh::Settings::json_schema(g),
+        ],
+    );
     let sending = targets::http::Settings::json_schema(g);
     let http = joined(
         "A request over HTTP: what it says, and how it is sent. At most one of `json`, `form`, `multipart`, `text`, `xml`, \

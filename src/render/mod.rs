@@ -185,6 +185,11 @@ impl<'a> Building<'a> {
         self.keep(at, built)
     }
 
+    fn condition(&mut self, at: &[&str], source: &str) -> Option<crate::template::Condition> {
+        let built = self.engine.condition(source, self.names);
+        self.keep(at, built)
+    }
+
     fn structure(
         &mut self,
         at: &[&str],

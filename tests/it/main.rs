@@ -19,6 +19,7 @@ mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
+mod lists; // lists that servers give: outages, restarts, reloads, rows with their times
 mod mqtt; // brokers, as a source and as a target
 mod nats; // messages to a NATS server, once each in a stream
 mod presets; // each shipped preset against a system that checks and answers as the real one does
@@ -26,7 +27,8 @@ mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod sinks; // databases, mail servers, Home Assistant over MQTT
-mod tidy;
-mod user_tests; // what compilers and linters do not check
+mod tidy; // what compilers and linters do not check
+mod trust; // `camhook trust`: certificates, and pins in routes.yaml
+mod user_tests; // `camhook test`
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do

@@ -193,6 +193,9 @@ impl Writer {
         if !expects.is_empty() {
             request.around.get_or_insert_default().expects = expects;
         }
+        if let Some(call) = self.check_expects.call(scope)? {
+            request.around.get_or_insert_default().call = Some(call);
+        }
         Ok(Some(request))
     }
 }

@@ -136,6 +136,10 @@ pub(crate) struct Session {
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct First {
+    /// A condition: where it does not hold, the request is left out, and what it would capture has no value. Always sent if
+    /// not given.
+    #[serde(default)]
+    pub(crate) when: Option<String>,
     pub(crate) request: Call,
     /// Names with where their values stand in the answer, such as `event_id: { json: /event_id }`.
     #[serde(default)]
