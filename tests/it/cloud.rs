@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::harness::cloud::{Bucket, KEY_ID, LambdaApi, SECRET, TOKEN};
 use crate::harness::{
-    Process, Within, camhook_command, client, eventually, form_event, multipart, multipart_event,
-    recognition,
+    Process, Within, camhook_command, client, cutting_once, eventually, form_event, multipart,
+    multipart_event, recognition,
 };
 
 const PATIENCE: &str = "retry: { initial: 100ms, max: 200ms, attempts: 0 }, breaker: { failures: 100, cool_down: 200ms }";
@@ -286,6 +286,25 @@ async fn a_picture_and_a_text_lie_in_the_bucket_byte_for_byte() {
     assert_eq!(text["key"], format!("Süd gate+1/{event}.json"));
     assert_eq!(text["bytes"], BASE64.encode(r#"{"plate":"ab123cd"}"#));
 
+    camhook.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_whose_answer_was_lost_comes_again_and_lies_there_once() {
+    let bucket = Bucket::start().await;
+    let way = cutting_once(bucket.port, b"HTTP/1.1 200").await;
+    let folder = tempfile::tempdir().unwrap();
+    let routes = keeping(&bucket, "plates", &bucket.secret)
+        .replace(&format!(":{}/", bucket.port), &format!(":{way}/"))
+        .replace("to: [pictures, texts]", "to: [pictures]");
+    let camhook = Process::start(folder.path(), &routes);
+    let json = recognition("gate", &[("ab123cd", [1, 2, 3, 4])]).to_string();
+    let picture = b"\xff\xd8\xff picture".as_slice();
+    post(&camhook, multipart(&json, &[("original", picture)])).await;
+    let rows = fate(&camhook, "delivered", 1).await;
+    let last = rows[0]["attempts"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["status"], 412, "{}", rows[0]);
+    assert_eq!(bucket.objects().len(), 1);
     camhook.stop();
 }
 

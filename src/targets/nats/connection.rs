@@ -40,6 +40,9 @@ pub(super) struct Connection {
     /// Where confirmations are sent to, if a stream is to give any; a number follows.
     inbox: Option<String>,
     sent: u64,
+    /// Whether all was heard that the server says to what it was given: a pong that comes late would be taken for that of
+    /// the next message.
+    settled: bool,
     /// Whether the server said that it is about to go.
     leaving: bool,
 }
@@ -123,6 +126,7 @@ impl Connection {
             max_payload: info.max_payload,
             inbox: wanted.inbox.clone(),
             sent: 0,
+            settled: true,
             leaving: false,
         };
         connection.hello(&info, wanted, encrypted).await?;
@@ -159,7 +163,7 @@ impl Connection {
 
     /// Whether another message may go over it.
     pub(super) fn is_good(&self) -> bool {
-        !self.leaving
+        self.settled && !self.leaving
     }
 
     /// Gives the server one message and hears what it says to it. `id` is the same each time the message is sent.
@@ -194,20 +198,23 @@ impl Connection {
         let mut pieces = vec![Bytes::from(first)];
         pieces.extend(message.payload.0.iter().cloned());
         pieces.push(Bytes::from_static(last.as_bytes()));
+        self.settled = false;
         self.write(&pieces).await?;
-        loop {
+        let done = loop {
             match (self.next().await?, &reply) {
                 (Said::Error(text), _) => return Err(NatsError::Refused(text)),
-                (Said::Pong, None) => return Ok(Delivered::Taken),
+                (Said::Pong, None) => break Ok(Delivered::Taken),
                 (Said::Message(heard), Some(reply)) if heard.subject == *reply => {
-                    return match heard.status {
+                    break match heard.status {
                         Some(503) => Err(NatsError::NoStream(message.subject.clone())),
                         _ => confirmed(&heard.payload),
                     };
                 }
                 _ => {}
             }
-        }
+        };
+        self.settled = true;
+        done
     }
 
     /// The next thing that is not for the connection itself.

@@ -202,9 +202,7 @@ impl NatsTarget {
         }
         let mut connection = self.open().await?;
         let done = connection.publish(message, id).await;
-        if (done.as_ref().err()).is_none_or(|error| !error.is_of_connection()) {
-            self.keep(connection);
-        }
+        self.keep(connection);
         done
     }
 }

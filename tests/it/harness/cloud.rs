@@ -60,7 +60,7 @@ impl Drop for LambdaApi {
 /// A store that speaks S3, with the bucket `plates`.
 pub(crate) struct Bucket {
     _folder: TempDir,
-    pub(crate) port: u64,
+    pub(crate) port: u16,
     pub(crate) key_id: String,
     pub(crate) secret: String,
     child: Child,
@@ -79,7 +79,7 @@ impl Bucket {
         let told = told(folder.path()).await;
         let text = |name: &str| told[name].as_str().unwrap().to_owned();
         Self {
-            port: told["port"].as_u64().unwrap(),
+            port: u16::try_from(told["port"].as_u64().unwrap()).unwrap(),
             key_id: text("id"),
             secret: text("secret"),
             _folder: folder,

@@ -3,6 +3,7 @@
 mod broker;
 pub(crate) mod camera;
 pub(crate) mod cloud;
+mod cut;
 mod database;
 mod mail;
 pub(crate) mod nats;
@@ -13,6 +14,7 @@ mod within;
 pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
+pub(crate) use cut::cutting_once;
 pub(crate) use database::Database;
 pub(crate) use mail::MailServer;
 pub(crate) use process::{Process, camhook_command};
