@@ -31,7 +31,7 @@ const LADDER: [&[&str]; 8] = [
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// Crates that live in one place, so that they can be replaced there.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
     ("reqwest", &["targets", "fetch", "refresh", "cli", "app"]),
