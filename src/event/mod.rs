@@ -4,6 +4,7 @@
 //! `None` or empty. The derived `Serialize` is the part that the store keeps beside the request's bytes; the whole event
 //! as others see it (API, files, `{{ event }}`), with pictures described and the vendor's document in full, is [`Event::to_json`].
 
+mod altered;
 mod area;
 mod id;
 mod item;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::name::Name;
 
+pub(crate) use altered::{Altered, Withholding};
 pub(crate) use area::{Area, Pixels, Unit};
 pub(crate) use id::{DeliveryId, EventId};
 pub(crate) use item::Item;
@@ -80,6 +82,9 @@ pub(crate) struct Event {
     /// The request it came in, shared by all events of that request.
     #[serde(skip)]
     pub(crate) original: Arc<Original>,
+    /// What steps did to its fields on the way to a target.
+    #[serde(skip)]
+    pub(crate) altered: Altered,
 }
 
 impl Event {
@@ -108,6 +113,7 @@ impl Event {
             images: Vec::new(),
             raw: Raw::default(),
             original,
+            altered: Altered::default(),
         }
     }
 

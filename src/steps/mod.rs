@@ -5,13 +5,19 @@
 //! [`Decider`] instead: it is asked in the accepting commit.
 
 mod album;
+mod chosen;
 mod crop;
+mod draft;
 mod encode;
+mod field;
 #[cfg(test)]
 mod fixtures;
+mod hash;
 mod jpeg;
+mod plates;
 #[cfg(test)]
 mod stories;
+mod strip;
 mod track;
 
 use std::borrow::Cow;
@@ -101,18 +107,24 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Puts a keyed hash in place of plates and other texts: the same text makes the same hash, and nobody reads it back.
+    Hash(hash::Settings),
+    /// Takes fields and pictures out of what targets see.
+    Strip(strip::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
     Track(track::Settings),
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, track::NAME];
+const NAMES: &[&str] = &[crop::NAME, hash::NAME, strip::NAME, track::NAME];
 
 impl Settings {
     /// Compiles what is a template in it.
-    pub(crate) fn build(self, _: &Engine) -> Result<Built, Mistakes> {
+    pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Hash(settings) => Built::OnDelivery(Box::new(hash::Hash::new(&settings)?)),
+            Self::Strip(settings) => Built::OnDelivery(Box::new(strip::Strip::new(&settings, engine)?)),
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
         })
     }
@@ -121,7 +133,18 @@ impl Settings {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Crop(_) => crop::NAME,
+            Self::Hash(_) => hash::NAME,
+            Self::Strip(_) => strip::NAME,
             Self::Track(_) => track::NAME,
+        }
+    }
+
+    /// Whether targets behind it cannot have the request as it came (`original: true`).
+    pub(crate) fn withholds(&self) -> bool {
+        match self {
+            Self::Hash(settings) => settings.withholds(),
+            Self::Strip(settings) => settings.withholds(),
+            Self::Crop(_) | Self::Track(_) => false,
         }
     }
 
@@ -129,6 +152,8 @@ impl Settings {
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            hash::NAME => Some(settings.give().map(Self::Hash)),
+            strip::NAME => Some(settings.give().map(Self::Strip)),
             track::NAME => Some(settings.give().map(Self::Track)),
             _ => None,
         }
