@@ -267,7 +267,13 @@ impl Config {
         let (sources, source_names) = incoming::sources(loader, &clients);
         let lists = incoming::lists(loader);
         let (targets, target_names) = outgoing::targets(loader, &clients);
-        let (routes, steps) = routing::routes(loader, &source_names, &target_names);
+        let originals: Vec<Name> = targets
+            .iter()
+            .filter(|target| target.renderer.sends_original())
+            .map(|target| target.name.clone())
+            .collect();
+        let (routes, steps) =
+            routing::routes(loader, &source_names, &target_names, &originals);
         Self {
             server,
             admin,

@@ -1,6 +1,8 @@
 //! Explain: what each route would do with an event, to the last byte of each request. Nothing is sent or stored.
 
 mod describe;
+#[cfg(test)]
+mod privacy;
 mod request;
 
 use std::sync::Arc;

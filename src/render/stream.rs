@@ -8,28 +8,32 @@
 use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
-use super::python;
+use super::forms::Form;
+use super::{own, python};
 use crate::event::{Area, Event, Item, Plate, Role, Score, Scored, Size, Vehicle};
 
 pub(super) const CSV_HEADER: &str = "timestamp,plate,score,dscore,file,box,model_make,color,vehicle,region,orientation,candidates,source_url,position_sec,direction";
 
-/// The event as one JSON object, without the `hook` and `data` around it; `item` leaves the one result it names.
-pub(super) fn line(event: &Event, item: Option<Item>) -> Value {
-    let own = own_document(event);
+/// The event as one JSON object, without the `hook` and `data` around it, its results in that form; `item` leaves the one
+/// result it names.
+pub(super) fn line(event: &Event, item: Option<Item>, form: Form) -> Value {
+    let own = own_data(event);
     let mut results = results(event, own.as_ref());
+    for result in &mut results {
+        *result = form.of(result.take());
+    }
     if let Some(Item::Plate(n)) = item
         && n < results.len()
     {
         results = vec![results.swap_remove(n)];
     }
     let Some(mut data) = own else {
-        return json!({
-            "camera_id": event.camera.id,
-            "filename": "",
-            "timestamp": timestamp(&event.occurred_at.instant().to_zoned(jiff::tz::TimeZone::UTC), "%Y-%m-%dT%H:%M:%S", "Z"),
-            "timestamp_local": timestamp(&event.occurred_at.local(), "%Y-%m-%d %H:%M:%S", "%z"),
-            "results": results,
-        });
+        let mut data = json!({ "camera_id": event.camera.id, "filename": "" });
+        for (name, text) in timestamps(event) {
+            data[name] = text.into();
+        }
+        data["results"] = results.into();
+        return data;
     };
     if let Some(Value::String(filename)) = data.get_mut("filename") {
         *filename = filename.rsplit('/').next().unwrap_or_default().to_owned();
@@ -42,7 +46,7 @@ pub(super) fn line(event: &Event, item: Option<Item>) -> Value {
 
 /// The event as rows of the CSV, one for each plate, `\n` between them; empty when it has none.
 pub(super) fn rows(event: &Event, item: Option<Item>) -> String {
-    let own = own_document(event);
+    let own = own_data(event);
     let file = match own.as_ref().and_then(|data| data.get("filename")) {
         Some(Value::String(name)) if !name.is_empty() => {
             format!("/{}", name.trim_start_matches('/'))
@@ -105,17 +109,33 @@ fn timestamp(local: &Zoned, format: &str, zone: &str) -> String {
 }
 
 /// `data` of Stream's own webhook.
-fn own_document(event: &Event) -> Option<Map<String, Value>> {
-    if event.vendor != "platerecognizer" {
-        return None;
-    }
-    match event.raw.to_json() {
-        Value::Object(mut document) => match document.remove("data") {
-            Some(Value::Object(data)) => Some(data),
-            _ => None,
-        },
+fn own_data(event: &Event) -> Option<Map<String, Value>> {
+    match own::document(event)?.remove("data") {
+        Some(Value::Object(data)) => Some(data),
         _ => None,
     }
+}
+
+/// Every plate in Stream's plate form.
+pub(super) fn told(event: &Event) -> Vec<Value> {
+    let frame = frame_size(event);
+    event
+        .plates
+        .iter()
+        .map(|plate| result(plate, frame))
+        .collect()
+}
+
+/// The event's moment by the names that Stream gives it.
+pub(super) fn timestamps(event: &Event) -> [(&'static str, String); 2] {
+    let utc = event.occurred_at.instant().to_zoned(jiff::tz::TimeZone::UTC);
+    [
+        ("timestamp", timestamp(&utc, "%Y-%m-%dT%H:%M:%S", "Z")),
+        (
+            "timestamp_local",
+            timestamp(&event.occurred_at.local(), "%Y-%m-%d %H:%M:%S", "%z"),
+        ),
+    ]
 }
 
 /// Every result: Stream's own with its boxes translated, else made from the plates.
@@ -123,11 +143,7 @@ fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
     let frame = frame_size(event);
     let own = own.and_then(|data| data.get("results")).cloned();
     let Some(Value::Array(mut results)) = own else {
-        return event
-            .plates
-            .iter()
-            .map(|plate| result(plate, frame))
-            .collect();
+        return told(event);
     };
     // Only then is a place in one list the same place in the other.
     let aligned = results.len() == event.plates.len();
@@ -286,7 +302,7 @@ fn in_frame(area: &Area, vehicle: Option<&Vehicle>, frame: Option<Size>) -> Opti
     )
 }
 
-fn corners(area: Option<Area>) -> Value {
+pub(super) fn corners(area: Option<Area>) -> Value {
     let corners = match &area {
         Some(area) => sides(area),
         None => ["xmin", "ymin", "xmax", "ymax"].map(|side| (side, 0)),
@@ -417,7 +433,7 @@ mod tests {
 
     #[test]
     fn writes_a_line_as_stream_does() {
-        let line = line(&of_stream(), None);
+        let line = line(&of_stream(), None, Form::AsItCame);
         let keys: Vec<_> = line.as_object().unwrap().keys().collect();
         assert_eq!(
             keys,
@@ -445,7 +461,7 @@ mod tests {
     fn a_box_of_the_frame_stays_as_it_is() {
         let mut event = of_stream();
         event.plates[0].area = Some(area([153, 91, 302, 125], Unit::Pixels, Role::FRAME));
-        assert_eq!(line(&event, None)["results"][0]["box"]["xmin"], 153);
+        assert_eq!(line(&event, None, Form::AsItCame)["results"][0]["box"]["xmin"], 153);
     }
 
     #[test]
@@ -461,7 +477,7 @@ mod tests {
             "position_sec": 23.47, "direction": null,
         }] } }));
         assert_eq!(
-            line(&event, None)["results"][0]["plate"]["box"]["xmin"],
+            line(&event, None, Form::AsItCame)["results"][0]["plate"]["box"]["xmin"],
             756
         );
         let rows = rows(&event, None);
@@ -483,7 +499,7 @@ mod tests {
         let mut event = event("viewtron");
         event.occurred_at = moment("2025-03-04T10:11:12+01:00");
         event.plates[0].direction = Some(210.0);
-        let line = line(&event, None);
+        let line = line(&event, None, Form::AsItCame);
         assert_eq!(line["camera_id"], "gate-1");
         assert_eq!(line["timestamp"], "2025-03-04T09:11:12Z");
         assert_eq!(line["timestamp_local"], "2025-03-04 10:11:12+0100");
@@ -513,7 +529,7 @@ mod tests {
         let second = rows(&event, Some(Item::Plate(1)));
         assert_eq!(second.lines().count(), 1);
         assert!(second.contains(",zz9,,,,\"{'xmin': 0, 'ymin': 0, 'xmax': 0, 'ymax': 0}\","));
-        let line = line(&event, Some(Item::Plate(1)));
+        let line = line(&event, Some(Item::Plate(1)), Form::AsItCame);
         assert_eq!(line["results"].as_array().unwrap().len(), 1);
         assert_eq!(line["results"][0]["plate"], "zz9");
         event.plates.clear();

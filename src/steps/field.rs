@@ -177,6 +177,19 @@ impl Field {
         }
     }
 
+    /// The value as it may stand there: a number is a text where one is wanted.
+    ///
+    /// # Errors
+    /// When it is of another type; what it is is not told.
+    pub(super) fn fitting(&self, value: Value) -> Result<Value, String> {
+        let value = match value {
+            Value::Number(number) if self.shape.is_text() => number.to_string().into(),
+            Value::Bool(flag) if self.shape.is_text() => flag.to_string().into(),
+            other => other,
+        };
+        self.shape.takes(&value).map(|()| value)
+    }
+
     /// The top-level name.
     pub(super) fn root(&self) -> &str {
         match self.hops.first() {

@@ -205,3 +205,70 @@ impl Step for Hash {
         Ok(Flow::Continue)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::Plate;
+    use crate::steps::fixtures::{event, work};
+
+    const KEY: &str = "a key that only tests have";
+
+    fn hash(settings: Value) -> Result<Hash, Mistakes> {
+        Hash::new(&serde_json::from_value(settings).unwrap())
+    }
+
+    fn hashed(key: &str, text: &str) -> String {
+        let plate = Plate {
+            text: Some(text.to_owned()),
+            ..Plate::default()
+        };
+        let mut work = work(event(vec![plate]), Vec::new());
+        hash(json!({ "key": key })).unwrap().take(&mut work).unwrap();
+        work.event.plates[0].text.clone().unwrap()
+    }
+
+    #[test]
+    fn every_case_comes_out_as_expected() {
+        crate::steps::fixtures::every_case("hash");
+    }
+
+    #[test]
+    fn one_plate_has_one_hash_for_each_key() {
+        assert_eq!(hashed(KEY, "ab 12-cd"), hashed(KEY, "AB12CD"));
+        assert_ne!(hashed(KEY, "AB12CD"), hashed(KEY, "AB12CE"));
+        assert_ne!(hashed(KEY, "AB12CD"), hashed("another key, also of tests", "AB12CD"));
+        assert_eq!(hashed(KEY, ""), "", "nothing was read");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_when_the_file_is_loaded() {
+        for (settings, way, said) in [
+            (json!({}), "", "at least 16"),
+            (json!({ "key": "short" }), "key", "at least 16"),
+            (json!({ "key": KEY, "length": 4 }), "length", "from 8 to 52"),
+            (json!({ "key": KEY, "length": 53 }), "length", "from 8 to 52"),
+            (json!({ "key": KEY, "fields": ["plates.score"] }), "fields/0", "no text"),
+            (json!({ "key": KEY, "fields": ["raw"] }), "fields/0", "no text"),
+            (json!({ "key": KEY, "fields": ["occurred_at"] }), "fields/0", "no text"),
+            (json!({ "key": KEY, "fields": ["id"] }), "fields/0", "no text"),
+        ] {
+            let (path, mistake) = hash(settings.clone()).err().unwrap().remove(0);
+            assert_eq!(path.join("/"), way, "{settings}");
+            assert!(mistake.message.contains(said), "{settings}: {}", mistake.message);
+        }
+        assert!(!format!("{:?}", Settings { key: Some(Secret::new(KEY)), ..Settings::default() }).contains(KEY));
+    }
+
+    #[test]
+    fn two_paths_to_one_text_hash_it_once() {
+        let mut event = event(Vec::new());
+        event.raw = crate::event::Raw::from_value(&json!({ "a": [{ "p": "AB12CD" }] }));
+        let mut work = work(event, Vec::new());
+        let settings = json!({ "key": KEY, "fields": ["raw.a.*.p", "raw.a.0.p", "raw.*.*.p"] });
+        hash(settings).unwrap().take(&mut work).unwrap();
+        assert_eq!(work.event.raw.to_json()["a"][0]["p"], hashed(KEY, "AB12CD"));
+    }
+}

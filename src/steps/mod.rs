@@ -15,6 +15,9 @@ mod fixtures;
 mod hash;
 mod jpeg;
 mod plates;
+mod remove;
+mod rename;
+mod set;
 #[cfg(test)]
 mod stories;
 mod strip;
@@ -53,7 +56,6 @@ pub(crate) struct Work {
 
 impl Work {
     /// What the templates of a step see: all but what belongs to one target.
-    #[expect(dead_code, reason = "for steps whose settings are templates")]
     pub(crate) fn scope(&self) -> Scope {
         Scope::new(&template::Given {
             event: &self.event,
@@ -109,6 +111,12 @@ pub(crate) enum Settings {
     Crop(crop::Settings),
     /// Puts a keyed hash in place of plates and other texts: the same text makes the same hash, and nobody reads it back.
     Hash(hash::Settings),
+    /// Takes fields out of the event.
+    Remove(remove::Settings),
+    /// Gives values another place in the event.
+    Rename(rename::Settings),
+    /// Gives fields of the event other values.
+    Set(set::Settings),
     /// Takes fields and pictures out of what targets see.
     Strip(strip::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
@@ -116,7 +124,15 @@ pub(crate) enum Settings {
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, hash::NAME, strip::NAME, track::NAME];
+const NAMES: &[&str] = &[
+    crop::NAME,
+    hash::NAME,
+    remove::NAME,
+    rename::NAME,
+    set::NAME,
+    strip::NAME,
+    track::NAME,
+];
 
 impl Settings {
     /// Compiles what is a template in it.
@@ -124,6 +140,9 @@ impl Settings {
         Ok(match self {
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
             Self::Hash(settings) => Built::OnDelivery(Box::new(hash::Hash::new(&settings)?)),
+            Self::Remove(settings) => Built::OnDelivery(Box::new(remove::Remove::new(&settings)?)),
+            Self::Rename(settings) => Built::OnDelivery(Box::new(rename::Rename::new(&settings)?)),
+            Self::Set(settings) => Built::OnDelivery(Box::new(set::Set::new(&settings, engine)?)),
             Self::Strip(settings) => Built::OnDelivery(Box::new(strip::Strip::new(&settings, engine)?)),
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
         })
@@ -134,6 +153,9 @@ impl Settings {
         match self {
             Self::Crop(_) => crop::NAME,
             Self::Hash(_) => hash::NAME,
+            Self::Remove(_) => remove::NAME,
+            Self::Rename(_) => rename::NAME,
+            Self::Set(_) => set::NAME,
             Self::Strip(_) => strip::NAME,
             Self::Track(_) => track::NAME,
         }
@@ -144,7 +166,9 @@ impl Settings {
         match self {
             Self::Hash(settings) => settings.withholds(),
             Self::Strip(settings) => settings.withholds(),
-            Self::Crop(_) | Self::Track(_) => false,
+            Self::Crop(_) | Self::Remove(_) | Self::Rename(_) | Self::Set(_) | Self::Track(_) => {
+                false
+            }
         }
     }
 
@@ -153,10 +177,24 @@ impl Settings {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
             hash::NAME => Some(settings.give().map(Self::Hash)),
+            remove::NAME => Some(settings.give().map(Self::Remove)),
+            rename::NAME => Some(settings.give().map(Self::Rename)),
+            set::NAME => Some(settings.give().map(Self::Set)),
             strip::NAME => Some(settings.give().map(Self::Strip)),
             track::NAME => Some(settings.give().map(Self::Track)),
             _ => None,
         }
+    }
+}
+
+/// For the settings of a step that name nothing.
+fn nothing_to_do(help: &str) -> Mistake {
+    Mistake {
+        message: "this step has nothing to do".to_owned(),
+        help: Some(help.to_owned()),
+        range: 0..0,
+        path: Vec::new(),
+        others: Vec::new(),
     }
 }
 

@@ -79,7 +79,7 @@ fn live_through(path: &Path) {
 }
 
 /// All that is expected is there; there may be more.
-fn holds(place: &str, told: &Value, expected: &Value) {
+pub(super) fn holds(place: &str, told: &Value, expected: &Value) {
     match expected {
         Value::Object(fields) => {
             for (name, field) in fields {

@@ -67,6 +67,10 @@ impl Strip {
                 Err(mistake) => mistakes.push((vec!["fields".to_owned(), n.to_string()], mistake)),
             }
         }
+        if settings.fields.is_empty() && settings.pictures.is_none() && settings.raw != Some(true) {
+            let help = "such as `strip: { fields: [plates.owner], pictures: [frame] }`";
+            mistakes.push((Vec::new(), super::nothing_to_do(help)));
+        }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -128,5 +132,89 @@ impl Step for Strip {
         event.withhold(NAME, self.how);
         work.event = Arc::new(event);
         Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::event::{Original, Picture, PictureData, Plate, Role, Video};
+    use crate::steps::fixtures::{Drawing, Written, event, sent, work};
+
+    fn strip(settings: Value) -> Result<Strip, Mistakes> {
+        Strip::new(&serde_json::from_value(settings).unwrap(), &Engine::new(&[]))
+    }
+
+    fn plate(text: &str) -> Plate {
+        Plate {
+            text: Some(text.to_owned()),
+            ..Plate::default()
+        }
+    }
+
+    #[test]
+    fn every_case_comes_out_as_expected() {
+        crate::steps::fixtures::every_case("strip");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_when_the_file_is_loaded() {
+        for (settings, way, said) in [
+            (json!({}), "", "nothing to do"),
+            (json!({ "fields": ["plates.text", "plate.owners"] }), "fields/1", "no field `owners`"),
+            (json!({ "fields": ["kind"] }), "fields/0", "no event without"),
+            (json!({ "fields": ["images"] }), "fields/0", "no fields"),
+        ] {
+            let (path, mistake) = strip(settings.clone()).err().unwrap().remove(0);
+            assert_eq!(path.join("/"), way);
+            assert!(mistake.message.contains(said), "{settings}: {}", mistake.message);
+        }
+    }
+
+    #[test]
+    fn pictures_known_by_their_address_go_too_and_so_does_one_whose_address_tells_the_plate() {
+        let by_address = |role: Role, url: &str| Picture {
+            data: PictureData::Url(url.to_owned()),
+            ..sent(role, None, Vec::new())
+        };
+        let pictures = vec![
+            by_address(Role::FRAME, "http://cam/1.jpg"),
+            by_address(Role::VEHICLE, "http://cam/ab-12-cd.jpg"),
+            by_address(Role::FACE, "http://cam/2.jpg"),
+        ];
+        let mut work = work(event(vec![plate("AB12CD")]), pictures);
+        strip(json!({ "pictures": ["frame"], "fields": ["plates"] })).unwrap().take(&mut work).unwrap();
+        let left: Vec<&str> = work.pictures.iter().map(|picture| picture.role.as_str()).collect();
+        assert_eq!(left, ["face"]);
+        assert_eq!(work.event.images.len(), 1);
+    }
+
+    #[test]
+    fn pictures_that_steps_made_are_chosen_by_their_role() {
+        let drawn = || Drawing::of(8, 6).written(Written::Png);
+        let mut work = work(event(vec![plate("AB12CD")]), vec![sent(Role::FRAME, None, drawn())]);
+        work.pictures.push(sent(Role::PLATE, None, drawn()));
+        work.pictures.push(sent(Role::named("blurred"), None, drawn()));
+        strip(json!({ "pictures": { "all_but": ["blurred"] } })).unwrap().take(&mut work).unwrap();
+        assert_eq!(work.pictures.len(), 1);
+        assert!(work.event.images.is_empty());
+    }
+
+    #[test]
+    fn a_clip_stays_unless_it_is_named() {
+        let clip = || {
+            let mut event = event(Vec::new());
+            let body = bytes::Bytes::from_static(b"head clip tail");
+            event.original = Arc::new(Original { body, ..Original::default() });
+            event.video = Some(Video { range: Some((5, 9)), ..Video::default() });
+            work(event, Vec::new())
+        };
+        let (mut kept, mut gone) = (clip(), clip());
+        strip(json!({ "pictures": ["frame"] })).unwrap().take(&mut kept).unwrap();
+        strip(json!({ "pictures": "all" })).unwrap().take(&mut gone).unwrap();
+        assert_eq!(kept.event.clip().as_deref(), Some(&b"clip"[..]));
+        assert!(gone.event.video.is_none() && gone.event.original.body.is_empty());
     }
 }
