@@ -9,6 +9,7 @@ mod id;
 mod item;
 mod kind;
 mod moment;
+mod origin;
 mod original;
 mod parts;
 mod picture;
@@ -27,12 +28,13 @@ pub(crate) use id::{DeliveryId, EventId};
 pub(crate) use item::Item;
 pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};
+pub(crate) use origin::{Origin, Spot, Ties};
 pub(crate) use original::Original;
 pub(crate) use parts::{
     Camera, Candidate, Dwell, Face, ListEntry, Object, Person, Plate, Score, Scored, Status,
     Vehicle, Video,
 };
-pub(crate) use picture::{Picture, PictureData, Raw, Role, Size, sniff};
+pub(crate) use picture::{Made, Picture, PictureData, Raw, Role, Size, sniff};
 
 /// One event. Made by a source from an [`Original`], kept by the store, never changed afterwards.
 #[derive(Debug, Clone, Serialize, Deserialize)]

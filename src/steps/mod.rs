@@ -5,11 +5,18 @@
 //! [`Decider`] instead: it is asked in the accepting commit.
 
 mod album;
+mod choice;
 mod crop;
 mod encode;
 #[cfg(test)]
 mod fixtures;
 mod jpeg;
+mod made;
+mod opened;
+mod pad;
+mod places;
+mod resize;
+mod scale;
 #[cfg(test)]
 mod stories;
 mod track;
@@ -24,9 +31,10 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
 use crate::decide::Decider;
-use crate::event::{Event, Item, Picture};
+use crate::event::{Event, Item, Picture, PictureData};
 use crate::lists::Lists;
 use crate::template::{self, Engine, Mistake, Scope};
+use opened::Opened;
 
 /// Mistakes in the settings of one step, each with the way to it inside the settings: keys from the outside in.
 pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
@@ -43,14 +51,33 @@ pub(crate) struct Work {
     pub(crate) notes: Vec<String>,
     pub(crate) lists: Lists,
     pub(crate) now: Timestamp,
+    /// Something was made unreadable in the pictures. The sender's own request (`original: true`, `event.raw`) still holds
+    /// them as they were: whoever forwards it should ask.
+    pub(crate) private: bool,
+    opened: Opened,
 }
 
 impl Work {
-    /// What the templates of a step see: all but what belongs to one target.
+    /// A delivery before any step is taken. The event's boxes count in its pictures as they were sent, until
+    /// [`Self::finish`]: steps find them in the pictures at hand with [`places::Places`].
+    pub(crate) fn new(event: Arc<Event>, item: Option<Item>, lists: Lists, now: Timestamp) -> Self {
+        Self {
+            pictures: event.images.clone(),
+            event,
+            item,
+            notes: Vec::new(),
+            lists,
+            now,
+            private: false,
+            opened: Opened::default(),
+        }
+    }
+
+    /// What the templates of a step see: all but what belongs to one target. Boxes count in the pictures at hand.
     #[expect(dead_code, reason = "for steps whose settings are templates")]
     pub(crate) fn scope(&self) -> Scope {
         Scope::new(&template::Given {
-            event: &self.event,
+            event: &self.told(),
             item: self.item,
             pictures: &self.pictures,
             lists: &self.lists,
@@ -59,6 +86,32 @@ impl Work {
             now: self.now,
         })
     }
+
+    fn told(&self) -> Arc<Event> {
+        let told = places::told(&self.event, &self.pictures, &self.opened);
+        told.map_or_else(|| Arc::clone(&self.event), Arc::new)
+    }
+
+    /// All steps are taken: writes the pictures they made, forgets decoded pixels, and lets the event's boxes count in the
+    /// pictures that there are now.
+    pub(crate) fn finish(&mut self) -> Result<(), String> {
+        self.event = self.told();
+        self.opened.clear();
+        for picture in &mut self.pictures {
+            *picture = made::finished(picture)?;
+        }
+        if self.event.images.iter().any(is_made) {
+            let event = Arc::make_mut(&mut self.event);
+            for picture in &mut event.images {
+                *picture = made::finished(picture)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_made(picture: &Picture) -> bool {
+    matches!(picture.data, PictureData::Made(_))
 }
 
 /// One step of a route.
@@ -101,18 +154,21 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Makes pictures smaller, or of one size.
+    Resize(resize::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
     Track(track::Settings),
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, track::NAME];
+const NAMES: &[&str] = &[crop::NAME, resize::NAME, track::NAME];
 
 impl Settings {
     /// Compiles what is a template in it.
-    pub(crate) fn build(self, _: &Engine) -> Result<Built, Mistakes> {
+    pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Resize(settings) => on_delivery(resize::Resize::new(settings, engine)?),
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
         })
     }
@@ -121,6 +177,7 @@ impl Settings {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Crop(_) => crop::NAME,
+            Self::Resize(_) => resize::NAME,
             Self::Track(_) => track::NAME,
         }
     }
@@ -129,10 +186,27 @@ impl Settings {
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            resize::NAME => Some(settings.give().map(Self::Resize)),
             track::NAME => Some(settings.give().map(Self::Track)),
             _ => None,
         }
     }
+}
+
+fn on_delivery(step: impl Step + 'static) -> Built {
+    Built::OnDelivery(Box::new(step))
+}
+
+/// A mistake in settings that is none of a template, at the key that `path` leads to.
+fn wrong(path: &[&str], message: &str, help: Option<&str>) -> (Vec<String>, Mistake) {
+    let mistake = Mistake {
+        message: message.to_owned(),
+        help: help.map(str::to_owned),
+        range: 0..0,
+        path: Vec::new(),
+        others: Vec::new(),
+    };
+    (path.iter().map(|&key| key.to_owned()).collect(), mistake)
 }
 
 /// Where a step's settings come from: the value of its key, or nowhere when it stands bare.

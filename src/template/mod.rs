@@ -46,7 +46,9 @@ pub(crate) use shape::nearest;
 pub(crate) enum Names {
     /// `event plate face object lists now`: in `when`, decided on arrival.
     Choosing,
-    /// Those, `images`, `with` and `delivery`: in what is sent.
+    /// Those and `images`: in steps, whose result all targets of a route share.
+    Reshaping,
+    /// Those, `with` and `delivery`: in what is sent.
     Rendering,
     /// `body headers query path method parts`: in a source's `map`. `it` where there is a list to go through, `event`
     /// where one was decoded before.

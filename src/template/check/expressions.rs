@@ -257,7 +257,7 @@ impl<'a> Check<'a> {
 
 fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
     match names {
-        Names::Choosing | Names::Rendering => &[
+        Names::Choosing | Names::Reshaping | Names::Rendering => &[
             ("event", shape::EVENT),
             ("plate", shape::PLATE),
             ("face", shape::FACE),
@@ -289,6 +289,12 @@ fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
         (Names::Choosing, "images" | "with" | "delivery" | "session" | "captured") => Some((
             format!("`{name}` is not known yet when routes choose"),
             "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
+        )),
+        (Names::Reshaping, "with" | "delivery" | "session" | "captured") => Some((
+            format!(
+                "`{name}` belongs to one target, and a step is taken for all targets of its route"
+            ),
+            "here are `event`, `plate`, `face`, `object`, `images`, `lists` and `now`",
         )),
         (Names::Reading { it: false, .. }, "it") => Some((
             "`it` is an element of `each`, which is not set here".to_owned(),
