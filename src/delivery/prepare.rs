@@ -102,14 +102,7 @@ pub(super) fn reshape(
     lists: &Lists,
     now: Timestamp,
 ) -> Reshaped {
-    let mut work = Work {
-        event: event.clone(),
-        item,
-        pictures: event.images.clone(),
-        notes: Vec::new(),
-        lists: lists.clone(),
-        now,
-    };
+    let mut work = Work::new(event.clone(), item, lists.clone(), now);
     for step in steps {
         match step.take(&mut work) {
             Ok(Flow::Continue) => {}
@@ -127,7 +120,13 @@ pub(super) fn reshape(
             }
         }
     }
-    Reshaped::Ready(work)
+    match work.finish() {
+        Ok(()) => Reshaped::Ready(work),
+        Err(reason) => Reshaped::Unfit {
+            reason,
+            notes: work.notes,
+        },
+    }
 }
 
 /// Writes what the target is sent.

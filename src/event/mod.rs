@@ -10,6 +10,7 @@ mod id;
 mod item;
 mod kind;
 mod moment;
+mod origin;
 mod original;
 mod parts;
 mod picture;
@@ -29,12 +30,13 @@ pub(crate) use id::{DeliveryId, EventId};
 pub(crate) use item::Item;
 pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};
+pub(crate) use origin::{Origin, Spot, Ties};
 pub(crate) use original::Original;
 pub(crate) use parts::{
     Camera, Candidate, Dwell, Face, ListEntry, Object, Person, Plate, Score, Scored, Status,
     Vehicle, Video,
 };
-pub(crate) use picture::{Picture, PictureData, Raw, Role, Size, sniff};
+pub(crate) use picture::{Made, Picture, PictureData, Raw, Role, Size, sniff};
 
 /// One event. Made by a source from an [`Original`], kept by the store, never changed afterwards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +87,9 @@ pub(crate) struct Event {
     /// What steps did to its fields on the way to a target.
     #[serde(skip)]
     pub(crate) altered: Altered,
+    /// The picture that a step had all boxes count in.
+    #[serde(skip)]
+    pub(crate) boxes_in: Option<Role>,
 }
 
 impl Event {
@@ -114,6 +119,7 @@ impl Event {
             raw: Raw::default(),
             original,
             altered: Altered::default(),
+            boxes_in: None,
         }
     }
 

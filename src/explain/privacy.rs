@@ -64,8 +64,8 @@ fn request() -> Bytes {
     };
     let body = [
         part("json", "", document.to_string().as_bytes()),
-        part("upload", "; filename=\"XK42ZZT-v.jpg\"\r\nContent-Type: image/jpeg", &planted("vehicle pixels")),
-        part("original", "; filename=\"XK42ZZT.jpg\"\r\nContent-Type: image/jpeg", &planted("frame pixels")),
+        part("upload", "; filename=\"XK42ZZT.jpg\"\r\nContent-Type: image/jpeg", &planted("frame pixels")),
+        part("vehicle", "; filename=\"XK42ZZT-v.jpg\"\r\nContent-Type: image/jpeg", &planted("vehicle pixels")),
         b"--b--\r\n".to_vec(),
     ]
     .concat();
@@ -216,7 +216,7 @@ fn a_hashed_plate_is_the_same_everywhere_and_nowhere_in_the_clear() {
 
 #[test]
 fn a_field_with_another_value_has_it_in_streams_own_document_too() {
-    let (_, all) = all_sent("[ { set: { plates.text: new{{ 1 + 1 }}plate, camera.id: other } } ]");
+    let (_, all) = all_sent("[ { set: { plates.text: \"new{{ 1 + 1 }}plate\", camera.id: other } } ]");
     for name in ["stream", "stream-plate", "stream-vehicle", "stream-lines", "table"] {
         let (_, bytes) = all.iter().find(|(known, _)| known == name).unwrap();
         assert!(holds(bytes, "new2plate") && !holds(bytes, "\"plate\":\"xk42zzt\",\"score\":0.9,\"dscore\""), "{name}");

@@ -54,12 +54,16 @@ fn vehicle_form(mut result: Map<String, Value>) -> Value {
         };
         props.insert(in_props.to_owned(), Value::Array(words));
     }
-    let read = match candidates {
-        Value::Array(candidates) if !candidates.is_empty() => {
+    let mut read: Vec<Value> = match candidates {
+        Value::Array(candidates) => {
             candidates.into_iter().map(|candidate| renamed(candidate, "plate", "value")).collect()
         }
-        _ => vec![json!({ "value": text, "score": score })],
+        _ => Vec::new(),
     };
+    // The first of them is the text itself.
+    if read.first().is_none_or(|first| first["value"] != text) {
+        read.insert(0, json!({ "value": text, "score": score }));
+    }
     let regions = match region["code"].as_str() {
         Some(code) if !code.is_empty() => vec![json!({ "value": code, "score": region["score"] })],
         _ => Vec::new(),

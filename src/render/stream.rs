@@ -118,11 +118,11 @@ fn own_data(event: &Event) -> Option<Map<String, Value>> {
 
 /// Every plate in Stream's plate form.
 pub(super) fn told(event: &Event) -> Vec<Value> {
-    let frame = frame_size(event);
+    let counting = counting(event);
     event
         .plates
         .iter()
-        .map(|plate| result(plate, frame))
+        .map(|plate| result(plate, counting))
         .collect()
 }
 
@@ -140,7 +140,7 @@ pub(super) fn timestamps(event: &Event) -> [(&'static str, String); 2] {
 
 /// Every result: Stream's own with its boxes translated, else made from the plates.
 fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
-    let frame = frame_size(event);
+    let counting = counting(event);
     let own = own.and_then(|data| data.get("results")).cloned();
     let Some(Value::Array(mut results)) = own else {
         return told(event);
@@ -155,7 +155,7 @@ fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
             && let Some(plate) = event.plates.get(n)
             && let Some(area) = &plate.area
             && area.image != Role::FRAME
-            && let Some(told) = in_frame(area, plate.vehicle.as_ref(), frame)
+            && let Some(told) = in_frame(area, plate.vehicle.as_ref(), counting)
         {
             let own = if result["plate"].is_object() {
                 result["plate"].get_mut("box")
@@ -177,7 +177,7 @@ fn plate_format(event: &Event, n: usize, own: Value) -> Value {
     let Some(plate) = event.plates.get(n) else {
         return own;
     };
-    let mut told = result(plate, frame_size(event));
+    let mut told = result(plate, counting(event));
     for name in ["source_url", "position_sec", "direction"] {
         if let Some(value) = own.get(name) {
             told[name] = value.clone();
@@ -206,7 +206,7 @@ fn renamed(word: &Value, name: &str) -> Value {
 }
 
 /// One plate in Stream's plate format.
-fn result(plate: &Plate, frame: Option<Size>) -> Value {
+fn result(plate: &Plate, counting: Counting) -> Value {
     let text = plate.text.clone().unwrap_or_default();
     let area = plate.area.as_ref();
     let mut result = Map::new();
@@ -216,11 +216,11 @@ fn result(plate: &Plate, frame: Option<Size>) -> Value {
     put("dscore", score(plate.detection_score));
     put(
         "box",
-        corners(area.and_then(|area| in_frame(area, plate.vehicle.as_ref(), frame))),
+        corners(area.and_then(|area| in_frame(area, plate.vehicle.as_ref(), counting))),
     );
     put("region", region(plate));
     put("candidates", candidates(plate, &text));
-    put("vehicle", vehicle(plate.vehicle.as_ref(), frame));
+    put("vehicle", vehicle(plate.vehicle.as_ref(), counting));
     let known = plate.vehicle.as_ref();
     if let Some(known) = known.filter(|known| known.make.is_some() || known.model.is_some()) {
         put(
@@ -263,13 +263,13 @@ fn candidates(plate: &Plate, text: &str) -> Value {
         .collect()
 }
 
-fn vehicle(vehicle: Option<&Vehicle>, frame: Option<Size>) -> Value {
+fn vehicle(vehicle: Option<&Vehicle>, counting: Counting) -> Value {
     let Some(vehicle) = vehicle else {
         return json!({ "type": "Unknown", "score": 0.0, "box": corners(None) });
     };
     let kind = vehicle.kind.as_deref().unwrap_or("Unknown");
     let area = vehicle.area.as_ref();
-    let corners = corners(area.and_then(|area| in_frame(area, None, frame)));
+    let corners = corners(area.and_then(|area| in_frame(area, None, counting)));
     json!({ "type": kind, "score": score(vehicle.score), "box": corners })
 }
 
@@ -293,8 +293,12 @@ fn number(value: f64) -> Value {
     }
 }
 
-/// In pixels of the full frame, as the sender told it (not cut to the frame).
-fn in_frame(area: &Area, vehicle: Option<&Vehicle>, frame: Option<Size>) -> Option<Area> {
+/// In pixels of the full frame, as the sender told it (not cut to the frame), unless a step has boxes count elsewhere.
+fn in_frame(area: &Area, vehicle: Option<&Vehicle>, counting: Counting) -> Option<Area> {
+    let frame = match counting {
+        Counting::AsTold => return Some(area.clone()),
+        Counting::InFrame(frame) => frame,
+    };
     area.told_in(
         &Role::FRAME,
         frame,
@@ -323,12 +327,24 @@ fn sides(area: &Area) -> [(&'static str, i32); 4] {
     ]
 }
 
-fn frame_size(event: &Event) -> Option<Size> {
-    event
-        .images
-        .iter()
-        .find(|picture| picture.role == Role::FRAME)
-        .and_then(|picture| picture.size())
+/// Which picture boxes are written for.
+#[derive(Clone, Copy)]
+enum Counting {
+    /// The full frame, of that size if it is known.
+    InFrame(Option<Size>),
+    /// The one that a step chose, in its pixels.
+    AsTold,
+}
+
+fn counting(event: &Event) -> Counting {
+    let frame = || {
+        let mut images = event.images.iter();
+        images.find(|picture| picture.role == Role::FRAME)?.size()
+    };
+    match event.boxes_in {
+        Some(_) => Counting::AsTold,
+        None => Counting::InFrame(frame()),
+    }
 }
 
 /// Stream tells the address it reads the camera from, with the camera's password.
@@ -547,7 +563,7 @@ mod tests {
             Unit::TenThousandths,
             Role::FRAME,
         );
-        let box_of = |frame| corners(in_frame(&told, None, frame));
+        let box_of = |frame| corners(in_frame(&told, None, Counting::InFrame(frame)));
         assert_eq!(
             box_of(frame),
             json!({ "xmin": 192, "ymin": 540, "xmax": 384, "ymax": 1080 })

@@ -90,6 +90,7 @@ impl Draft {
             serde_json::from_value(Value::Object(sheet)).map_err(|error| error.to_string())?;
         event.images.clone_from(&before.images);
         event.altered.clone_from(&before.altered);
+        event.boxes_in.clone_from(&before.boxes_in);
         event.raw = raw.map_or_else(|| before.raw.clone(), |raw| Raw::from_value(&raw));
         event.original = Arc::clone(&before.original);
         if headers.is_some() || path.is_some() {

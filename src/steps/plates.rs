@@ -107,7 +107,7 @@ impl Hidden {
     pub(super) fn are_told_by(&self, picture: &Picture) -> bool {
         match &picture.data {
             PictureData::Url(url) => self.are_told_in(url),
-            PictureData::Bytes(_) => false,
+            PictureData::Bytes(_) | PictureData::Made(_) => false,
         }
     }
 }

@@ -32,7 +32,7 @@ impl Remove {
             }
         }
         if settings.0.is_empty() {
-            mistakes.push((Vec::new(), super::nothing_to_do("such as `remove: [plates.candidates]`")));
+            mistakes.push(super::nothing_to_do("such as `remove: [plates.candidates]`"));
         }
         if mistakes.is_empty() { Ok(Self(fields)) } else { Err(mistakes) }
     }

@@ -42,7 +42,7 @@ impl Rename {
         }
         if settings.0.is_empty() {
             let help = "such as `rename: { raw.data.site: camera.name }`";
-            mistakes.push((Vec::new(), super::nothing_to_do(help)));
+            mistakes.push(super::nothing_to_do(help));
         }
         if mistakes.is_empty() { Ok(Self(moves)) } else { Err(mistakes) }
     }

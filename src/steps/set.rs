@@ -59,7 +59,7 @@ impl Set {
             }
         }
         if settings.0.is_empty() {
-            mistakes.push((Vec::new(), super::nothing_to_do("such as `set: { camera.name: north gate }`")));
+            mistakes.push(super::nothing_to_do("such as `set: { camera.name: north gate }`"));
         }
         if mistakes.is_empty() { Ok(Self(set)) } else { Err(mistakes) }
     }

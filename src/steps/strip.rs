@@ -69,7 +69,7 @@ impl Strip {
         }
         if settings.fields.is_empty() && settings.pictures.is_none() && settings.raw != Some(true) {
             let help = "such as `strip: { fields: [plates.owner], pictures: [frame] }`";
-            mistakes.push((Vec::new(), super::nothing_to_do(help)));
+            mistakes.push(super::nothing_to_do(help));
         }
         if !mistakes.is_empty() {
             return Err(mistakes);

@@ -46,7 +46,7 @@ pub(crate) use shape::{EVENT as EVENT_SHAPE, Shape, nearest};
 pub(crate) enum Names {
     /// `event plate face object lists now`: in `when`, decided on arrival.
     Choosing,
-    /// Those and `images`: in a step.
+    /// Those and `images`: in steps, whose result all targets of a route share.
     Reshaping,
     /// Those, `with` and `delivery`: in what is sent.
     Rendering,

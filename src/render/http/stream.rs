@@ -116,7 +116,12 @@ fn named<'a>(
     let mut put = |name: &str, picture: Option<&'a Picture>| {
         files.extend(picture.map(|picture| (name.to_owned(), picture)));
     };
+    let chosen = event.boxes_in.as_ref().and_then(&of_event);
     match own {
+        _ if chosen.is_some() => {
+            put("upload", chosen);
+            put("original", frame.filter(|_| event.boxes_in != Some(Role::FRAME)));
+        }
         true if vehicle.is_some() => {
             put("upload", vehicle);
             put("original", frame);

@@ -291,7 +291,9 @@ fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
             "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
         )),
         (Names::Reshaping, "with" | "delivery" | "session" | "captured") => Some((
-            format!("`{name}` belongs to one target, and steps are taken for all of a route"),
+            format!(
+                "`{name}` belongs to one target, and a step is taken for all targets of its route"
+            ),
             "here are `event`, `plate`, `face`, `object`, `images`, `lists` and `now`",
         )),
         (Names::Reading { it: false, .. }, "it") => Some((
