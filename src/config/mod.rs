@@ -272,8 +272,7 @@ impl Config {
             .filter(|target| target.renderer.sends_original())
             .map(|target| target.name.clone())
             .collect();
-        let (routes, steps) =
-            routing::routes(loader, &source_names, &target_names, &originals);
+        let (routes, steps) = routing::routes(loader, &source_names, &target_names, &originals);
         Self {
             server,
             admin,

@@ -116,7 +116,9 @@ fn withheld(loader: &mut Loader<'_>, node: &Node, originals: &[Name], step: &str
     for target in node.get("to").map(Node::items).unwrap_or_default() {
         let name = target.text().unwrap_or_default();
         if originals.iter().any(|original| original.as_str() == name) {
-            let message = format!("`{name}` sends the request as it came, which tells what `{step}` takes out");
+            let message = format!(
+                "`{name}` sends the request as it came, which tells what `{step}` takes out"
+            );
             loader.mistake(Mistake::new(target.at.clone(), message).help(
                 "give the target `json: \"{{ event }}\"` or `stream: true` in place of `original: true`, or a route without this step",
             ));

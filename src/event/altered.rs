@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Original, Raw};
+use super::{Event, Original, Raw, Role};
 
 /// What became of an event's fields on the way to a target.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,18 @@ pub(crate) enum Altered {
         /// Fields have other values than the vendor's document tells, and what it was before is not known any more.
         stale: bool,
     },
+}
+
+/// Which pictures the event's boxes count in.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Boxes {
+    /// Those that were sent.
+    #[default]
+    AsSent,
+    /// Those that stand in their place now; what the boxes were before.
+    Retold { sent: Arc<Event> },
+    /// One that a step chose, in its pixels.
+    In(Role),
 }
 
 /// What goes besides the fields and pictures that a step takes out itself.

@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::name::Name;
 
-pub(crate) use altered::{Altered, Withholding};
+pub(crate) use altered::{Altered, Boxes, Withholding};
 pub(crate) use area::{Area, Pixels, Unit};
 pub(crate) use id::{DeliveryId, EventId};
 pub(crate) use item::Item;
@@ -87,9 +87,9 @@ pub(crate) struct Event {
     /// What steps did to its fields on the way to a target.
     #[serde(skip)]
     pub(crate) altered: Altered,
-    /// The picture that a step had all boxes count in.
+    /// Which pictures its boxes count in.
     #[serde(skip)]
-    pub(crate) boxes_in: Option<Role>,
+    pub(crate) boxes: Boxes,
 }
 
 impl Event {
@@ -119,7 +119,7 @@ impl Event {
             raw: Raw::default(),
             original,
             altered: Altered::default(),
-            boxes_in: None,
+            boxes: Boxes::default(),
         }
     }
 

@@ -64,8 +64,16 @@ fn request() -> Bytes {
     };
     let body = [
         part("json", "", document.to_string().as_bytes()),
-        part("upload", "; filename=\"XK42ZZT.jpg\"\r\nContent-Type: image/jpeg", &planted("frame pixels")),
-        part("vehicle", "; filename=\"XK42ZZT-v.jpg\"\r\nContent-Type: image/jpeg", &planted("vehicle pixels")),
+        part(
+            "upload",
+            "; filename=\"XK42ZZT.jpg\"\r\nContent-Type: image/jpeg",
+            &planted("frame pixels"),
+        ),
+        part(
+            "vehicle",
+            "; filename=\"XK42ZZT-v.jpg\"\r\nContent-Type: image/jpeg",
+            &planted("vehicle pixels"),
+        ),
         b"--b--\r\n".to_vec(),
     ]
     .concat();
@@ -89,15 +97,20 @@ fn written(body: &Body) -> Vec<u8> {
 fn sent(payload: &Payload) -> Vec<u8> {
     match payload {
         Payload::Http(request) => {
-            let mut all = format!("{} {:?} {:?}", request.url, request.headers, request.around).into_bytes();
+            let mut all =
+                format!("{} {:?} {:?}", request.url, request.headers, request.around).into_bytes();
             all.extend(written(&request.body));
             all
         }
         Payload::Line { path, line, .. } => format!("{path} {line}").into_bytes(),
-        Payload::Files(files) => files.iter().flat_map(|file| [file.path.as_bytes(), &file.bytes].concat()).collect(),
-        Payload::Mqtt(messages) => {
-            messages.iter().flat_map(|message| [message.topic.as_bytes(), &written(&message.payload)].concat()).collect()
-        }
+        Payload::Files(files) => files
+            .iter()
+            .flat_map(|file| [file.path.as_bytes(), &file.bytes].concat())
+            .collect(),
+        Payload::Mqtt(messages) => messages
+            .iter()
+            .flat_map(|message| [message.topic.as_bytes(), &written(&message.payload)].concat())
+            .collect(),
         Payload::Row(row) => (row.values.iter())
             .flat_map(|value| match value {
                 Field::Value(value) => value.to_string().into_bytes(),
@@ -106,7 +119,9 @@ fn sent(payload: &Payload) -> Vec<u8> {
             .collect(),
         Payload::Mail(mail) => {
             let mut all = format!("{} {} {:?}", mail.subject, mail.text, mail.html).into_bytes();
-            mail.attachments.iter().for_each(|attached| all.extend([attached.name.as_bytes(), &attached.bytes].concat()));
+            mail.attachments.iter().for_each(|attached| {
+                all.extend([attached.name.as_bytes(), &attached.bytes].concat())
+            });
             all
         }
         Payload::Log { text } => text.clone().into_bytes(),
@@ -117,10 +132,18 @@ fn sent(payload: &Payload) -> Vec<u8> {
 fn all_sent(steps: &str) -> (Arc<Event>, Vec<(String, Vec<u8>)>) {
     let targets: Vec<&str> = TARGETS
         .lines()
-        .filter_map(|line| line.strip_prefix("  ")?.split_once(':').map(|(name, _)| name).filter(|name| !name.starts_with(' ')))
+        .filter_map(|line| {
+            line.strip_prefix("  ")?
+                .split_once(':')
+                .map(|(name, _)| name)
+                .filter(|name| !name.starts_with(' '))
+        })
         .collect();
     let sources = "sources: { lanes: { kind: platerecognizer, path: /lanes, cameras: { lane: { latitude: 48.123456 } } } }\n";
-    let routes = format!("routes: [ {{ name: r, steps: {steps}, to: [{}] }} ]\n", targets.join(", "));
+    let routes = format!(
+        "routes: [ {{ name: r, steps: {steps}, to: [{}] }} ]\n",
+        targets.join(", ")
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("routes.yaml");
     std::fs::write(&path, format!("{sources}{TARGETS}{routes}")).unwrap();
@@ -134,7 +157,15 @@ fn all_sent(steps: &str) -> (Arc<Event>, Vec<(String, Vec<u8>)>) {
     let mut all = Vec::new();
     for name in targets {
         let target = Name::new(name).unwrap();
-        let ready = prepare(&pipelines, &route, &target, &event, None, (DeliveryId::at(now), 1), now);
+        let ready = prepare(
+            &pipelines,
+            &route,
+            &target,
+            &event,
+            None,
+            (DeliveryId::at(now), 1),
+            now,
+        );
         let (bytes, notes) = match ready {
             Ok(prepared) => (sent(&prepared.payload), prepared.notes),
             Err(Unready::Unfit { reason, notes }) => (reason.into_bytes(), notes),
@@ -165,8 +196,18 @@ fn tells(all: &[(String, Vec<u8>)], value: &str) -> Vec<String> {
 #[test]
 fn without_such_a_step_everything_is_told() {
     let (_, all) = all_sent("[]");
-    for (value, least) in [(PLATE, 15), ("planted-words", 8), ("48.123456", 5), ("frame pixels", 7), ("vehicle pixels", 5)] {
-        assert!(tells(&all, value).len() >= least, "{value}: {:?}", tells(&all, value));
+    for (value, least) in [
+        (PLATE, 15),
+        ("planted-words", 8),
+        ("48.123456", 5),
+        ("frame pixels", 7),
+        ("vehicle pixels", 5),
+    ] {
+        assert!(
+            tells(&all, value).len() >= least,
+            "{value}: {:?}",
+            tells(&all, value)
+        );
     }
     assert!(tells(&all, "frame pixels").contains(&"base64".to_owned()));
 }
@@ -175,12 +216,26 @@ fn without_such_a_step_everything_is_told() {
 fn what_is_stripped_is_in_nothing_that_is_sent() {
     let steps = "[ { strip: { fields: [plates.text, plates.user_data, camera.latitude], pictures: all } } ]";
     let (event, all) = all_sent(steps);
-    for value in [PLATE, "XK4222T", "planted-words", "48.123456", "frame pixels", "vehicle pixels"] {
+    for value in [
+        PLATE,
+        "XK4222T",
+        "planted-words",
+        "48.123456",
+        "frame pixels",
+        "vehicle pixels",
+    ] {
         assert_eq!(tells(&all, value), [""; 0], "{value}");
     }
-    assert_eq!(event.plates[0].text.as_deref(), Some("xk42zzt"), "the store's own is whole");
+    assert_eq!(
+        event.plates[0].text.as_deref(),
+        Some("xk42zzt"),
+        "the store's own is whole"
+    );
     let stream = all.iter().find(|(name, _)| name == "stream").unwrap();
-    assert!(holds(&stream.1, "recognition"), "it is still sent in Stream's words");
+    assert!(
+        holds(&stream.1, "recognition"),
+        "it is still sent in Stream's words"
+    );
 }
 
 #[test]
@@ -193,9 +248,14 @@ fn pictures_that_are_not_stripped_are_sent() {
 
 #[test]
 fn a_path_into_the_document_is_cut_out_of_it_and_the_rest_goes_on() {
-    let (_, all) = all_sent("[ { strip: { fields: [raw.data.results.*.user_data, plates.user_data], raw: false } } ]");
+    let (_, all) = all_sent(
+        "[ { strip: { fields: [raw.data.results.*.user_data, plates.user_data], raw: false } } ]",
+    );
     assert_eq!(tells(&all, "planted-words"), [""; 0]);
-    assert!(tells(&all, "/videos/xk42zzt.mp4").contains(&"stream".to_owned()), "of the vendor's own document");
+    assert!(
+        tells(&all, "/videos/xk42zzt.mp4").contains(&"stream".to_owned()),
+        "of the vendor's own document"
+    );
 }
 
 #[test]
@@ -209,19 +269,47 @@ fn a_hashed_plate_is_the_same_everywhere_and_nowhere_in_the_clear() {
     let at = text.find("hashed-").unwrap();
     let hash = &text[at..at + 23];
     let telling = tells(&all, hash);
-    for name in ["event", "stream", "stream-vehicle", "stream-lines", "table", "mqtt", "mail", "lines", "frame", "log"] {
+    for name in [
+        "event",
+        "stream",
+        "stream-vehicle",
+        "stream-lines",
+        "table",
+        "mqtt",
+        "mail",
+        "lines",
+        "frame",
+        "log",
+    ] {
         assert!(telling.contains(&name.to_owned()), "{name}: {telling:?}");
     }
 }
 
 #[test]
 fn a_field_with_another_value_has_it_in_streams_own_document_too() {
-    let (_, all) = all_sent("[ { set: { plates.text: \"new{{ 1 + 1 }}plate\", camera.id: other } } ]");
-    for name in ["stream", "stream-plate", "stream-vehicle", "stream-lines", "table"] {
+    let (_, all) =
+        all_sent("[ { set: { plates.text: \"new{{ 1 + 1 }}plate\", camera.id: other } } ]");
+    for name in [
+        "stream",
+        "stream-plate",
+        "stream-vehicle",
+        "stream-lines",
+        "table",
+    ] {
         let (_, bytes) = all.iter().find(|(known, _)| known == name).unwrap();
-        assert!(holds(bytes, "new2plate") && !holds(bytes, "\"plate\":\"xk42zzt\",\"score\":0.9,\"dscore\""), "{name}");
-        assert!(name == "table" || holds(bytes, "\"camera_id\":\"other\""), "{name}");
-        assert!(holds(bytes, "/videos/xk42zzt.mp4"), "{name}: the rest is Stream's own");
+        assert!(
+            holds(bytes, "new2plate")
+                && !holds(bytes, "\"plate\":\"xk42zzt\",\"score\":0.9,\"dscore\""),
+            "{name}"
+        );
+        assert!(
+            name == "table" || holds(bytes, "\"camera_id\":\"other\""),
+            "{name}"
+        );
+        assert!(
+            holds(bytes, "/videos/xk42zzt.mp4"),
+            "{name}: the rest is Stream's own"
+        );
     }
 }
 
@@ -234,11 +322,25 @@ fn a_target_that_sends_the_request_as_it_came_is_refused_behind_such_a_step() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("routes.yaml");
         std::fs::write(&path, yaml).unwrap();
-        Config::load(&path).map(|_| ()).map_err(|report| report.plain())
+        Config::load(&path)
+            .map(|_| ())
+            .map_err(|report| report.plain())
     };
-    for step in ["strip: { fields: [plates.text] }", "hash: { key: a key that only tests have }"] {
+    for step in [
+        "strip: { fields: [plates.text] }",
+        "hash: { key: a key that only tests have }",
+    ] {
         let told = config(&format!("[ {{ {step} }} ]")).unwrap_err();
-        assert!(told.contains("`whole` sends the request as it came"), "{told}");
-        assert!(config(&format!("[ {{ {} }} ]", step.replace(" }", ", original: false }"))).is_ok());
+        assert!(
+            told.contains("`whole` sends the request as it came"),
+            "{told}"
+        );
+        assert!(
+            config(&format!(
+                "[ {{ {} }} ]",
+                step.replace(" }", ", original: false }")
+            ))
+            .is_ok()
+        );
     }
 }

@@ -27,7 +27,11 @@ impl Form {
     pub(super) fn of(self, result: Value) -> Value {
         match (self, result) {
             (Self::Plate, Value::Object(result)) if is_vehicle_form(&result) => plate_form(result),
-            (Self::Vehicle, Value::Object(result)) if result.get("plate").is_some_and(Value::is_string) => vehicle_form(result),
+            (Self::Vehicle, Value::Object(result))
+                if result.get("plate").is_some_and(Value::is_string) =>
+            {
+                vehicle_form(result)
+            }
             (_, result) => result,
         }
     }
@@ -36,28 +40,43 @@ impl Form {
 pub(super) fn is_vehicle_form(result: &Map<String, Value>) -> bool {
     match result.get("plate") {
         Some(Value::Object(_)) => true,
-        Some(Value::Null) | None => result.get("vehicle").is_some_and(|vehicle| vehicle.get("props").is_some()),
+        Some(Value::Null) | None => result
+            .get("vehicle")
+            .is_some_and(|vehicle| vehicle.get("props").is_some()),
         _ => false,
     }
 }
 
 fn vehicle_form(mut result: Map<String, Value>) -> Value {
     let mut taken = |name: &str| result.shift_remove(name).unwrap_or_default();
-    let (text, score, found, area) = (taken("plate"), taken("score"), taken("dscore"), taken("box"));
+    let (text, score, found, area) = (
+        taken("plate"),
+        taken("score"),
+        taken("dscore"),
+        taken("box"),
+    );
     let (region, candidates) = (taken("region"), taken("candidates"));
     let (mut vehicle, position) = (taken("vehicle"), taken("position_sec"));
     let mut props = Map::new();
-    for (name, in_props) in [("model_make", "make_model"), ("orientation", "orientation"), ("color", "color")] {
+    for (name, in_props) in [
+        ("model_make", "make_model"),
+        ("orientation", "orientation"),
+        ("color", "color"),
+    ] {
         let words = match taken(name) {
-            Value::Array(words) => words.into_iter().map(|word| renamed(word, name, "value")).collect(),
+            Value::Array(words) => words
+                .into_iter()
+                .map(|word| renamed(word, name, "value"))
+                .collect(),
             _ => Vec::new(),
         };
         props.insert(in_props.to_owned(), Value::Array(words));
     }
     let mut read: Vec<Value> = match candidates {
-        Value::Array(candidates) => {
-            candidates.into_iter().map(|candidate| renamed(candidate, "plate", "value")).collect()
-        }
+        Value::Array(candidates) => candidates
+            .into_iter()
+            .map(|candidate| renamed(candidate, "plate", "value"))
+            .collect(),
         _ => Vec::new(),
     };
     // The first of them is the text itself.
@@ -70,7 +89,9 @@ fn vehicle_form(mut result: Map<String, Value>) -> Value {
     };
     let plate = match text.as_str() {
         Some("") if is_nowhere(&area) => Value::Null,
-        _ => json!({ "type": "Plate", "score": found, "box": area, "props": { "plate": read, "region": regions } }),
+        _ => {
+            json!({ "type": "Plate", "score": found, "box": area, "props": { "plate": read, "region": regions } })
+        }
     };
     if !vehicle.is_object() {
         vehicle = json!({ "type": "Unknown", "score": 0.0, "box": nowhere() });
@@ -84,7 +105,10 @@ fn vehicle_form(mut result: Map<String, Value>) -> Value {
         Value::Null => {}
         Value::String(text) => {
             let number = text.parse::<f64>().ok().map(Value::from);
-            told.insert("position_sec".to_owned(), number.unwrap_or(Value::String(text)));
+            told.insert(
+                "position_sec".to_owned(),
+                number.unwrap_or(Value::String(text)),
+            );
         }
         other => {
             told.insert("position_sec".to_owned(), other);
@@ -103,31 +127,63 @@ fn plate_form(mut result: Map<String, Value>) -> Value {
     if !vehicle.is_object() {
         vehicle = json!({ "type": "Unknown", "score": 0.0, "box": nowhere() });
     }
-    let read = plate["props"]["plate"].as_array().cloned().unwrap_or_default();
+    let read = plate["props"]["plate"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let (text, score) = match read.first() {
         Some(best) => (best["value"].clone(), best["score"].clone()),
         None => ("".into(), 0.0.into()),
     };
     let region = match &plate["props"]["region"][0] {
-        Value::Object(region) => json!({ "code": region.get("value"), "score": region.get("score") }),
+        Value::Object(region) => {
+            json!({ "code": region.get("value"), "score": region.get("score") })
+        }
         _ => json!({ "code": "", "score": 0.0 }),
     };
     let candidates: Vec<Value> = match read.is_empty() {
         true => vec![json!({ "plate": text, "score": score })],
-        false => read.into_iter().map(|word| renamed(word, "value", "plate")).collect(),
+        false => read
+            .into_iter()
+            .map(|word| renamed(word, "value", "plate"))
+            .collect(),
     };
     let mut told = Map::new();
     let mut put = |name: &str, value: Value| told.insert(name.to_owned(), value);
     put("plate", text);
     put("score", score);
-    put("dscore", if plate.is_object() { plate["score"].clone() } else { 0.0.into() });
-    put("box", if plate["box"].is_object() { plate["box"].clone() } else { nowhere() });
+    put(
+        "dscore",
+        if plate.is_object() {
+            plate["score"].clone()
+        } else {
+            0.0.into()
+        },
+    );
+    put(
+        "box",
+        if plate["box"].is_object() {
+            plate["box"].clone()
+        } else {
+            nowhere()
+        },
+    );
     put("region", region);
     put("candidates", Value::Array(candidates));
     put("vehicle", vehicle);
-    for (name, in_props) in [("model_make", "make_model"), ("color", "color"), ("orientation", "orientation")] {
+    for (name, in_props) in [
+        ("model_make", "make_model"),
+        ("color", "color"),
+        ("orientation", "orientation"),
+    ] {
         if let Some(words) = props[in_props].as_array().filter(|words| !words.is_empty()) {
-            put(name, words.iter().map(|word| renamed(word.clone(), "value", name)).collect());
+            put(
+                name,
+                words
+                    .iter()
+                    .map(|word| renamed(word.clone(), "value", name))
+                    .collect(),
+            );
         }
     }
     if let Some(Value::Number(position)) = result.get("position_sec") {
@@ -140,7 +196,9 @@ fn plate_form(mut result: Map<String, Value>) -> Value {
 
 /// `{<from>, score}` as `{<to>, score}`; of makes and models both forms tell the same.
 fn renamed(mut word: Value, from: &str, to: &str) -> Value {
-    let value = word.as_object_mut().and_then(|word| word.shift_remove(from));
+    let value = word
+        .as_object_mut()
+        .and_then(|word| word.shift_remove(from));
     match value {
         Some(value) => json!({ to: value, "score": word["score"] }),
         None => word,
@@ -179,11 +237,23 @@ mod tests {
     fn scores_swap_places_in_the_vehicle_form() {
         let told = Form::Vehicle.of(in_plate_form());
         assert_eq!(told["plate"]["score"], 0.74);
-        assert_eq!(told["plate"]["props"]["plate"][0], json!({ "value": "xy987zz", "score": 0.91 }));
-        assert_eq!(told["plate"]["props"]["region"], json!([{ "value": "at", "score": 0.5 }]));
+        assert_eq!(
+            told["plate"]["props"]["plate"][0],
+            json!({ "value": "xy987zz", "score": 0.91 })
+        );
+        assert_eq!(
+            told["plate"]["props"]["region"],
+            json!([{ "value": "at", "score": 0.5 }])
+        );
         assert_eq!(told["vehicle"]["props"]["make_model"][0]["model"], "Vivaro");
-        assert_eq!(told["vehicle"]["props"]["color"], json!([{ "value": "blue", "score": 0.8 }]));
-        assert_eq!((&told["position_sec"], &told["new_key"]), (&json!(12.5), &json!([1])));
+        assert_eq!(
+            told["vehicle"]["props"]["color"],
+            json!([{ "value": "blue", "score": 0.8 }])
+        );
+        assert_eq!(
+            (&told["position_sec"], &told["new_key"]),
+            (&json!(12.5), &json!([1]))
+        );
         assert!(told.get("dscore").is_none() && told.get("candidates").is_none());
     }
 
@@ -210,7 +280,13 @@ mod tests {
 
     #[test]
     fn what_is_of_neither_form_stays() {
-        for odd in [json!(7), json!({}), json!({ "plate": 7 }), json!(null), json!({ "plate": { "props": null } })] {
+        for odd in [
+            json!(7),
+            json!({}),
+            json!({ "plate": 7 }),
+            json!(null),
+            json!({ "plate": { "props": null } }),
+        ] {
             let told = Form::Plate.of(Form::Vehicle.of(odd.clone()));
             assert_eq!(Form::AsItCame.of(odd.clone()), odd);
             assert!(told == odd || told["plate"].is_string(), "{told}");

@@ -49,16 +49,27 @@ fn lay_over(document: &mut Map<String, Value>, before: &Event, event: &Event) {
         *results = is;
         return;
     }
-    for (n, ((result, was), mut is)) in results.iter_mut().zip(was).zip(is).enumerate() {
+    for (n, ((result, mut was), mut is)) in results.iter_mut().zip(was).zip(is).enumerate() {
         // A box counts in the picture that is sent with it, as the sender's own do.
-        if let Some(area) = event.plates.get(n).and_then(|plate| plate.area.as_ref())
-            && area.unit == Unit::Pixels
-            && was["box"] != is["box"]
-        {
-            is["box"] = stream::corners(Some(area.clone()));
+        let area = |event: &Event| {
+            event
+                .plates
+                .get(n)?
+                .area
+                .clone()
+                .filter(|area| area.unit == Unit::Pixels)
+        };
+        let (old, new) = (area(before), area(event));
+        if old != new && new.is_some() {
+            was["box"] = Value::Null;
+            is["box"] = stream::corners(new);
         }
         let is_vehicle_form = result.as_object().is_some_and(forms::is_vehicle_form);
-        let form = if is_vehicle_form { Form::Vehicle } else { Form::Plate };
+        let form = if is_vehicle_form {
+            Form::Vehicle
+        } else {
+            Form::Plate
+        };
         lay(result, &form.of(was), &form.of(is));
     }
 }
@@ -71,7 +82,11 @@ fn lay(own: &mut Value, was: &Value, is: &Value) {
             own.retain(|name, _| is.contains_key(name) || !was.contains_key(name));
             for (name, value) in is {
                 let before = was.get(name).unwrap_or(&Value::Null);
-                lay(own.entry(name.as_str()).or_insert(Value::Null), before, value);
+                lay(
+                    own.entry(name.as_str()).or_insert(Value::Null),
+                    before,
+                    value,
+                );
             }
         }
         (own, _, is) => *own = is.clone(),

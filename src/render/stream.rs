@@ -5,12 +5,14 @@
 //! document, any other from its neutral form; a score, colour or time that nobody told is null or an empty cell, and a
 //! box that nobody told is all zeros, which is Stream's own word for "none".
 
+use std::borrow::Cow;
+
 use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
 use super::forms::Form;
 use super::{own, python};
-use crate::event::{Area, Event, Item, Plate, Role, Score, Scored, Size, Vehicle};
+use crate::event::{Area, Boxes, Event, Item, Plate, Role, Score, Scored, Size, Vehicle};
 
 pub(super) const CSV_HEADER: &str = "timestamp,plate,score,dscore,file,box,model_make,color,vehicle,region,orientation,candidates,source_url,position_sec,direction";
 
@@ -119,8 +121,7 @@ fn own_data(event: &Event) -> Option<Map<String, Value>> {
 /// Every plate in Stream's plate form.
 pub(super) fn told(event: &Event) -> Vec<Value> {
     let counting = counting(event);
-    event
-        .plates
+    plates(event)
         .iter()
         .map(|plate| result(plate, counting))
         .collect()
@@ -128,7 +129,10 @@ pub(super) fn told(event: &Event) -> Vec<Value> {
 
 /// The event's moment by the names that Stream gives it.
 pub(super) fn timestamps(event: &Event) -> [(&'static str, String); 2] {
-    let utc = event.occurred_at.instant().to_zoned(jiff::tz::TimeZone::UTC);
+    let utc = event
+        .occurred_at
+        .instant()
+        .to_zoned(jiff::tz::TimeZone::UTC);
     [
         ("timestamp", timestamp(&utc, "%Y-%m-%dT%H:%M:%S", "Z")),
         (
@@ -146,13 +150,14 @@ fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
         return told(event);
     };
     // Only then is a place in one list the same place in the other.
-    let aligned = results.len() == event.plates.len();
+    let plates = plates(event);
+    let aligned = results.len() == plates.len();
     for (n, result) in results.iter_mut().enumerate() {
         if let Some(Value::String(url)) = result.get_mut("source_url") {
             *url = without_password(url);
         }
         if aligned
-            && let Some(plate) = event.plates.get(n)
+            && let Some(plate) = plates.get(n)
             && let Some(area) = &plate.area
             && area.image != Role::FRAME
             && let Some(told) = in_frame(area, plate.vehicle.as_ref(), counting)
@@ -341,9 +346,30 @@ fn counting(event: &Event) -> Counting {
         let mut images = event.images.iter();
         images.find(|picture| picture.role == Role::FRAME)?.size()
     };
-    match event.boxes_in {
-        Some(_) => Counting::AsTold,
-        None => Counting::InFrame(frame()),
+    match event.boxes {
+        Boxes::In(_) => Counting::AsTold,
+        Boxes::AsSent | Boxes::Retold { .. } => Counting::InFrame(frame()),
+    }
+}
+
+/// The plates, with boxes that lead to the frame: a picture that a step made in place of a vehicle's does not lie in the frame
+/// where the vehicle does.
+fn plates(event: &Event) -> Cow<'_, [Plate]> {
+    match &event.boxes {
+        Boxes::Retold { sent } if sent.plates.len() == event.plates.len() => {
+            let mut plates = event.plates.clone();
+            for (plate, sent) in plates.iter_mut().zip(&sent.plates) {
+                if plate
+                    .area
+                    .as_ref()
+                    .is_some_and(|area| area.image != Role::FRAME)
+                {
+                    plate.area.clone_from(&sent.area);
+                }
+            }
+            Cow::Owned(plates)
+        }
+        _ => Cow::Borrowed(&event.plates),
     }
 }
 
@@ -477,7 +503,10 @@ mod tests {
     fn a_box_of_the_frame_stays_as_it_is() {
         let mut event = of_stream();
         event.plates[0].area = Some(area([153, 91, 302, 125], Unit::Pixels, Role::FRAME));
-        assert_eq!(line(&event, None, Form::AsItCame)["results"][0]["box"]["xmin"], 153);
+        assert_eq!(
+            line(&event, None, Form::AsItCame)["results"][0]["box"]["xmin"],
+            153
+        );
     }
 
     #[test]

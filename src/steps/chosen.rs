@@ -58,7 +58,9 @@ impl<'de> Deserialize<'de> for Chosen {
         impl<'de> de::Visitor<'de> for Visitor {
             type Value = Chosen;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`all`, a list of roles such as `[frame, face]`, or `{ all_but: [plate] }`")
+                f.write_str(
+                    "`all`, a list of roles such as `[frame, face]`, or `{ all_but: [plate] }`",
+                )
             }
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Chosen, E> {
                 match word {
@@ -81,7 +83,9 @@ impl<'de> Deserialize<'de> for Chosen {
                         other => return Err(de::Error::unknown_field(other, &["all_but"])),
                     }
                 }
-                roles.map(Chosen::AllBut).ok_or_else(|| de::Error::missing_field("all_but"))
+                roles
+                    .map(Chosen::AllBut)
+                    .ok_or_else(|| de::Error::missing_field("all_but"))
             }
         }
         deserializer.deserialize_any(Visitor)

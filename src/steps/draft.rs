@@ -20,7 +20,10 @@ pub(super) struct Draft {
 
 impl Draft {
     /// With those parts open that the fields lie in.
-    pub(super) fn open<'a>(event: &Arc<Event>, fields: impl IntoIterator<Item = &'a Field>) -> Self {
+    pub(super) fn open<'a>(
+        event: &Arc<Event>,
+        fields: impl IntoIterator<Item = &'a Field>,
+    ) -> Self {
         let mut sheet = match serde_json::to_value(&**event) {
             Ok(Value::Object(sheet)) => sheet,
             _ => Map::new(), // an event is written as a map
@@ -90,7 +93,7 @@ impl Draft {
             serde_json::from_value(Value::Object(sheet)).map_err(|error| error.to_string())?;
         event.images.clone_from(&before.images);
         event.altered.clone_from(&before.altered);
-        event.boxes_in.clone_from(&before.boxes_in);
+        event.boxes.clone_from(&before.boxes);
         event.raw = raw.map_or_else(|| before.raw.clone(), |raw| Raw::from_value(&raw));
         event.original = Arc::clone(&before.original);
         if headers.is_some() || path.is_some() {
@@ -125,7 +128,8 @@ mod tests {
 
     /// Nothing in it is at its default.
     fn full() -> Arc<Event> {
-        let area = json!({ "xmin": -1, "ymin": 2, "xmax": 3, "ymax": 4, "unit": "e4", "image": "zoom" });
+        let area =
+            json!({ "xmin": -1, "ymin": 2, "xmax": 3, "ymax": 4, "unit": "e4", "image": "zoom" });
         let list = json!({ "id": "7", "name": "wanted", "level": 3 });
         let words = json!([{ "value": "front", "score": 0.3 }, { "value": "rear", "score": null }]);
         let vehicle = json!({
@@ -175,13 +179,20 @@ mod tests {
         for fields in [&all[..0], &all[..]] {
             let after = Draft::open(&before, fields).close().unwrap();
             assert_eq!(after.to_json(), before.to_json());
-            assert_eq!(serde_json::to_value(&after).unwrap(), serde_json::to_value(&*before).unwrap());
+            assert_eq!(
+                serde_json::to_value(&after).unwrap(),
+                serde_json::to_value(&*before).unwrap()
+            );
             assert!(after.images[0].came_with(&before), "no copy was made");
             assert_eq!(after.original.body, before.original.body);
             assert_eq!(after.original.remote, before.original.remote);
         }
         let json = before.to_json();
-        let empty = json.as_object().unwrap().iter().find(|(_, value)| value.is_null());
+        let empty = json
+            .as_object()
+            .unwrap()
+            .iter()
+            .find(|(_, value)| value.is_null());
         assert!(empty.is_none(), "the event of this test lacks {empty:?}");
     }
 
@@ -189,9 +200,31 @@ mod tests {
     fn every_field_that_can_be_taken_out_leaves_an_event() {
         let before = full();
         let paths = [
-            "camera", "camera.tags", "plates", "plates.text", "plates.box", "plates.candidates", "plates.vehicle", "plates.user_data.any",
-            "plates.list", "faces.person", "faces.attributes", "objects.class", "video", "dwell.seconds", "status", "repaired", "raw",
-            "raw.deep", "headers", "headers.x-a", "path", "vendor_id", "ended_at", "plates.vehicle.colors", "plates.orientation",
+            "camera",
+            "camera.tags",
+            "plates",
+            "plates.text",
+            "plates.box",
+            "plates.candidates",
+            "plates.vehicle",
+            "plates.user_data.any",
+            "plates.list",
+            "faces.person",
+            "faces.attributes",
+            "objects.class",
+            "video",
+            "dwell.seconds",
+            "status",
+            "repaired",
+            "raw",
+            "raw.deep",
+            "headers",
+            "headers.x-a",
+            "path",
+            "vendor_id",
+            "ended_at",
+            "plates.vehicle.colors",
+            "plates.orientation",
         ];
         for path in paths {
             let field = Field::to_take(path).unwrap();

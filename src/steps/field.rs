@@ -28,10 +28,26 @@ pub(super) enum Hop {
 }
 
 /// Without them an event is none.
-const NEEDED: [&str; 6] = ["id", "source", "vendor", "kind", "occurred_at", "received_at"];
+const NEEDED: [&str; 6] = [
+    "id",
+    "source",
+    "vendor",
+    "kind",
+    "occurred_at",
+    "received_at",
+];
 
 /// They say what came and when, whatever becomes of it.
-const FIXED: [&str; 8] = ["id", "source", "vendor", "received_at", "repaired", "images", "headers", "path"];
+const FIXED: [&str; 8] = [
+    "id",
+    "source",
+    "vendor",
+    "received_at",
+    "repaired",
+    "images",
+    "headers",
+    "path",
+];
 
 /// Their parts mean nothing by themselves.
 const WHOLE: [&str; 5] = ["box", "candidates", "orientation", "colors", "range"];
@@ -48,7 +64,8 @@ impl Field {
             others: Vec::new(),
         };
         let mut names = split(text).ok_or_else(|| {
-            let help = "names with dots between, such as `camera.latitude` or `raw.data.*.plate`".to_owned();
+            let help = "names with dots between, such as `camera.latitude` or `raw.data.*.plate`"
+                .to_owned();
             wrong(format!("`{text}` is no path to a field"), Some(help))
         })?;
         if names.len() > 1 && names[0] == "event" {
@@ -71,12 +88,20 @@ impl Field {
                     Some((_, shape)) => *shape,
                     None => {
                         let dot = if told.is_empty() { "" } else { "." };
-                        let help = (shape.suggest(&name)).map(|near| format!("did you mean `{told}{dot}{near}`?"));
+                        let help = (shape.suggest(&name))
+                            .map(|near| format!("did you mean `{told}{dot}{near}`?"));
                         let known = || {
-                            let known: Vec<String> = fields.iter().map(|(known, _)| format!("`{known}`")).collect();
+                            let known: Vec<String> = fields
+                                .iter()
+                                .map(|(known, _)| format!("`{known}`"))
+                                .collect();
                             format!("there are {}", known.join(", "))
                         };
-                        let of = if told.is_empty() { "an event" } else { &told };
+                        let of = if told.is_empty() {
+                            "an event".to_owned()
+                        } else {
+                            format!("`{told}`")
+                        };
                         return Err(wrong(
                             format!("{of} has no field `{name}`"),
                             Some(help.unwrap_or_else(known)),
@@ -84,7 +109,10 @@ impl Field {
                     }
                 },
                 Shape::Leaf(what) => {
-                    return Err(wrong(format!("`{told}` is {what}, which has no field `{name}`"), None));
+                    return Err(wrong(
+                        format!("`{told}` is {what}, which has no field `{name}`"),
+                        None,
+                    ));
                 }
                 open => open,
             };
@@ -109,7 +137,10 @@ impl Field {
     /// When there is no such field, or no event without it.
     pub(super) fn to_take(text: &str) -> Result<Self, Mistake> {
         let field = Self::new(text)?;
-        let whole = field.hops.iter().rposition(|hop| matches!(hop, Hop::Name(name) if WHOLE.contains(&name.as_str())));
+        let whole = field
+            .hops
+            .iter()
+            .rposition(|hop| matches!(hop, Hop::Name(name) if WHOLE.contains(&name.as_str())));
         let wrong = |message: String, help: String| Mistake {
             message,
             help: Some(help),
@@ -126,10 +157,12 @@ impl Field {
                 "pictures are no fields".to_owned(),
                 "take them out with `strip: { pictures: [frame] }`".to_owned(),
             )),
-            _ if !field.is_open() && whole.is_some_and(|at| at + 1 < field.hops.len()) => Err(wrong(
-                format!("`{}` cannot be taken out alone", field.told),
-                "what it is a part of goes as a whole".to_owned(),
-            )),
+            _ if !field.is_open() && whole.is_some_and(|at| at + 1 < field.hops.len()) => {
+                Err(wrong(
+                    format!("`{}` cannot be taken out alone", field.told),
+                    "what it is a part of goes as a whole".to_owned(),
+                ))
+            }
             _ => Ok(field),
         }
     }
@@ -144,13 +177,17 @@ impl Field {
             field.hops.push(Hop::Each);
             field.shape = *item;
         }
-        let fixed = FIXED.contains(&field.root()) && !field.is_of_request() || field.root() == "kind";
+        let fixed =
+            FIXED.contains(&field.root()) && !field.is_of_request() || field.root() == "kind";
         let whole = field.is_open() && field.hops.len() == 1; // all of `raw`
         match !fixed && !whole && (field.is_open() || field.shape.is_text()) {
             true => Ok(field),
             false => Err(Mistake {
                 message: format!("`{}` is no text to be hashed", field.told),
-                help: Some("such as `plates.text`, `plates.owner` or `raw.data.results.*.plate`".to_owned()),
+                help: Some(
+                    "such as `plates.text`, `plates.owner` or `raw.data.results.*.plate`"
+                        .to_owned(),
+                ),
                 range: 0..text.len(),
                 path: Vec::new(),
                 others: Vec::new(),
@@ -167,7 +204,10 @@ impl Field {
         let fixed = FIXED.contains(&field.root()) || field.told == "video.range";
         match fixed {
             true => Err(Mistake {
-                message: format!("`{}` tells what came in, and no step changes that", field.told),
+                message: format!(
+                    "`{}` tells what came in, and no step changes that",
+                    field.told
+                ),
                 help: None,
                 range: 0..text.len(),
                 path: Vec::new(),
@@ -200,7 +240,8 @@ impl Field {
 
     /// The list of the event whose items it is about: `plates`, `faces` or `objects`.
     pub(super) fn of_items(&self) -> Option<&str> {
-        let items = matches!(self.root(), "plates" | "faces" | "objects") && self.hops.get(1) == Some(&Hop::Each);
+        let items = matches!(self.root(), "plates" | "faces" | "objects")
+            && self.hops.get(1) == Some(&Hop::Each);
         items.then(|| self.root())
     }
 
@@ -245,8 +286,12 @@ pub(super) fn each(value: &mut Value, hops: &[Hop], look: &mut impl FnMut(&mut V
         return look(value);
     };
     match (hop, value) {
-        (Hop::Each, Value::Array(items)) => items.iter_mut().for_each(|item| each(item, rest, look)),
-        (Hop::Each, Value::Object(map)) => map.values_mut().for_each(|value| each(value, rest, look)),
+        (Hop::Each, Value::Array(items)) => {
+            items.iter_mut().for_each(|item| each(item, rest, look))
+        }
+        (Hop::Each, Value::Object(map)) => {
+            map.values_mut().for_each(|value| each(value, rest, look))
+        }
         (Hop::Name(name), Value::Object(map)) => {
             if let Some(value) = map.get_mut(name) {
                 each(value, rest, look);
@@ -275,10 +320,16 @@ pub(super) fn take(value: &mut Value, hops: &[Hop], took: &mut impl FnMut(Value)
                 item.map(Value::take).into_iter().collect()
             }
             (Hop::Each, Value::Array(items)) => std::mem::take(items),
-            (Hop::Each, Value::Object(map)) => std::mem::take(map).into_iter().map(|(_, value)| value).collect(),
+            (Hop::Each, Value::Object(map)) => std::mem::take(map)
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect(),
             _ => Vec::new(),
         };
-        taken.into_iter().filter(|value| !value.is_null()).for_each(&mut *took);
+        taken
+            .into_iter()
+            .filter(|value| !value.is_null())
+            .for_each(&mut *took);
     });
 }
 
@@ -295,8 +346,12 @@ pub(super) fn put(value: &mut Value, hops: &[Hop], new: &Value) -> Result<(), St
         *value = Value::Object(Map::new());
     }
     match (hop, value) {
-        (Hop::Each, Value::Array(items)) => items.iter_mut().try_for_each(|item| put(item, rest, new)),
-        (Hop::Each, Value::Object(map)) => map.values_mut().try_for_each(|item| put(item, rest, new)),
+        (Hop::Each, Value::Array(items)) => {
+            items.iter_mut().try_for_each(|item| put(item, rest, new))
+        }
+        (Hop::Each, Value::Object(map)) => {
+            map.values_mut().try_for_each(|item| put(item, rest, new))
+        }
         (Hop::Name(name), Value::Object(map)) => {
             if new.is_null() && rest.is_empty() {
                 map.shift_remove(name);
@@ -308,10 +363,12 @@ pub(super) fn put(value: &mut Value, hops: &[Hop], new: &Value) -> Result<(), St
                 None => put(map.entry(name.as_str()).or_insert(Value::Null), rest, new),
             }
         }
-        (Hop::Name(name), Value::Array(items)) => match name.parse().ok().and_then(|n: usize| items.get_mut(n)) {
-            Some(item) => put(item, rest, new),
-            None => Err(format!("a list has no `{name}`")),
-        },
+        (Hop::Name(name), Value::Array(items)) => {
+            match name.parse().ok().and_then(|n: usize| items.get_mut(n)) {
+                Some(item) => put(item, rest, new),
+                None => Err(format!("a list has no `{name}`")),
+            }
+        }
         (_, Value::Null) => Ok(()),
         (Hop::Name(name), _) => Err(format!("there is no `{name}` in what is no map")),
         (Hop::Each, _) => Ok(()),
@@ -335,44 +392,89 @@ mod tests {
 
     #[test]
     fn a_path_through_a_list_means_each_item() {
-        for text in ["plates.owner", "event.plates.owner", "plates.*.owner", "plate.owner"] {
+        for text in [
+            "plates.owner",
+            "event.plates.owner",
+            "plates.*.owner",
+            "plate.owner",
+        ] {
             assert_eq!(hops(text), ["plates", "*", "owner"], "{text}");
         }
         assert_eq!(hops("plates.*"), ["plates"]);
-        assert_eq!(hops("plates.candidates.text"), ["plates", "*", "candidates", "*", "text"]);
+        assert_eq!(
+            hops("plates.candidates.text"),
+            ["plates", "*", "candidates", "*", "text"]
+        );
         assert_eq!(hops("camera.tags"), ["camera", "tags"]);
     }
 
     #[test]
     fn below_raw_any_name_may_stand_also_one_with_a_dot() {
-        assert_eq!(hops("raw.data.results.*.plate"), ["raw", "data", "results", "*", "plate"]);
+        assert_eq!(
+            hops("raw.data.results.*.plate"),
+            ["raw", "data", "results", "*", "plate"]
+        );
         assert_eq!(hops(r#"raw."a.b".0"#), ["raw", "a.b", "0"]);
-        assert_eq!(hops("faces.attributes.age"), ["faces", "*", "attributes", "age"]);
+        assert_eq!(
+            hops("faces.attributes.age"),
+            ["faces", "*", "attributes", "age"]
+        );
     }
 
     #[test]
     fn what_an_event_does_not_have_is_refused_with_what_may_be_meant() {
         for (text, message, help) in [
-            ("camera.lattitude", "camera has no field `lattitude`", "`camera.latitude`"),
-            ("latitude", "an event has no field `latitude`", "`camera.latitude`"),
-            ("plates.color", "plates has no field `color`", "`plates.vehicle.color`"),
+            (
+                "camera.lattitude",
+                "`camera` has no field `lattitude`",
+                "`camera.latitude`",
+            ),
+            (
+                "latitude",
+                "an event has no field `latitude`",
+                "`camera.latitude`",
+            ),
+            (
+                "plates.color",
+                "`plates` has no field `color`",
+                "`plates.vehicle.color`",
+            ),
             ("camera.id.x", "`camera.id` is a text", ""),
             ("", "no path", "dots between"),
             ("camera..id", "no path", "dots between"),
             (r#"raw."x"#, "no path", "dots between"),
         ] {
             let mistake = Field::new(text).unwrap_err();
-            assert!(mistake.message.contains(message), "{text}: {}", mistake.message);
+            assert!(
+                mistake.message.contains(message),
+                "{text}: {}",
+                mistake.message
+            );
             assert!(mistake.help.unwrap_or_default().contains(help), "{text}");
         }
     }
 
     #[test]
     fn what_an_event_needs_stays() {
-        for text in ["id", "event.kind", "occurred_at", "images", "plates.box.xmin", "plates.candidates.text"] {
+        for text in [
+            "id",
+            "event.kind",
+            "occurred_at",
+            "images",
+            "plates.box.xmin",
+            "plates.candidates.text",
+        ] {
             assert!(Field::to_take(text).is_err(), "{text}");
         }
-        for text in ["plates", "camera", "plates.box", "raw", "raw.box.x", "headers.x-plate", "path"] {
+        for text in [
+            "plates",
+            "camera",
+            "plates.box",
+            "raw",
+            "raw.box.x",
+            "headers.x-plate",
+            "path",
+        ] {
             assert!(Field::to_take(text).is_ok(), "{text}");
         }
         for text in ["id", "images", "headers.x", "video.range", "received_at"] {
@@ -387,22 +489,39 @@ mod tests {
     fn takes_all_that_is_there_and_minds_nothing_that_is_not() {
         let mut value = json!({ "raw": { "l": [{ "a": 1, "b": 2 }, { "b": 3 }, 7], "m": { "x": { "a": 4 }, "y": null } } });
         let mut taken = Vec::new();
-        for path in ["raw.l.*.a", "raw.m.*.a", "raw.l.2.q", "raw.no.where", "raw.l.2"] {
+        for path in [
+            "raw.l.*.a",
+            "raw.m.*.a",
+            "raw.l.2.q",
+            "raw.no.where",
+            "raw.l.2",
+        ] {
             let field = Field::new(path).unwrap();
             take(&mut value, field.hops(), &mut |gone| taken.push(gone));
         }
         assert_eq!(taken, [json!(1), json!(4), json!(7)]);
-        assert_eq!(value, json!({ "raw": { "l": [{ "b": 2 }, { "b": 3 }, null], "m": { "x": {}, "y": null } } }));
+        assert_eq!(
+            value,
+            json!({ "raw": { "l": [{ "b": 2 }, { "b": 3 }, null], "m": { "x": {}, "y": null } } })
+        );
     }
 
     #[test]
     fn puts_a_value_for_each_and_makes_the_way() {
-        let mut value = json!({ "camera": {}, "plates": [{ "text": "a" }, { "text": "b", "vehicle": null }] });
-        for (path, new) in [("camera.name", json!("x")), ("plates.vehicle.make", json!("Fiat")), ("plates.text", json!(null))] {
+        let mut value =
+            json!({ "camera": {}, "plates": [{ "text": "a" }, { "text": "b", "vehicle": null }] });
+        for (path, new) in [
+            ("camera.name", json!("x")),
+            ("plates.vehicle.make", json!("Fiat")),
+            ("plates.text", json!(null)),
+        ] {
             put(&mut value, Field::new(path).unwrap().hops(), &new).unwrap();
         }
         let plate = json!({ "vehicle": { "make": "Fiat" } });
-        assert_eq!(value, json!({ "camera": { "name": "x" }, "plates": [plate, plate] }));
+        assert_eq!(
+            value,
+            json!({ "camera": { "name": "x" }, "plates": [plate, plate] })
+        );
         let raw = Field::new("raw.a.b").unwrap();
         assert!(put(&mut json!({ "raw": { "a": 7 } }), raw.hops(), &json!(1)).is_err());
     }

@@ -104,7 +104,10 @@ impl Hash {
         }
         if !(8..=LENGTH_MAX).contains(&length) {
             let message = format!("a hash has from 8 to {LENGTH_MAX} characters, not {length}");
-            mistakes.push((vec!["length".to_owned()], wrong(message, "16 are enough for all plates there are")));
+            mistakes.push((
+                vec!["length".to_owned()],
+                wrong(message, "16 are enough for all plates there are"),
+            ));
         }
         let mut fields = Vec::new();
         for (n, text) in settings.fields.iter().enumerate() {
@@ -198,7 +201,8 @@ impl Step for Hash {
         let failed = |reason| StepError { step: NAME, reason };
         let mut event = self.hashed(work).map_err(failed)?;
         let came = Arc::clone(&work.event);
-        work.pictures.retain(|picture| !picture.came_with(&came) || picture.came_with(&event));
+        work.pictures
+            .retain(|picture| !picture.came_with(&came) || picture.came_with(&event));
         work.notes.push(format!("hash: {}", self.named.join(", ")));
         event.withhold(NAME, self.how);
         work.event = Arc::new(event);
@@ -226,7 +230,10 @@ mod tests {
             ..Plate::default()
         };
         let mut work = work(event(vec![plate]), Vec::new());
-        hash(json!({ "key": key })).unwrap().take(&mut work).unwrap();
+        hash(json!({ "key": key }))
+            .unwrap()
+            .take(&mut work)
+            .unwrap();
         work.event.plates[0].text.clone().unwrap()
     }
 
@@ -239,7 +246,10 @@ mod tests {
     fn one_plate_has_one_hash_for_each_key() {
         assert_eq!(hashed(KEY, "ab 12-cd"), hashed(KEY, "AB12CD"));
         assert_ne!(hashed(KEY, "AB12CD"), hashed(KEY, "AB12CE"));
-        assert_ne!(hashed(KEY, "AB12CD"), hashed("another key, also of tests", "AB12CD"));
+        assert_ne!(
+            hashed(KEY, "AB12CD"),
+            hashed("another key, also of tests", "AB12CD")
+        );
         assert_eq!(hashed(KEY, ""), "", "nothing was read");
     }
 
@@ -249,17 +259,50 @@ mod tests {
             (json!({}), "", "at least 16"),
             (json!({ "key": "short" }), "key", "at least 16"),
             (json!({ "key": KEY, "length": 4 }), "length", "from 8 to 52"),
-            (json!({ "key": KEY, "length": 53 }), "length", "from 8 to 52"),
-            (json!({ "key": KEY, "fields": ["plates.score"] }), "fields/0", "no text"),
-            (json!({ "key": KEY, "fields": ["raw"] }), "fields/0", "no text"),
-            (json!({ "key": KEY, "fields": ["occurred_at"] }), "fields/0", "no text"),
-            (json!({ "key": KEY, "fields": ["id"] }), "fields/0", "no text"),
+            (
+                json!({ "key": KEY, "length": 53 }),
+                "length",
+                "from 8 to 52",
+            ),
+            (
+                json!({ "key": KEY, "fields": ["plates.score"] }),
+                "fields/0",
+                "no text",
+            ),
+            (
+                json!({ "key": KEY, "fields": ["raw"] }),
+                "fields/0",
+                "no text",
+            ),
+            (
+                json!({ "key": KEY, "fields": ["occurred_at"] }),
+                "fields/0",
+                "no text",
+            ),
+            (
+                json!({ "key": KEY, "fields": ["id"] }),
+                "fields/0",
+                "no text",
+            ),
         ] {
             let (path, mistake) = hash(settings.clone()).err().unwrap().remove(0);
             assert_eq!(path.join("/"), way, "{settings}");
-            assert!(mistake.message.contains(said), "{settings}: {}", mistake.message);
+            assert!(
+                mistake.message.contains(said),
+                "{settings}: {}",
+                mistake.message
+            );
         }
-        assert!(!format!("{:?}", Settings { key: Some(Secret::new(KEY)), ..Settings::default() }).contains(KEY));
+        assert!(
+            !format!(
+                "{:?}",
+                Settings {
+                    key: Some(Secret::new(KEY)),
+                    ..Settings::default()
+                }
+            )
+            .contains(KEY)
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
 use crate::decide::Decider;
-use crate::event::{Event, Item, Picture, PictureData, Withholding};
+use crate::event::{Boxes, Event, Item, Picture, PictureData, Withholding};
 use crate::lists::Lists;
 use crate::template::{self, Engine, Mistake, Scope};
 use opened::Opened;
@@ -103,6 +103,17 @@ impl Work {
         told.map_or_else(|| Arc::clone(&self.event), Arc::new)
     }
 
+    /// Lets boxes count in the pictures that stand in the place of those that were sent.
+    fn tell_boxes(&mut self) {
+        if let Some(mut told) = places::told(&self.event, &self.pictures, &self.opened) {
+            told.changed_from(&self.event);
+            told.boxes = Boxes::Retold {
+                sent: Arc::clone(&self.event),
+            };
+            self.event = Arc::new(told);
+        }
+    }
+
     /// All steps are taken: writes the pictures they made, forgets decoded pixels, and lets the event's boxes count in the
     /// pictures that there are now.
     pub(crate) fn finish(&mut self) -> Result<(), String> {
@@ -110,14 +121,15 @@ impl Work {
             translate_box::translated(&self.event, self.item, &self.pictures, &self.opened, wish)
         });
         match translated {
-            None => self.event = self.told(),
+            None => self.tell_boxes(),
             Some(Some((event, notes))) => {
                 self.event = Arc::new(event);
                 self.notes.extend(notes);
             }
             Some(None) => {
-                self.event = self.told();
-                self.notes.push(format!("{}: there is no such picture", translate_box::NAME));
+                self.tell_boxes();
+                self.notes
+                    .push(format!("{}: there is no such picture", translate_box::NAME));
             }
         }
         if self.private {

@@ -118,6 +118,11 @@ impl<'a> Places<'a> {
         places
     }
 
+    /// The frame's size as displayed, if it is known.
+    pub(super) fn frame(&self) -> Option<Size> {
+        self.frame
+    }
+
     /// Where the picture's pixels come from: `None` when nobody knows.
     pub(super) fn origin(&self, photo: &Photo) -> Option<Origin> {
         self.origin_of(&photo.picture, photo.size()?)
@@ -256,7 +261,10 @@ pub(super) fn told(event: &Event, pictures: &[Picture], opened: &Opened) -> Opti
     Some(told)
 }
 
-pub(super) fn place_of<'e>(event: &'e mut Event, thing: &Thing<'_>) -> Option<&'e mut Option<Area>> {
+pub(super) fn place_of<'e>(
+    event: &'e mut Event,
+    thing: &Thing<'_>,
+) -> Option<&'e mut Option<Area>> {
     match (thing.what, thing.item) {
         (What::Vehicles, Item::Plate(n)) => {
             let vehicle = event.plates.get_mut(n)?.vehicle.as_mut();

@@ -14,7 +14,15 @@ use crate::lists::normalise;
 const LENGTH_MIN: usize = 4;
 
 /// They are camhook's own, or times.
-const OURS: [&str; 7] = ["id", "source", "vendor", "kind", "occurred_at", "ended_at", "received_at"];
+const OURS: [&str; 7] = [
+    "id",
+    "source",
+    "vendor",
+    "kind",
+    "occurred_at",
+    "ended_at",
+    "received_at",
+];
 
 /// Texts in the making.
 #[derive(Debug, Default)]
@@ -30,7 +38,10 @@ pub(super) struct Hidden {
 impl Plates {
     /// Notes the texts of plates in what the field held.
     pub(super) fn note(&mut self, field: &Field, value: &Value) {
-        if matches!(field.told.as_str(), "plates" | "plates.text" | "plates.candidates" | "plates.candidates.text") {
+        if matches!(
+            field.told.as_str(),
+            "plates" | "plates.text" | "plates.candidates" | "plates.candidates.text"
+        ) {
             self.add(value);
         }
     }
@@ -44,7 +55,10 @@ impl Plates {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.add(item)),
-            Value::Object(map) => ["text", "candidates"].iter().filter_map(|name| map.get(*name)).for_each(|value| self.add(value)),
+            Value::Object(map) => ["text", "candidates"]
+                .iter()
+                .filter_map(|name| map.get(*name))
+                .for_each(|value| self.add(value)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -64,7 +78,8 @@ impl Plates {
 
 impl Hidden {
     fn are_told_in(&self, text: &str) -> bool {
-        let is_told = |plates: &AhoCorasick| text.len() >= LENGTH_MIN && plates.is_match(&normalise(text));
+        let is_told =
+            |plates: &AhoCorasick| text.len() >= LENGTH_MIN && plates.is_match(&normalise(text));
         self.plates.as_ref().is_some_and(is_told) && !self.instead.contains(text)
     }
 
@@ -90,7 +105,10 @@ impl Hidden {
             }
             Value::Array(items) => {
                 // Without its word an item of such a list is none.
-                let words = |item: &Value| [item, &item["text"], &item["value"]].map(|word| word.as_str().is_some_and(|word| self.are_told_in(word)));
+                let words = |item: &Value| {
+                    [item, &item["text"], &item["value"]]
+                        .map(|word| word.as_str().is_some_and(|word| self.are_told_in(word)))
+                };
                 let is_told = |item: &Value| words(item).contains(&true);
                 items.retain(|item| !is_told(item));
                 items.iter_mut().for_each(|item| self.scrub_all(item));

@@ -32,9 +32,15 @@ impl Remove {
             }
         }
         if settings.0.is_empty() {
-            mistakes.push(super::nothing_to_do("such as `remove: [plates.candidates]`"));
+            mistakes.push(super::nothing_to_do(
+                "such as `remove: [plates.candidates]`",
+            ));
         }
-        if mistakes.is_empty() { Ok(Self(fields)) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(Self(fields))
+        } else {
+            Err(mistakes)
+        }
     }
 }
 
@@ -48,7 +54,9 @@ impl Step for Remove {
         for field in &self.0 {
             draft.take(field, &mut drop);
         }
-        let mut event = draft.close().map_err(|reason| StepError { step: NAME, reason })?;
+        let mut event = draft
+            .close()
+            .map_err(|reason| StepError { step: NAME, reason })?;
         event.changed_from(&work.event);
         work.event = Arc::new(event);
         Ok(Flow::Continue)

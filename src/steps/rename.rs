@@ -44,7 +44,11 @@ impl Rename {
             let help = "such as `rename: { raw.data.site: camera.name }`";
             mistakes.push(super::nothing_to_do(help));
         }
-        if mistakes.is_empty() { Ok(Self(moves)) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(Self(moves))
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn changed(&self, work: &Work) -> Result<Event, String> {
@@ -69,21 +73,39 @@ impl Move {
             others: Vec::new(),
         };
         // The range of a mistake counts in the value, and the first path is the key.
-        let from = Field::to_take(from_text).map_err(|mistake| Mistake { range: 0..0, ..mistake })?;
+        let from = Field::to_take(from_text).map_err(|mistake| Mistake {
+            range: 0..0,
+            ..mistake
+        })?;
         if !to.is_string() {
-            return Err(wrong("expected the path of a field".to_owned(), "such as `camera.name`"));
+            return Err(wrong(
+                "expected the path of a field".to_owned(),
+                "such as `camera.name`",
+            ));
         }
         let to = Field::to_put(to_text)?;
-        let through = |field: &Field| field.hops().iter().rposition(|hop| *hop == Hop::Each).map_or(0, |at| at + 1);
+        let through = |field: &Field| {
+            field
+                .hops()
+                .iter()
+                .rposition(|hop| *hop == Hop::Each)
+                .map_or(0, |at| at + 1)
+        };
         let shared = through(&from);
         if shared != through(&to) || from.hops()[..shared] != to.hops()[..shared] {
             return Err(wrong(
-                format!("`{}` and `{}` are not of the same items", from.told, to.told),
+                format!(
+                    "`{}` and `{}` are not of the same items",
+                    from.told, to.told
+                ),
                 "each list on the way must be the same in both",
             ));
         }
         if shared == from.hops().len() || shared == to.hops().len() {
-            return Err(wrong("items have no names".to_owned(), "the last of a path is a name, not `*`"));
+            return Err(wrong(
+                "items have no names".to_owned(),
+                "the last of a path is a name, not `*`",
+            ));
         }
         Ok(Self { from, to, shared })
     }
@@ -93,12 +115,23 @@ impl Move {
         let to = &self.to.hops()[self.shared..];
         let mut outcome = Ok(());
         field::each(sheet, way, &mut |value| {
-            if let ([Hop::Name(old)], [Hop::Name(new)], Value::Object(map)) = (from, to, &mut *value)
+            if let ([Hop::Name(old)], [Hop::Name(new)], Value::Object(map)) =
+                (from, to, &mut *value)
                 && map.get(old).is_some_and(|value| !value.is_null())
             {
                 // Under its new name it keeps its place.
-                let entries = std::mem::take(map).into_iter().filter(|(name, _)| name != new || new == old);
-                *map = entries.map(|(name, value)| if name == *old { (new.clone(), value) } else { (name, value) }).collect();
+                let entries = std::mem::take(map)
+                    .into_iter()
+                    .filter(|(name, _)| name != new || new == old);
+                *map = entries
+                    .map(|(name, value)| {
+                        if name == *old {
+                            (new.clone(), value)
+                        } else {
+                            (name, value)
+                        }
+                    })
+                    .collect();
             } else {
                 let mut taken = None;
                 field::take(value, from, &mut |value| taken = Some(value));
@@ -114,10 +147,14 @@ impl Move {
     /// Checks what stands at the new place now.
     fn fit(&self, value: &mut Value, to: &[Hop]) -> Result<(), String> {
         let mut outcome = Ok(());
-        field::each(value, to, &mut |value| match self.to.fitting(value.take()) {
-            Ok(fitting) => *value = fitting,
-            Err(why) => outcome = Err(why),
-        });
+        field::each(
+            value,
+            to,
+            &mut |value| match self.to.fitting(value.take()) {
+                Ok(fitting) => *value = fitting,
+                Err(why) => outcome = Err(why),
+            },
+        );
         outcome
     }
 }
@@ -128,7 +165,9 @@ impl Step for Rename {
     }
 
     fn take(&self, work: &mut Work) -> Result<Flow, StepError> {
-        let mut event = self.changed(work).map_err(|reason| StepError { step: NAME, reason })?;
+        let mut event = self
+            .changed(work)
+            .map_err(|reason| StepError { step: NAME, reason })?;
         event.changed_from(&work.event);
         work.event = Arc::new(event);
         Ok(Flow::Continue)
@@ -142,7 +181,9 @@ mod tests {
     use super::*;
 
     fn mistake(settings: Value) -> String {
-        let mistakes = Rename::new(&serde_json::from_value(settings).unwrap()).err().unwrap();
+        let mistakes = Rename::new(&serde_json::from_value(settings).unwrap())
+            .err()
+            .unwrap();
         mistakes[0].1.message.clone()
     }
 
@@ -154,8 +195,14 @@ mod tests {
     #[test]
     fn a_move_from_one_item_to_another_is_refused() {
         for (settings, said) in [
-            (json!({ "plates.owner": "camera.name" }), "not of the same items"),
-            (json!({ "plates.owner": "faces.person.name" }), "not of the same items"),
+            (
+                json!({ "plates.owner": "camera.name" }),
+                "not of the same items",
+            ),
+            (
+                json!({ "plates.owner": "faces.person.name" }),
+                "not of the same items",
+            ),
             (json!({ "raw.a.*.b": "raw.c.*.b" }), "not of the same items"),
             (json!({ "raw.a.*": "raw.a.*" }), "no names"),
             (json!({ "camera.id": 7 }), "expected the path"),

@@ -34,7 +34,10 @@ impl Set {
                 Ok(field) => field,
                 // The path is the key, and the range is one of the value.
                 Err(mistake) => {
-                    wrong(Mistake { range: 0..0, ..mistake });
+                    wrong(Mistake {
+                        range: 0..0,
+                        ..mistake
+                    });
                     continue;
                 }
             };
@@ -59,9 +62,15 @@ impl Set {
             }
         }
         if settings.0.is_empty() {
-            mistakes.push(super::nothing_to_do("such as `set: { camera.name: north gate }`"));
+            mistakes.push(super::nothing_to_do(
+                "such as `set: { camera.name: north gate }`",
+            ));
         }
-        if mistakes.is_empty() { Ok(Self(set)) } else { Err(mistakes) }
+        if mistakes.is_empty() {
+            Ok(Self(set))
+        } else {
+            Err(mistakes)
+        }
     }
 
     fn changed(&self, work: &Work) -> Result<Event, String> {
@@ -71,7 +80,9 @@ impl Set {
             let told = |why: String| format!("`{}`: {why}", field.told);
             let Some(list) = field.of_items() else {
                 let value = structure.json(&scope).map_err(|error| told(error.0))?;
-                draft.put(field.hops(), &field.fitting(value).map_err(told)?).map_err(told)?;
+                draft
+                    .put(field.hops(), &field.fitting(value).map_err(told)?)
+                    .map_err(told)?;
                 continue;
             };
             let (count, item): (_, fn(usize) -> Item) = match list {
@@ -81,9 +92,13 @@ impl Set {
             };
             let mut hops = field.hops().to_vec();
             for n in 0..count {
-                let value = structure.json(&scope.about(item(n))).map_err(|error| told(error.0))?;
+                let value = structure
+                    .json(&scope.about(item(n)))
+                    .map_err(|error| told(error.0))?;
                 hops[1] = Hop::Name(n.to_string());
-                draft.put(&hops, &field.fitting(value).map_err(told)?).map_err(told)?;
+                draft
+                    .put(&hops, &field.fitting(value).map_err(told)?)
+                    .map_err(told)?;
             }
         }
         draft.close()
@@ -123,7 +138,10 @@ mod tests {
     use crate::steps::fixtures::{event, work};
 
     fn set(settings: Value) -> Result<Set, Mistakes> {
-        Set::new(&serde_json::from_value(settings).unwrap(), &Engine::new(&[]))
+        Set::new(
+            &serde_json::from_value(settings).unwrap(),
+            &Engine::new(&[]),
+        )
     }
 
     #[test]
@@ -135,14 +153,23 @@ mod tests {
     fn what_cannot_be_is_refused_when_the_file_is_loaded() {
         for (settings, said) in [
             (json!({}), "nothing"),
-            (json!({ "camera.nmae": "x" }), "camera has no field `nmae`"),
+            (
+                json!({ "camera.nmae": "x" }),
+                "`camera` has no field `nmae`",
+            ),
             (json!({ "camera.latitude": "north" }), "expected a number"),
             (json!({ "plates.score": 7 }), "from 0 to 1"),
             (json!({ "camera.tags": "one" }), "expected a list"),
             (json!({ "id": "x" }), "no step changes"),
             (json!({ "camera.name": "{{ evnt.id }}" }), "evnt"),
-            (json!({ "camera.name": "{{ delivery.id }}" }), "belongs to one target"),
-            (json!({ "plates.vehicle": { "wheels": 4 } }), "no field `wheels`"),
+            (
+                json!({ "camera.name": "{{ delivery.id }}" }),
+                "belongs to one target",
+            ),
+            (
+                json!({ "plates.vehicle": { "wheels": 4 } }),
+                "no field `wheels`",
+            ),
         ] {
             let mistakes = set(settings.clone()).err().unwrap();
             let message = &mistakes[0].1.message;
@@ -159,7 +186,10 @@ mod tests {
         let mut work = work(event(vec![plate]), Vec::new());
         let step = set(json!({ "camera.latitude": "{{ event.plates[0].text }}" })).unwrap();
         let error = step.take(&mut work).unwrap_err().to_string();
-        assert_eq!(error, "set: `camera.latitude`: expected a number, found a text: use `| float` or `| int`");
+        assert_eq!(
+            error,
+            "set: `camera.latitude`: expected a number, found a text: use `| float` or `| int`"
+        );
         assert!(work.event.camera.latitude.is_none());
     }
 
@@ -167,7 +197,16 @@ mod tests {
     fn the_event_in_the_store_stays_as_it_is() {
         let mut work = work(event(vec![Plate::default()]), Vec::new());
         let before = Arc::clone(&work.event);
-        set(json!({ "camera.name": "x" })).unwrap().take(&mut work).unwrap();
-        assert_eq!((before.camera.name.as_deref(), work.event.camera.name.as_deref()), (None, Some("x")));
+        set(json!({ "camera.name": "x" }))
+            .unwrap()
+            .take(&mut work)
+            .unwrap();
+        assert_eq!(
+            (
+                before.camera.name.as_deref(),
+                work.event.camera.name.as_deref()
+            ),
+            (None, Some("x"))
+        );
     }
 }

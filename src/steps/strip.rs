@@ -13,9 +13,10 @@ use serde::Deserialize;
 use super::chosen::Chosen;
 use super::draft::Draft;
 use super::field::Field;
+use super::places::{Places, What, place_of};
 use super::plates::Plates;
 use super::{Flow, Mistakes, Step, StepError, Work};
-use crate::event::{Event, Withholding};
+use crate::event::{Event, Role, Unit, Withholding};
 use crate::template::Engine;
 
 pub(super) const NAME: &str = "strip";
@@ -83,7 +84,9 @@ impl Strip {
             named,
             how: Withholding {
                 request: settings.withholds(),
-                raw: settings.raw.unwrap_or(!within || !settings.pictures.is_none()),
+                raw: settings
+                    .raw
+                    .unwrap_or(!within || !settings.pictures.is_none()),
             },
             fields,
             pictures: settings.pictures.clone(),
@@ -91,7 +94,12 @@ impl Strip {
     }
 
     fn cut(&self, work: &Work) -> Result<Event, String> {
-        let mut draft = Draft::open(&work.event, &self.fields);
+        let framed = self
+            .pictures
+            .has(Role::FRAME.as_str())
+            .then(|| in_pixels(work));
+        let event = framed.as_ref().unwrap_or(&work.event);
+        let mut draft = Draft::open(event, &self.fields);
         let mut plates = Plates::default();
         for field in &self.fields {
             draft.take(field, &mut |value| plates.note(field, &value));
@@ -99,12 +107,31 @@ impl Strip {
         let plates = plates.ready(HashSet::new())?;
         plates.scrub(draft.sheet());
         let mut event = draft.close()?;
-        event.images.retain(|picture| !self.pictures.has(picture.role.as_str()) && !plates.are_told_by(picture));
+        event.images.retain(|picture| {
+            !self.pictures.has(picture.role.as_str()) && !plates.are_told_by(picture)
+        });
         if self.pictures.has("video") {
             event.video = None;
         }
         Ok(event)
     }
+}
+
+/// With boxes told in parts of the frame told in its pixels, for nobody can measure a frame that is gone.
+fn in_pixels(work: &Work) -> Arc<Event> {
+    let frame = Places::of(&work.event, u64::MAX, &work.opened).frame();
+    let mut told = Arc::clone(&work.event);
+    for thing in What::ALL.iter().flat_map(|what| what.of(&work.event)) {
+        let parts = thing
+            .area
+            .filter(|area| area.unit == Unit::TenThousandths && area.image == Role::FRAME);
+        if let Some(area) = parts.and_then(|area| area.told_in(&Role::FRAME, frame, None))
+            && let Some(place) = place_of(Arc::make_mut(&mut told), &thing)
+        {
+            *place = Some(area);
+        }
+    }
+    told
 }
 
 impl Step for Strip {
@@ -121,13 +148,21 @@ impl Step for Strip {
             let chosen = self.pictures.has(picture.role.as_str());
             !chosen && (!picture.came_with(&came) || picture.came_with(&event)) // a step may have made it
         });
-        let mut gone: Vec<String> = self.named.iter().map(|field| format!("`{field}`")).collect();
+        let mut gone: Vec<String> = self
+            .named
+            .iter()
+            .map(|field| format!("`{field}`"))
+            .collect();
         match count - work.pictures.len() {
             0 => {}
             1 => gone.push("1 picture".to_owned()),
             n => gone.push(format!("{n} pictures")),
         }
-        let gone = if gone.is_empty() { "nothing".to_owned() } else { gone.join(", ") };
+        let gone = if gone.is_empty() {
+            "nothing".to_owned()
+        } else {
+            gone.join(", ")
+        };
         work.notes.push(format!("strip: took out {gone}"));
         event.withhold(NAME, self.how);
         work.event = Arc::new(event);
@@ -140,11 +175,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::event::{Original, Picture, PictureData, Plate, Role, Video};
+    use crate::event::{Original, Picture, PictureData, Plate, Video};
     use crate::steps::fixtures::{Drawing, Written, event, sent, work};
 
     fn strip(settings: Value) -> Result<Strip, Mistakes> {
-        Strip::new(&serde_json::from_value(settings).unwrap(), &Engine::new(&[]))
+        Strip::new(
+            &serde_json::from_value(settings).unwrap(),
+            &Engine::new(&[]),
+        )
     }
 
     fn plate(text: &str) -> Plate {
@@ -163,13 +201,25 @@ mod tests {
     fn what_cannot_be_is_refused_when_the_file_is_loaded() {
         for (settings, way, said) in [
             (json!({}), "", "nothing to do"),
-            (json!({ "fields": ["plates.text", "plate.owners"] }), "fields/1", "no field `owners`"),
-            (json!({ "fields": ["kind"] }), "fields/0", "no event without"),
+            (
+                json!({ "fields": ["plates.text", "plate.owners"] }),
+                "fields/1",
+                "no field `owners`",
+            ),
+            (
+                json!({ "fields": ["kind"] }),
+                "fields/0",
+                "no event without",
+            ),
             (json!({ "fields": ["images"] }), "fields/0", "no fields"),
         ] {
             let (path, mistake) = strip(settings.clone()).err().unwrap().remove(0);
             assert_eq!(path.join("/"), way);
-            assert!(mistake.message.contains(said), "{settings}: {}", mistake.message);
+            assert!(
+                mistake.message.contains(said),
+                "{settings}: {}",
+                mistake.message
+            );
         }
     }
 
@@ -185,8 +235,15 @@ mod tests {
             by_address(Role::FACE, "http://cam/2.jpg"),
         ];
         let mut work = work(event(vec![plate("AB12CD")]), pictures);
-        strip(json!({ "pictures": ["frame"], "fields": ["plates"] })).unwrap().take(&mut work).unwrap();
-        let left: Vec<&str> = work.pictures.iter().map(|picture| picture.role.as_str()).collect();
+        strip(json!({ "pictures": ["frame"], "fields": ["plates"] }))
+            .unwrap()
+            .take(&mut work)
+            .unwrap();
+        let left: Vec<&str> = work
+            .pictures
+            .iter()
+            .map(|picture| picture.role.as_str())
+            .collect();
         assert_eq!(left, ["face"]);
         assert_eq!(work.event.images.len(), 1);
     }
@@ -194,10 +251,17 @@ mod tests {
     #[test]
     fn pictures_that_steps_made_are_chosen_by_their_role() {
         let drawn = || Drawing::of(8, 6).written(Written::Png);
-        let mut work = work(event(vec![plate("AB12CD")]), vec![sent(Role::FRAME, None, drawn())]);
+        let mut work = work(
+            event(vec![plate("AB12CD")]),
+            vec![sent(Role::FRAME, None, drawn())],
+        );
         work.pictures.push(sent(Role::PLATE, None, drawn()));
-        work.pictures.push(sent(Role::named("blurred"), None, drawn()));
-        strip(json!({ "pictures": { "all_but": ["blurred"] } })).unwrap().take(&mut work).unwrap();
+        work.pictures
+            .push(sent(Role::named("blurred"), None, drawn()));
+        strip(json!({ "pictures": { "all_but": ["blurred"] } }))
+            .unwrap()
+            .take(&mut work)
+            .unwrap();
         assert_eq!(work.pictures.len(), 1);
         assert!(work.event.images.is_empty());
     }
@@ -207,13 +271,25 @@ mod tests {
         let clip = || {
             let mut event = event(Vec::new());
             let body = bytes::Bytes::from_static(b"head clip tail");
-            event.original = Arc::new(Original { body, ..Original::default() });
-            event.video = Some(Video { range: Some((5, 9)), ..Video::default() });
+            event.original = Arc::new(Original {
+                body,
+                ..Original::default()
+            });
+            event.video = Some(Video {
+                range: Some((5, 9)),
+                ..Video::default()
+            });
             work(event, Vec::new())
         };
         let (mut kept, mut gone) = (clip(), clip());
-        strip(json!({ "pictures": ["frame"] })).unwrap().take(&mut kept).unwrap();
-        strip(json!({ "pictures": "all" })).unwrap().take(&mut gone).unwrap();
+        strip(json!({ "pictures": ["frame"] }))
+            .unwrap()
+            .take(&mut kept)
+            .unwrap();
+        strip(json!({ "pictures": "all" }))
+            .unwrap()
+            .take(&mut gone)
+            .unwrap();
         assert_eq!(kept.event.clip().as_deref(), Some(&b"clip"[..]));
         assert!(gone.event.video.is_none() && gone.event.original.body.is_empty());
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::opened::Opened;
 use super::places::{Places, What, place_of};
 use super::{Flow, Mistakes, Step, StepError, Work};
-use crate::event::{Area, Event, Item, Picture, Role, Unit};
+use crate::event::{Area, Boxes, Event, Item, Picture, Role, Unit};
 use crate::template::Engine;
 
 pub(super) const NAME: &str = "translate_box";
@@ -86,12 +86,24 @@ pub(super) fn translated(
     opened: &Opened,
     wish: &Wish,
 ) -> Option<(Event, Vec<String>)> {
-    let of_role: Vec<&Picture> = pictures.iter().filter(|picture| picture.role == wish.to).collect();
-    let of = |item: Option<Item>| of_role.iter().rfind(|picture| picture.item == item).copied();
+    let of_role: Vec<&Picture> = pictures
+        .iter()
+        .filter(|picture| picture.role == wish.to)
+        .collect();
+    let of = |item: Option<Item>| {
+        of_role
+            .iter()
+            .rfind(|picture| picture.item == item)
+            .copied()
+    };
     of_role.first()?;
     let places = Places::of(event, u64::MAX, opened);
     let (mut told, mut notes) = (Event::clone(event), Vec::new());
-    for thing in What::ALL.iter().flat_map(|what| what.of(event)).filter(|thing| thing.area.is_some()) {
+    for thing in What::ALL
+        .iter()
+        .flat_map(|what| what.of(event))
+        .filter(|thing| thing.area.is_some())
+    {
         let only = of_role.first().copied().filter(|_| of_role.len() == 1);
         let picture = match item {
             Some(_) => of(item).or_else(|| of(None)),
@@ -100,7 +112,9 @@ pub(super) fn translated(
         let area = (|| {
             let picture = picture.ok_or("it has no such picture")?;
             let size = picture.size().ok_or("the picture cannot be read")?;
-            let origin = places.origin_of(picture, size).ok_or("where the picture comes from is not known")?;
+            let origin = places
+                .origin_of(picture, size)
+                .ok_or("where the picture comes from is not known")?;
             let spot = places.find(&thing, &origin)?;
             let inside = spot.within(size).ok_or("it lies outside of the picture")?;
             let is_whole = spot.xmin > -0.5
@@ -121,13 +135,17 @@ pub(super) fn translated(
             }
         })();
         if let Err(why) = area {
-            notes.push(format!("{NAME}: {} of {}: {why}", thing.what.word(), thing.item));
+            notes.push(format!(
+                "{NAME}: {} of {}: {why}",
+                thing.what.word(),
+                thing.item
+            ));
         }
         if let Some(place) = place_of(&mut told, &thing) {
             *place = area.ok();
         }
     }
-    told.boxes_in = Some(wish.to.clone());
+    told.boxes = Boxes::In(wish.to.clone());
     told.changed_from(event);
     Some((told, notes))
 }

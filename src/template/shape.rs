@@ -169,16 +169,21 @@ impl Shape {
         match (self, value) {
             (_, Json::Null) | (Self::Open | Self::Images | Self::Lists | Self::With, _) => Ok(()),
             (Leaf(A_NUMBER), Json::Number(_)) | (Leaf(A_FLAG), Json::Bool(_)) => Ok(()),
-            (Leaf(A_SCORE), Json::Number(n)) if n.as_f64().is_some_and(|n| (0.0..=1.0).contains(&n)) => Ok(()),
+            (Leaf(A_SCORE), Json::Number(n))
+                if n.as_f64().is_some_and(|n| (0.0..=1.0).contains(&n)) =>
+            {
+                Ok(())
+            }
             (Leaf(A_TEXT | A_MOMENT), Json::String(_)) => Ok(()),
-            (Leaf(A_SCORE), Json::Number(_)) => Err(format!("expected {A_SCORE}, found another number")),
+            (Leaf(A_SCORE), Json::Number(_)) => {
+                Err(format!("expected {A_SCORE}, found another number"))
+            }
             (Leaf(A_NUMBER | A_SCORE), Json::String(_)) => {
                 Err("expected a number, found a text: use `| float` or `| int`".to_owned())
             }
             (Leaf(what), _) => expected(what),
-            (List(of), Json::Array(items)) => (items.iter().enumerate()).try_for_each(|(n, item)| {
-                of.takes(item).map_err(|why| format!("at {n}: {why}"))
-            }),
+            (List(of), Json::Array(items)) => (items.iter().enumerate())
+                .try_for_each(|(n, item)| of.takes(item).map_err(|why| format!("at {n}: {why}"))),
             (List(_), _) => expected("a list"),
             (Map(fields), Json::Object(map)) => map.iter().try_for_each(|(name, value)| {
                 let known = fields.iter().find(|(known, _)| known == name);

@@ -127,7 +127,13 @@ fn given(settings: &Settings) -> Vec<&'static str> {
         ("text", settings.text.is_some()),
         ("xml", settings.xml.is_some()),
         ("image", settings.image.is_some()),
-        ("stream", settings.stream.as_ref().is_some_and(|stream| stream.0.is_some())),
+        (
+            "stream",
+            settings
+                .stream
+                .as_ref()
+                .is_some_and(|stream| stream.0.is_some()),
+        ),
         ("original", settings.original),
     ];
     let given = bodies.into_iter().filter(|(_, given)| *given);

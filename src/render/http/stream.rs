@@ -8,9 +8,9 @@
 use serde_json::{Value, json};
 
 use super::body::{Written, form, multipart, picture_part};
-use crate::event::{Event, Item, Picture, Role};
-use crate::render::multipart::Part;
+use crate::event::{Boxes, Event, Item, Picture, Role};
 use crate::render::forms::Form;
+use crate::render::multipart::Part;
 use crate::render::{Building, own, stream};
 use crate::template::{Output, RenderError, Scope, Template};
 
@@ -74,7 +74,10 @@ fn document(event: &Event, item: Option<Item>, form: Form, url: &str) -> (Value,
         && own["hook"].is_object()
     {
         own["hook"]["target"] = target.into();
-        if let Some(results) = own.pointer_mut("/data/results").and_then(Value::as_array_mut) {
+        if let Some(results) = own
+            .pointer_mut("/data/results")
+            .and_then(Value::as_array_mut)
+        {
             if let Some(Item::Plate(n)) = item
                 && n < results.len()
             {
@@ -116,12 +119,16 @@ fn named<'a>(
     let mut put = |name: &str, picture: Option<&'a Picture>| {
         files.extend(picture.map(|picture| (name.to_owned(), picture)));
     };
-    let chosen = event.boxes_in.as_ref().and_then(&of_event);
+    let chosen = match &event.boxes {
+        Boxes::In(role) => of_event(role).map(|picture| (picture, *role == Role::FRAME)),
+        Boxes::AsSent | Boxes::Retold { .. } => None,
+    };
+    if let Some((chosen, is_frame)) = chosen {
+        put("upload", Some(chosen));
+        put("original", frame.filter(|_| !is_frame));
+    }
     match own {
-        _ if chosen.is_some() => {
-            put("upload", chosen);
-            put("original", frame.filter(|_| event.boxes_in != Some(Role::FRAME)));
-        }
+        _ if chosen.is_some() => {}
         true if vehicle.is_some() => {
             put("upload", vehicle);
             put("original", frame);
@@ -182,7 +189,12 @@ mod tests {
         assert!(own);
         let expected = raw.replace("http://us/?token=t", "https://them/hook");
         assert_eq!(whole, serde_json::from_str::<Value>(&expected).unwrap());
-        let (one, _) = document(&event, Some(Item::Plate(1)), Form::AsItCame, "https://them/hook");
+        let (one, _) = document(
+            &event,
+            Some(Item::Plate(1)),
+            Form::AsItCame,
+            "https://them/hook",
+        );
         assert_eq!(one["data"]["results"], json!([{ "plate": "b" }]));
     }
 
@@ -208,5 +220,13 @@ mod tests {
             names(Some(Item::Plate(1)), false),
             "upload=frame vehicle=vehicle plate_img=plate"
         );
+        let mut event = event("generic", "{}");
+        event.boxes = Boxes::In(Role::VEHICLE);
+        let chosen = named(&event, Some(Item::Plate(1)), &all, false);
+        let chosen: Vec<_> = chosen
+            .iter()
+            .map(|(name, p)| (&**name, p.role.as_str()))
+            .collect();
+        assert_eq!(chosen[..2], [("upload", "vehicle"), ("original", "frame")]);
     }
 }
