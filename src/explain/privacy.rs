@@ -12,8 +12,10 @@ use super::decode;
 use crate::config::Config;
 use crate::delivery::{Unready, prepare};
 use crate::event::{DeliveryId, Event};
+use crate::fate::Planned;
 use crate::name::Name;
 use crate::payload::{Body, Field, Payload};
+use crate::steps::Work;
 
 /// All ways to write an event, each asking for everything that it can.
 const TARGETS: &str = r#"
@@ -157,19 +159,18 @@ fn all_sent(steps: &str) -> (Arc<Event>, Vec<(String, Vec<u8>)>) {
     let mut all = Vec::new();
     for name in targets {
         let target = Name::new(name).unwrap();
-        let ready = prepare(
-            &pipelines,
-            &route,
-            &target,
-            &event,
-            None,
-            (DeliveryId::at(now), 1),
-            now,
-        );
-        let (bytes, notes) = match ready {
-            Ok(prepared) => (sent(&prepared.payload), prepared.notes),
-            Err(Unready::Unfit { reason, notes }) => (reason.into_bytes(), notes),
-            Err(Unready::Filtered { reason, .. }) => panic!("{reason}"),
+        let planned = Planned {
+            id: DeliveryId::at(now),
+            route: route.clone(),
+            target,
+            item: None,
+        };
+        let mut notes = Vec::new();
+        let watch = |_, work: &Work| notes.clone_from(&work.notes);
+        let bytes = match prepare(&pipelines, &event, &planned, now, watch) {
+            Ok(payload) => sent(&payload),
+            Err(Unready::Unfit(reason)) => reason.into_bytes(),
+            Err(Unready::Filtered(reason)) => panic!("{reason}"),
         };
         let notes = notes.join("\n").into_bytes();
         all.push((name.to_owned(), [bytes, notes].concat()));
