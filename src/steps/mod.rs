@@ -5,7 +5,9 @@
 //! [`Decider`] instead: it is asked in the accepting commit.
 
 mod album;
+mod annotate;
 mod choice;
+mod color;
 mod crop;
 mod encode;
 #[cfg(test)]
@@ -74,7 +76,6 @@ impl Work {
     }
 
     /// What the templates of a step see: all but what belongs to one target. Boxes count in the pictures at hand.
-    #[expect(dead_code, reason = "for steps whose settings are templates")]
     pub(crate) fn scope(&self) -> Scope {
         Scope::new(&template::Given {
             event: &self.told(),
@@ -152,6 +153,8 @@ pub(crate) struct StepError {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Step", transform = or_the_bare_name)]
 pub(crate) enum Settings {
+    /// Draws the event's boxes, labels and a caption into a picture.
+    Annotate(annotate::Settings),
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
     /// Makes pictures smaller, or of one size.
@@ -161,12 +164,13 @@ pub(crate) enum Settings {
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, resize::NAME, track::NAME];
+const NAMES: &[&str] = &[annotate::NAME, crop::NAME, resize::NAME, track::NAME];
 
 impl Settings {
     /// Compiles what is a template in it.
     pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
+            Self::Annotate(settings) => on_delivery(annotate::Annotate::new(settings, engine)?),
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
             Self::Resize(settings) => on_delivery(resize::Resize::new(settings, engine)?),
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
@@ -176,6 +180,7 @@ impl Settings {
     /// Its word in `routes.yaml`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Annotate(_) => annotate::NAME,
             Self::Crop(_) => crop::NAME,
             Self::Resize(_) => resize::NAME,
             Self::Track(_) => track::NAME,
@@ -185,6 +190,7 @@ impl Settings {
     /// The step of that name, with what `settings` gives; `None` when no step is called so.
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
+            annotate::NAME => Some(settings.give().map(Self::Annotate)),
             crop::NAME => Some(settings.give().map(Self::Crop)),
             resize::NAME => Some(settings.give().map(Self::Resize)),
             track::NAME => Some(settings.give().map(Self::Track)),

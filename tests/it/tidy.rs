@@ -282,9 +282,9 @@ const SOURCE_PLUMBING: [&str; 16] = [
     "plain",
     "probe",
 ];
-const STEP_PLUMBING: [&str; 13] = [
-    "mod", "album", "choice", "encode", "jpeg", "made", "opened", "pad", "places", "scale",
-    "fixtures", "stories", "decode",
+const STEP_PLUMBING: [&str; 14] = [
+    "mod", "album", "choice", "color", "encode", "jpeg", "made", "opened", "pad", "places",
+    "scale", "fixtures", "stories", "decode",
 ];
 
 #[test]
