@@ -500,6 +500,28 @@ mod tests {
     }
 
     #[test]
+    fn a_box_of_a_picture_that_a_step_made_is_still_told_in_the_frame() {
+        for sent in [of_stream(), event("generic")] {
+            let mut event = sent.clone();
+            event.plates[0].area = Some(area([163, 101, 312, 135], Unit::Pixels, Role::VEHICLE)); // cut with a margin
+            event.boxes = Boxes::Retold {
+                sent: Arc::new(sent),
+            };
+            let line = line(&event, None, Form::AsItCame);
+            assert_eq!(line["results"][0]["box"]["xmin"], 756);
+        }
+    }
+
+    #[test]
+    fn a_box_that_a_step_told_in_one_picture_is_told_so() {
+        let mut event = event("generic");
+        event.plates[0].area = Some(area([3, 1, 9, 8], Unit::Pixels, Role::VEHICLE));
+        event.boxes = Boxes::In(Role::VEHICLE);
+        let line = line(&event, None, Form::AsItCame);
+        assert_eq!(line["results"][0]["box"]["xmin"], 3);
+    }
+
+    #[test]
     fn a_box_of_the_frame_stays_as_it_is() {
         let mut event = of_stream();
         event.plates[0].area = Some(area([153, 91, 302, 125], Unit::Pixels, Role::FRAME));

@@ -525,4 +525,16 @@ mod tests {
         let raw = Field::new("raw.a.b").unwrap();
         assert!(put(&mut json!({ "raw": { "a": 7 } }), raw.hops(), &json!(1)).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_panics(text in r#"(event\.|plates?\.)?([a-z*"0. ]|raw|text|box|candidates|\PC){0,8}"#) {
+            for field in [Field::new(&text), Field::to_take(&text), Field::to_put(&text), Field::to_hash(&text)].into_iter().flatten() {
+                let mut value = json!({ "raw": { "a": [1, { "b": null }] }, "plates": [{ "text": "x" }, null], "camera": 7 });
+                put(&mut value, field.hops(), &json!(1)).ok();
+                each(&mut value, field.hops(), &mut |value| *value = json!([1]));
+                take(&mut value, field.hops(), &mut drop);
+            }
+        }
+    }
 }

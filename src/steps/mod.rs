@@ -5,8 +5,10 @@
 //! [`Decider`] instead: it is asked in the accepting commit.
 
 mod album;
+mod annotate;
 mod choice;
 mod chosen;
+mod color;
 mod crop;
 mod draft;
 mod encode;
@@ -205,6 +207,8 @@ pub(crate) struct StepError {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Step", transform = or_the_bare_name)]
 pub(crate) enum Settings {
+    /// Draws the event's boxes, labels and a caption into a picture.
+    Annotate(annotate::Settings),
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
     /// Puts a keyed hash in place of plates and other texts: the same text makes the same hash, and nobody reads it back.
@@ -227,6 +231,7 @@ pub(crate) enum Settings {
 
 /// The words for the steps, in the order of [`Settings`].
 const NAMES: &[&str] = &[
+    annotate::NAME,
     crop::NAME,
     hash::NAME,
     remove::NAME,
@@ -242,6 +247,7 @@ impl Settings {
     /// Compiles what is a template in it.
     pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
+            Self::Annotate(settings) => on_delivery(annotate::Annotate::new(settings, engine)?),
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
             Self::Hash(settings) => on_delivery(hash::Hash::new(&settings)?),
             Self::Remove(settings) => on_delivery(remove::Remove::new(&settings)?),
@@ -259,6 +265,7 @@ impl Settings {
     /// Its word in `routes.yaml`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Annotate(_) => annotate::NAME,
             Self::Crop(_) => crop::NAME,
             Self::Hash(_) => hash::NAME,
             Self::Remove(_) => remove::NAME,
@@ -276,7 +283,8 @@ impl Settings {
         match self {
             Self::Hash(settings) => settings.withholds(),
             Self::Strip(settings) => settings.withholds(),
-            Self::Crop(_)
+            Self::Annotate(_)
+            | Self::Crop(_)
             | Self::Remove(_)
             | Self::Rename(_)
             | Self::Resize(_)
@@ -289,6 +297,7 @@ impl Settings {
     /// The step of that name, with what `settings` gives; `None` when no step is called so.
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
+            annotate::NAME => Some(settings.give().map(Self::Annotate)),
             crop::NAME => Some(settings.give().map(Self::Crop)),
             hash::NAME => Some(settings.give().map(Self::Hash)),
             remove::NAME => Some(settings.give().map(Self::Remove)),

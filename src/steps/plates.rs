@@ -24,6 +24,12 @@ const OURS: [&str; 7] = [
     "received_at",
 ];
 
+/// They hold places and times wherever they stand.
+const MEASURED: [&str; 3] = ["box", "first_seen", "last_seen"];
+
+/// Below them the names are the sender's.
+const OPEN: [&str; 5] = ["raw", "headers", "user_data", "attributes", "level"];
+
 /// Texts in the making.
 #[derive(Debug, Default)]
 pub(super) struct Plates(Vec<String>);
@@ -92,11 +98,11 @@ impl Hidden {
             fields
                 .iter_mut()
                 .filter(|(name, _)| !OURS.contains(&name.as_str()))
-                .for_each(|(_, value)| self.scrub_all(value));
+                .for_each(|(name, value)| self.scrub_all(value, OPEN.contains(&name.as_str())));
         }
     }
 
-    fn scrub_all(&self, value: &mut Value) {
+    fn scrub_all(&self, value: &mut Value, open: bool) {
         match value {
             Value::String(text) => {
                 if self.are_told_in(text) {
@@ -111,11 +117,16 @@ impl Hidden {
                 };
                 let is_told = |item: &Value| words(item).contains(&true);
                 items.retain(|item| !is_told(item));
-                items.iter_mut().for_each(|item| self.scrub_all(item));
+                items.iter_mut().for_each(|item| self.scrub_all(item, open));
             }
             Value::Object(map) => {
-                map.retain(|name, _| !self.are_told_in(name));
-                map.values_mut().for_each(|value| self.scrub_all(value));
+                // Our own names are no plates, even those that read like one.
+                map.retain(|name, _| !open || !self.are_told_in(name));
+                map.iter_mut()
+                    .filter(|(name, _)| open || !MEASURED.contains(&name.as_str()))
+                    .for_each(|(name, value)| {
+                        self.scrub_all(value, open || OPEN.contains(&name.as_str()));
+                    });
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
@@ -127,5 +138,44 @@ impl Hidden {
             PictureData::Url(url) => self.are_told_in(url),
             PictureData::Bytes(_) | PictureData::Made(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn hidden(plates: &[&str]) -> Hidden {
+        let mut hidden = Plates::default();
+        hidden.note(&Field::new("plates.text").unwrap(), &json!(plates));
+        hidden.ready(HashSet::new()).unwrap()
+    }
+
+    #[test]
+    fn a_plate_is_found_however_it_is_written() {
+        let mut sheet = json!({
+            "vendor_id": "7-ab-12 cd", "camera": { "name": "gate", "tags": ["AB12CD", "north"] }, "video": { "filename": "x/Ab12Cd.mp4" },
+            "plates": [{ "user_data": { "seen AB12CD": 1, "note": ["was ab.12.cd", { "x": "AB12C" }] } }],
+            "repaired": ["the plate AB12CD was in capitals"],
+        });
+        hidden(&["AB 12 CD"]).scrub(&mut sheet);
+        let left = json!({
+            "vendor_id": null, "camera": { "name": "gate", "tags": ["north"] }, "video": { "filename": null },
+            "plates": [{ "user_data": { "note": [{ "x": "AB12C" }] } }], "repaired": [],
+        });
+        assert_eq!(sheet, left);
+    }
+
+    #[test]
+    fn a_plate_that_reads_like_a_name_of_ours_takes_no_field_with_it() {
+        let sheet = json!({
+            "id": "0193a5b2", "kind": "plate", "received_at": "2025-03-04T09:11:13Z", "dwell": { "first_seen": "2025-03-04T09:11:13Z" },
+            "plates": [{ "text": null, "score": 0.5, "box": { "unit": "px", "image": "frame" }, "orientation": [{ "value": "rear", "score": 1 }] }],
+        });
+        let mut scrubbed = sheet.clone();
+        hidden(&["TEXT", "FRAME", "PLATE", "2025", "score", "0193", "X"]).scrub(&mut scrubbed);
+        assert_eq!(scrubbed, sheet);
     }
 }

@@ -282,9 +282,9 @@ const SOURCE_PLUMBING: [&str; 16] = [
     "plain",
     "probe",
 ];
-const STEP_PLUMBING: [&str; 17] = [
-    "mod", "album", "choice", "encode", "jpeg", "made", "opened", "pad", "places", "scale",
-    "fixtures", "stories", "decode", "chosen", "draft", "field", "plates",
+const STEP_PLUMBING: [&str; 18] = [
+    "mod", "album", "choice", "color", "encode", "jpeg", "made", "opened", "pad", "places",
+    "scale", "fixtures", "stories", "decode", "chosen", "draft", "field", "plates",
 ];
 
 #[test]
