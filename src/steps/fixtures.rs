@@ -14,11 +14,10 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Built, Flow, Settings, Work};
+use super::{Flow, Step, Work};
 use crate::event::{Event, Item, Kind, Original, Picture, PictureData, Plate, Role, sniff};
 use crate::lists::Lists;
 use crate::name::Name;
-use crate::template::Engine;
 
 /// A picture of coloured rectangles on a restless dark ground, which never has a rectangle's colour.
 #[derive(Clone)]
@@ -258,18 +257,7 @@ pub(crate) fn every_case(step: &str) {
     for path in cases {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap();
-        let settings = read("settings.yaml");
-        let settings: Vec<Settings> = match settings.starts_with('-') {
-            true => serde_saphyr::from_str(&settings).unwrap(),
-            false => vec![serde_saphyr::from_str(&settings).unwrap()],
-        };
-        let steps: Vec<_> = settings
-            .into_iter()
-            .map(|settings| match settings.build(&Engine::new(&[])) {
-                Ok(Built::OnDelivery(step)) => step,
-                _ => panic!("{name}: a step that is taken on delivery"),
-            })
-            .collect();
+        let steps = super::stories::steps(&name, &read("settings.yaml"));
         let case: Case = serde_json::from_str(&read("event.json")).unwrap();
         let expected: Expected = serde_json::from_str(&read("expected.json")).unwrap();
         let mut work = work(
@@ -277,12 +265,12 @@ pub(crate) fn every_case(step: &str) {
             case.pictures.iter().map(Drawn::picture).collect(),
         );
         work.item = case.item;
-        let mut taken = Ok(Flow::Continue);
-        for step in &steps {
-            if matches!(taken, Ok(Flow::Continue)) {
-                taken = step.take(&mut work);
-            }
-        }
+        let taken = steps
+            .iter()
+            .fold(Ok(Flow::Continue), |taken, step| match taken {
+                Ok(Flow::Continue) => step.take(&mut work),
+                ended => ended,
+            });
         work.finish().unwrap();
         let flow = match (taken, &expected.failed) {
             (Ok(flow), None) => flow,
