@@ -41,6 +41,7 @@ targets:
   vehicle: { files: { path: x.jpg, image: vehicle } }
   clip: { files: { path: x.mp4, image: video } }
   mqtt: { mqtt: { url: "mqtt://127.0.0.1", topic: "c/{{ event.camera.id }}", payload: "{{ event }}" } }
+  nats: { nats: { url: "nats://127.0.0.1", subject: "p.{{ event.plates[0].text }}", headers: { X-Raw: "{{ event.raw | tojson }}" } } }
   row: { postgres: { url: "postgres://u@127.0.0.1/d", sql: "INSERT INTO t VALUES ($1, $2)", values: ["{{ event }}", "{{ images.frame }}"] } }
   mail: { smtp: { url: "smtp://127.0.0.1", from: a@example.com, to: b@example.com, text: "{{ event | tojson }}", attach: ["{{ images.frame }}"] } }
   log: { log: { level: debug } }
@@ -113,6 +114,11 @@ fn sent(payload: &Payload) -> Vec<u8> {
             .iter()
             .flat_map(|message| [message.topic.as_bytes(), &written(&message.payload)].concat())
             .collect(),
+        Payload::Publication(sent) => {
+            let mut all = format!("{} {:?} ", sent.subject, sent.headers).into_bytes();
+            all.extend(written(&sent.payload));
+            all
+        }
         Payload::Row(row) => (row.values.iter())
             .flat_map(|value| match value {
                 Field::Value(value) => value.to_string().into_bytes(),

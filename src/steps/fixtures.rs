@@ -14,7 +14,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Flow, Step, Work};
+use super::{Flow, Work};
 use crate::event::{Event, Item, Kind, Original, Picture, PictureData, Plate, Role, sniff};
 use crate::lists::Lists;
 use crate::name::Name;
