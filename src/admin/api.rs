@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::question::Parameters;
 use super::rows::{quarantine_row, show, target_row};
 use super::{Admin, Refusal, pages};
-use crate::event::{EventId, PictureData};
+use crate::event::EventId;
 use crate::name::Name;
 use crate::store::{DeliveryQuery, EventQuery, TargetSummary};
 
@@ -112,13 +112,13 @@ impl Admin {
                 kept.event.images.len()
             ))
         })?;
-        match &picture.data {
-            PictureData::Bytes(bytes) => Ok(pages::text(
+        match picture.bytes() {
+            Some(bytes) => Ok(pages::text(
                 StatusCode::OK,
                 &picture.content_type,
                 bytes.clone(),
             )),
-            PictureData::Url(_) => Err(Refusal::missing(
+            None => Err(Refusal::missing(
                 "the picture is known only by its address so far",
             )),
         }

@@ -282,7 +282,12 @@ impl Config {
         };
         let (lists, refreshed) = tables::lists(loader, &clients, &store.path);
         let (targets, target_names) = outgoing::targets(loader, &clients);
-        let (routes, steps) = routing::routes(loader, &source_names, &target_names);
+        let originals: Vec<Name> = targets
+            .iter()
+            .filter(|target| target.renderer.sends_original())
+            .map(|target| target.name.clone())
+            .collect();
+        let (routes, steps) = routing::routes(loader, &source_names, &target_names, &originals);
         Self {
             server,
             admin,

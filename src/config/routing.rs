@@ -22,6 +22,7 @@ pub(super) fn routes(
     loader: &mut Loader<'_>,
     sources: &Places,
     targets: &Places,
+    originals: &[Name],
 ) -> (Vec<Route>, StepsOf) {
     let mut routes: Vec<Route> = Vec::new();
     let mut steps_of = StepsOf::new();
@@ -31,7 +32,7 @@ pub(super) fn routes(
         empty(loader, item.node);
         let node = item.node;
         let told = !item.clean && node.get("name").is_none(); // why its name may be wrong too
-        let Some((route, steps)) = route(loader, item) else {
+        let Some((route, steps)) = route(loader, item, originals) else {
             continue;
         };
         if routes.iter().any(|other| other.name == route.name) {
@@ -58,7 +59,11 @@ pub(super) fn pictures(root: &Node) -> Vec<String> {
         .collect()
 }
 
-fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<dyn Step>>)> {
+fn route(
+    loader: &mut Loader<'_>,
+    mut item: Item<'_>,
+    originals: &[Name],
+) -> Option<(Route, Vec<Box<dyn Step>>)> {
     // What is missing was told; the rest is still to be looked through.
     item.value
         .entry("to")
@@ -83,6 +88,9 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
         }
     };
     let steps = steps?.steps;
+    if let Some(step) = steps.iter().find(|step| step.withholds()) {
+        withheld(loader, item.node, originals, step.name());
+    }
     let mut on_delivery = Vec::new();
     let mut faultless = true;
     for (n, step) in steps.into_iter().enumerate() {
@@ -101,6 +109,21 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
         }
     }
     faultless.then_some((route, on_delivery))
+}
+
+/// Refuses targets that are sent the request as it came, behind a step that withholds it.
+fn withheld(loader: &mut Loader<'_>, node: &Node, originals: &[Name], step: &str) {
+    for target in node.get("to").map(Node::items).unwrap_or_default() {
+        let name = target.text().unwrap_or_default();
+        if originals.iter().any(|original| original.as_str() == name) {
+            let message = format!(
+                "`{name}` sends the request as it came, which tells what `{step}` takes out"
+            );
+            loader.mistake(Mistake::new(target.at.clone(), message).help(
+                "give the target `json: \"{{ event }}\"` or `stream: true` in place of `original: true`, or a route without this step",
+            ));
+        }
+    }
 }
 
 /// A step that is decided when an event comes in. What it remembers is found again by its word, so that it outlives a

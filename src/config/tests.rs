@@ -182,7 +182,7 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
         &text,
         folder.path(),
         &Surroundings::default(),
-        &|_| Ok(Some("secret-value".to_owned())),
+        &|_| Ok(Some("a secret value of some length".to_owned())),
     );
     assert!(
         loaded.is_ok(),

@@ -94,14 +94,7 @@ pub(super) fn reshape(
     now: Timestamp,
     mut watch: impl FnMut(&'static str, &Work),
 ) -> Reshaped {
-    let mut work = Work {
-        event: event.clone(),
-        item,
-        pictures: event.images.clone(),
-        notes: Vec::new(),
-        lists: lists.clone(),
-        now,
-    };
+    let mut work = Work::new(event.clone(), item, lists.clone(), now);
     for step in steps {
         let flow = step.take(&mut work);
         watch(step.name(), &work);
@@ -112,6 +105,13 @@ pub(super) fn reshape(
             }
             Err(error) => return Reshaped::Unfit(error.to_string()),
         }
+    }
+    let (event, notes) = (work.event.clone(), work.notes.len());
+    if let Err(reason) = work.finish() {
+        return Reshaped::Unfit(reason);
+    }
+    if !Arc::ptr_eq(&event, &work.event) || notes < work.notes.len() {
+        watch("after all steps", &work);
     }
     Reshaped::Ready(work)
 }

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::{Origin, Spot, Ties};
 use super::{Role, Size};
 
 /// A rectangle in a picture; `xmax` and `ymax` are outer corners, so the width is `xmax - xmin`.
@@ -87,6 +88,31 @@ impl Area {
         })
     }
 
+    /// Where this box lies in a picture of that origin, however many steps made it; not cut to the picture. `None` when
+    /// the box is empty or inverted, or when no way leads from its own picture to this one.
+    pub(crate) fn on(&self, picture: &Origin, ties: Ties<'_>) -> Option<Spot> {
+        let same_vehicle = || ties.own_vehicle.is_some() && ties.own_vehicle == ties.shown_vehicle;
+        let is_own = self.image == picture.role
+            && (self.image == Role::FRAME
+                || ties.same_item
+                || (self.image == Role::VEHICLE && same_vehicle()));
+        let corners = if is_own {
+            self.corners(Some(picture.size))
+        } else if picture.role == Role::FRAME {
+            self.corners_in(&Role::FRAME, Some(picture.size), None, ties.own_vehicle)
+        } else if picture.role == Role::VEHICLE {
+            let shown = ties
+                .shown_vehicle
+                .filter(|vehicle| vehicle.image == Role::FRAME)?
+                .corners(ties.frame)?;
+            let in_the_frame = self.corners_in(&Role::FRAME, ties.frame, None, ties.own_vehicle)?;
+            Some(in_the_frame.moved(-shown.xmin, -shown.ymin))
+        } else {
+            None
+        }?;
+        Some(picture.mapping.apply(corners.spot()))
+    }
+
     /// Whether this box lies in `outer`, edges included; both must count in the same unit of the same picture.
     pub(crate) fn lies_in(&self, outer: &Self) -> bool {
         outer.xmin <= self.xmin
@@ -160,6 +186,16 @@ impl Corners {
             ymin: self.ymin + y,
             xmax: self.xmax + x,
             ymax: self.ymax + y,
+        }
+    }
+
+    /// Exact: corners are far below 2^53.
+    fn spot(self) -> Spot {
+        Spot {
+            xmin: self.xmin as f64,
+            ymin: self.ymin as f64,
+            xmax: self.xmax as f64,
+            ymax: self.ymax as f64,
         }
     }
 

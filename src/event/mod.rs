@@ -4,11 +4,13 @@
 //! `None` or empty. The derived `Serialize` is the part that the store keeps beside the request's bytes; the whole event
 //! as others see it (API, files, `{{ event }}`), with pictures described and the vendor's document in full, is [`Event::to_json`].
 
+mod altered;
 mod area;
 mod id;
 mod item;
 mod kind;
 mod moment;
+mod origin;
 mod original;
 mod parts;
 mod picture;
@@ -22,17 +24,19 @@ use serde_json::{Map, Value};
 
 use crate::name::Name;
 
+pub(crate) use altered::{Altered, Boxes, Withholding};
 pub(crate) use area::{Area, Pixels, Unit};
 pub(crate) use id::{DeliveryId, EventId};
 pub(crate) use item::Item;
 pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};
+pub(crate) use origin::{Origin, Spot, Ties};
 pub(crate) use original::Original;
 pub(crate) use parts::{
     Camera, Candidate, Dwell, Face, ListEntry, Object, Person, Plate, Score, Scored, Status,
     Vehicle, Video,
 };
-pub(crate) use picture::{Picture, PictureData, Raw, Role, Size, sniff};
+pub(crate) use picture::{Made, Picture, PictureData, Raw, Role, Size, sniff};
 
 /// One event. Made by a source from an [`Original`], kept by the store, never changed afterwards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,6 +84,12 @@ pub(crate) struct Event {
     /// The request it came in, shared by all events of that request.
     #[serde(skip)]
     pub(crate) original: Arc<Original>,
+    /// What steps did to its fields on the way to a target.
+    #[serde(skip)]
+    pub(crate) altered: Altered,
+    /// Which pictures its boxes count in.
+    #[serde(skip)]
+    pub(crate) boxes: Boxes,
 }
 
 impl Event {
@@ -108,6 +118,8 @@ impl Event {
             images: Vec::new(),
             raw: Raw::default(),
             original,
+            altered: Altered::default(),
+            boxes: Boxes::default(),
         }
     }
 

@@ -1,14 +1,16 @@
 //! Pictures of an event, and the vendor's document: slices of the request wherever possible, never copies.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Item;
+use super::{Item, Origin};
 
 /// What a picture shows, or the name that a step gave it with `as`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,6 +64,17 @@ pub(crate) enum PictureData {
     Bytes(Bytes),
     /// Known only by its address until it is fetched.
     Url(String),
+    /// Between the steps of one delivery only: what goes on has bytes.
+    Made(Arc<dyn Made>),
+}
+
+/// A picture that a step made. It is written as bytes when somebody asks for them, since the next step may change it.
+pub(crate) trait Made: Any + Send + Sync {
+    fn size(&self) -> Size;
+    /// Where its pixels come from, if that is known.
+    fn origin(&self) -> Option<&Origin>;
+    /// `None` when it cannot be written.
+    fn bytes(&self) -> Option<&Bytes>;
 }
 
 impl fmt::Debug for PictureData {
@@ -69,6 +82,7 @@ impl fmt::Debug for PictureData {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Url(url) => f.write_str(url),
+            Self::Made(made) => write!(f, "made, {:?}", made.size()),
         }
     }
 }
@@ -98,12 +112,16 @@ impl Picture {
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         match &self.data {
             PictureData::Bytes(bytes) => Some(bytes),
+            PictureData::Made(made) => made.bytes(),
             PictureData::Url(_) => None,
         }
     }
 
     /// From the picture's header alone, nothing is decoded; `None` when it is no picture we know.
     pub(crate) fn size(&self) -> Option<Size> {
+        if let PictureData::Made(made) = &self.data {
+            return Some(made.size());
+        }
         let size = imagesize::blob_size(self.bytes()?).ok()?;
         Some(Size {
             width: u32::try_from(size.width).ok()?,
@@ -115,8 +133,10 @@ impl Picture {
     pub(crate) fn describe(&self) -> Value {
         let mut json =
             json!({ "role": self.role, "item": self.item, "content_type": self.content_type });
-        match &self.data {
-            PictureData::Bytes(bytes) => {
+        match (&self.data, self.bytes()) {
+            (PictureData::Url(url), _) => json["url"] = url.as_str().into(),
+            (_, None) => {}
+            (_, Some(bytes)) => {
                 let size = self.size();
                 json["size"] = bytes.len().into();
                 json["width"] = size.map(|size| size.width).into();
@@ -125,7 +145,6 @@ impl Picture {
                     .encode(&Sha256::digest(bytes))
                     .into();
             }
-            PictureData::Url(url) => json["url"] = url.as_str().into(),
         }
         json
     }

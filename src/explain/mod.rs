@@ -4,6 +4,8 @@ mod cases;
 mod describe;
 mod effect;
 mod outcome;
+#[cfg(test)]
+mod privacy;
 mod request;
 mod text;
 

@@ -234,7 +234,7 @@ fn addresses(event: &Event) -> Vec<(usize, String, String)> {
     pictures
         .filter_map(|(number, picture)| match &picture.data {
             PictureData::Url(url) => Some((number, picture.role.to_string(), url.clone())),
-            PictureData::Bytes(_) => None,
+            PictureData::Bytes(_) | PictureData::Made(_) => None,
         })
         .collect()
 }

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use super::forms::Form;
 use super::path::Path;
 use super::{Building, Mistakes, stream};
 use crate::event::{Event, Item};
@@ -17,6 +18,7 @@ use crate::template::{Engine, Names, Output, RenderError, Scope, Template};
 pub(crate) struct Jsonl {
     pub(crate) path: String,
     pub(crate) format: Format,
+    pub(crate) results: Form,
     /// Whether the settings were a path alone.
     short: bool,
 }
@@ -42,6 +44,10 @@ struct JsonlMap {
     /// `neutral` (the default) or `stream`.
     #[serde(default)]
     format: Format,
+    /// Of `stream`: `as_it_came` (the default), or the one of Stream's two forms that all results are written in, `plate` or
+    /// `vehicle`.
+    #[serde(default)]
+    results: Form,
 }
 
 /// A CSV file with the columns of Plate Recognizer Stream, one row for each plate. The path counts from the folder of the
@@ -85,6 +91,7 @@ pub(crate) enum Level {
 pub(crate) struct LinesWriter {
     path: Path,
     format: Format,
+    results: Form,
 }
 
 pub(crate) struct CsvWriter(Path);
@@ -113,6 +120,7 @@ impl LinesWriter {
         building.done(path.map(|path| Self {
             path,
             format: settings.format,
+            results: settings.results,
         }))
     }
 
@@ -124,7 +132,7 @@ impl LinesWriter {
     ) -> Result<Payload, RenderError> {
         let line = match self.format {
             Format::Neutral => event.to_json(),
-            Format::Stream => stream::line(event, item),
+            Format::Stream => stream::line(event, item, self.results),
         };
         Ok(Payload::Line {
             path: self.path.text(event, scope)?,
@@ -234,6 +242,7 @@ impl<'de> Deserialize<'de> for Jsonl {
                 Ok(Jsonl {
                     path: path.to_owned(),
                     format: Format::default(),
+                    results: Form::default(),
                     short: true,
                 })
             }
@@ -242,6 +251,7 @@ impl<'de> Deserialize<'de> for Jsonl {
                 Ok(Jsonl {
                     path: map.path,
                     format: map.format,
+                    results: map.results,
                     short: false,
                 })
             }

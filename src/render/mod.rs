@@ -3,10 +3,12 @@
 mod content;
 mod fields;
 pub(crate) mod files;
+mod forms;
 pub(crate) mod http;
 pub(crate) mod mqtt;
 mod multipart;
 pub(crate) mod nats;
+mod own;
 mod path;
 pub(crate) mod postgres;
 mod python;
@@ -136,6 +138,11 @@ impl Renderer {
             Self::Http(writer) => Ok(writer.write_check(event, scope)?.map(Payload::Http)),
             _ => Ok(None),
         }
+    }
+
+    /// Whether it sends the request as it came, which steps may withhold.
+    pub(crate) fn sends_original(&self) -> bool {
+        matches!(self, Self::Http(writer) if writer.sends_original())
     }
 
     /// Whether the answer to [`Self::check`] lists the system's cameras.

@@ -5,31 +5,37 @@
 //! document, any other from its neutral form; a score, colour or time that nobody told is null or an empty cell, and a
 //! box that nobody told is all zeros, which is Stream's own word for "none".
 
+use std::borrow::Cow;
+
 use jiff::Zoned;
 use serde_json::{Map, Value, json};
 
-use super::python;
-use crate::event::{Area, Event, Item, Plate, Role, Score, Scored, Size, Vehicle};
+use super::forms::Form;
+use super::{own, python};
+use crate::event::{Area, Boxes, Event, Item, Plate, Role, Score, Scored, Size, Vehicle};
 
 pub(super) const CSV_HEADER: &str = "timestamp,plate,score,dscore,file,box,model_make,color,vehicle,region,orientation,candidates,source_url,position_sec,direction";
 
-/// The event as one JSON object, without the `hook` and `data` around it; `item` leaves the one result it names.
-pub(super) fn line(event: &Event, item: Option<Item>) -> Value {
-    let own = own_document(event);
+/// The event as one JSON object, without the `hook` and `data` around it, its results in that form; `item` leaves the one
+/// result it names.
+pub(super) fn line(event: &Event, item: Option<Item>, form: Form) -> Value {
+    let own = own_data(event);
     let mut results = results(event, own.as_ref());
+    for result in &mut results {
+        *result = form.of(result.take());
+    }
     if let Some(Item::Plate(n)) = item
         && n < results.len()
     {
         results = vec![results.swap_remove(n)];
     }
     let Some(mut data) = own else {
-        return json!({
-            "camera_id": event.camera.id,
-            "filename": "",
-            "timestamp": timestamp(&event.occurred_at.instant().to_zoned(jiff::tz::TimeZone::UTC), "%Y-%m-%dT%H:%M:%S", "Z"),
-            "timestamp_local": timestamp(&event.occurred_at.local(), "%Y-%m-%d %H:%M:%S", "%z"),
-            "results": results,
-        });
+        let mut data = json!({ "camera_id": event.camera.id, "filename": "" });
+        for (name, text) in timestamps(event) {
+            data[name] = text.into();
+        }
+        data["results"] = results.into();
+        return data;
     };
     if let Some(Value::String(filename)) = data.get_mut("filename") {
         *filename = filename.rsplit('/').next().unwrap_or_default().to_owned();
@@ -42,7 +48,7 @@ pub(super) fn line(event: &Event, item: Option<Item>) -> Value {
 
 /// The event as rows of the CSV, one for each plate, `\n` between them; empty when it has none.
 pub(super) fn rows(event: &Event, item: Option<Item>) -> String {
-    let own = own_document(event);
+    let own = own_data(event);
     let file = match own.as_ref().and_then(|data| data.get("filename")) {
         Some(Value::String(name)) if !name.is_empty() => {
             format!("/{}", name.trim_start_matches('/'))
@@ -105,41 +111,56 @@ fn timestamp(local: &Zoned, format: &str, zone: &str) -> String {
 }
 
 /// `data` of Stream's own webhook.
-fn own_document(event: &Event) -> Option<Map<String, Value>> {
-    if event.vendor != "platerecognizer" {
-        return None;
-    }
-    match event.raw.to_json() {
-        Value::Object(mut document) => match document.remove("data") {
-            Some(Value::Object(data)) => Some(data),
-            _ => None,
-        },
+fn own_data(event: &Event) -> Option<Map<String, Value>> {
+    match own::document(event)?.remove("data") {
+        Some(Value::Object(data)) => Some(data),
         _ => None,
     }
 }
 
+/// Every plate in Stream's plate form.
+pub(super) fn told(event: &Event) -> Vec<Value> {
+    let counting = counting(event);
+    plates(event)
+        .iter()
+        .map(|plate| result(plate, counting))
+        .collect()
+}
+
+/// The event's moment by the names that Stream gives it.
+pub(super) fn timestamps(event: &Event) -> [(&'static str, String); 2] {
+    let utc = event
+        .occurred_at
+        .instant()
+        .to_zoned(jiff::tz::TimeZone::UTC);
+    [
+        ("timestamp", timestamp(&utc, "%Y-%m-%dT%H:%M:%S", "Z")),
+        (
+            "timestamp_local",
+            timestamp(&event.occurred_at.local(), "%Y-%m-%d %H:%M:%S", "%z"),
+        ),
+    ]
+}
+
 /// Every result: Stream's own with its boxes translated, else made from the plates.
 fn results(event: &Event, own: Option<&Map<String, Value>>) -> Vec<Value> {
-    let frame = frame_size(event);
+    let counting = counting(event);
     let own = own.and_then(|data| data.get("results")).cloned();
     let Some(Value::Array(mut results)) = own else {
-        return event
-            .plates
-            .iter()
-            .map(|plate| result(plate, frame))
-            .collect();
+        return told(event);
     };
     // Only then is a place in one list the same place in the other.
-    let aligned = results.len() == event.plates.len();
+    let plates = plates(event);
+    let aligned = results.len() == plates.len();
     for (n, result) in results.iter_mut().enumerate() {
         if let Some(Value::String(url)) = result.get_mut("source_url") {
             *url = without_password(url);
         }
         if aligned
-            && let Some(plate) = event.plates.get(n)
+            && let Some(plate) = plates.get(n)
             && let Some(area) = &plate.area
             && area.image != Role::FRAME
-            && let Some(told) = in_frame(area, plate.vehicle.as_ref(), frame)
+            && let Some(told) = in_frame(area, plate.vehicle.as_ref(), counting)
         {
             let own = if result["plate"].is_object() {
                 result["plate"].get_mut("box")
@@ -161,7 +182,7 @@ fn plate_format(event: &Event, n: usize, own: Value) -> Value {
     let Some(plate) = event.plates.get(n) else {
         return own;
     };
-    let mut told = result(plate, frame_size(event));
+    let mut told = result(plate, counting(event));
     for name in ["source_url", "position_sec", "direction"] {
         if let Some(value) = own.get(name) {
             told[name] = value.clone();
@@ -190,7 +211,7 @@ fn renamed(word: &Value, name: &str) -> Value {
 }
 
 /// One plate in Stream's plate format.
-fn result(plate: &Plate, frame: Option<Size>) -> Value {
+fn result(plate: &Plate, counting: Counting) -> Value {
     let text = plate.text.clone().unwrap_or_default();
     let area = plate.area.as_ref();
     let mut result = Map::new();
@@ -200,11 +221,11 @@ fn result(plate: &Plate, frame: Option<Size>) -> Value {
     put("dscore", score(plate.detection_score));
     put(
         "box",
-        corners(area.and_then(|area| in_frame(area, plate.vehicle.as_ref(), frame))),
+        corners(area.and_then(|area| in_frame(area, plate.vehicle.as_ref(), counting))),
     );
     put("region", region(plate));
     put("candidates", candidates(plate, &text));
-    put("vehicle", vehicle(plate.vehicle.as_ref(), frame));
+    put("vehicle", vehicle(plate.vehicle.as_ref(), counting));
     let known = plate.vehicle.as_ref();
     if let Some(known) = known.filter(|known| known.make.is_some() || known.model.is_some()) {
         put(
@@ -247,13 +268,13 @@ fn candidates(plate: &Plate, text: &str) -> Value {
         .collect()
 }
 
-fn vehicle(vehicle: Option<&Vehicle>, frame: Option<Size>) -> Value {
+fn vehicle(vehicle: Option<&Vehicle>, counting: Counting) -> Value {
     let Some(vehicle) = vehicle else {
         return json!({ "type": "Unknown", "score": 0.0, "box": corners(None) });
     };
     let kind = vehicle.kind.as_deref().unwrap_or("Unknown");
     let area = vehicle.area.as_ref();
-    let corners = corners(area.and_then(|area| in_frame(area, None, frame)));
+    let corners = corners(area.and_then(|area| in_frame(area, None, counting)));
     json!({ "type": kind, "score": score(vehicle.score), "box": corners })
 }
 
@@ -277,8 +298,12 @@ fn number(value: f64) -> Value {
     }
 }
 
-/// In pixels of the full frame, as the sender told it (not cut to the frame).
-fn in_frame(area: &Area, vehicle: Option<&Vehicle>, frame: Option<Size>) -> Option<Area> {
+/// In pixels of the full frame, as the sender told it (not cut to the frame), unless a step has boxes count elsewhere.
+fn in_frame(area: &Area, vehicle: Option<&Vehicle>, counting: Counting) -> Option<Area> {
+    let frame = match counting {
+        Counting::AsTold => return Some(area.clone()),
+        Counting::InFrame(frame) => frame,
+    };
     area.told_in(
         &Role::FRAME,
         frame,
@@ -286,7 +311,7 @@ fn in_frame(area: &Area, vehicle: Option<&Vehicle>, frame: Option<Size>) -> Opti
     )
 }
 
-fn corners(area: Option<Area>) -> Value {
+pub(super) fn corners(area: Option<Area>) -> Value {
     let corners = match &area {
         Some(area) => sides(area),
         None => ["xmin", "ymin", "xmax", "ymax"].map(|side| (side, 0)),
@@ -307,12 +332,45 @@ fn sides(area: &Area) -> [(&'static str, i32); 4] {
     ]
 }
 
-fn frame_size(event: &Event) -> Option<Size> {
-    event
-        .images
-        .iter()
-        .find(|picture| picture.role == Role::FRAME)
-        .and_then(|picture| picture.size())
+/// Which picture boxes are written for.
+#[derive(Clone, Copy)]
+enum Counting {
+    /// The full frame, of that size if it is known.
+    InFrame(Option<Size>),
+    /// The one that a step chose, in its pixels.
+    AsTold,
+}
+
+fn counting(event: &Event) -> Counting {
+    let frame = || {
+        let mut images = event.images.iter();
+        images.find(|picture| picture.role == Role::FRAME)?.size()
+    };
+    match event.boxes {
+        Boxes::In(_) => Counting::AsTold,
+        Boxes::AsSent | Boxes::Retold { .. } => Counting::InFrame(frame()),
+    }
+}
+
+/// The plates, with boxes that lead to the frame: a picture that a step made in place of a vehicle's does not lie in the frame
+/// where the vehicle does.
+fn plates(event: &Event) -> Cow<'_, [Plate]> {
+    match &event.boxes {
+        Boxes::Retold { sent } if sent.plates.len() == event.plates.len() => {
+            let mut plates = event.plates.clone();
+            for (plate, sent) in plates.iter_mut().zip(&sent.plates) {
+                if plate
+                    .area
+                    .as_ref()
+                    .is_some_and(|area| area.image != Role::FRAME)
+                {
+                    plate.area.clone_from(&sent.area);
+                }
+            }
+            Cow::Owned(plates)
+        }
+        _ => Cow::Borrowed(&event.plates),
+    }
 }
 
 /// Stream tells the address it reads the camera from, with the camera's password.
@@ -417,7 +475,7 @@ mod tests {
 
     #[test]
     fn writes_a_line_as_stream_does() {
-        let line = line(&of_stream(), None);
+        let line = line(&of_stream(), None, Form::AsItCame);
         let keys: Vec<_> = line.as_object().unwrap().keys().collect();
         assert_eq!(
             keys,
@@ -442,10 +500,35 @@ mod tests {
     }
 
     #[test]
+    fn a_box_of_a_picture_that_a_step_made_is_still_told_in_the_frame() {
+        for sent in [of_stream(), event("generic")] {
+            let mut event = sent.clone();
+            event.plates[0].area = Some(area([163, 101, 312, 135], Unit::Pixels, Role::VEHICLE)); // cut with a margin
+            event.boxes = Boxes::Retold {
+                sent: Arc::new(sent),
+            };
+            let line = line(&event, None, Form::AsItCame);
+            assert_eq!(line["results"][0]["box"]["xmin"], 756);
+        }
+    }
+
+    #[test]
+    fn a_box_that_a_step_told_in_one_picture_is_told_so() {
+        let mut event = event("generic");
+        event.plates[0].area = Some(area([3, 1, 9, 8], Unit::Pixels, Role::VEHICLE));
+        event.boxes = Boxes::In(Role::VEHICLE);
+        let line = line(&event, None, Form::AsItCame);
+        assert_eq!(line["results"][0]["box"]["xmin"], 3);
+    }
+
+    #[test]
     fn a_box_of_the_frame_stays_as_it_is() {
         let mut event = of_stream();
         event.plates[0].area = Some(area([153, 91, 302, 125], Unit::Pixels, Role::FRAME));
-        assert_eq!(line(&event, None)["results"][0]["box"]["xmin"], 153);
+        assert_eq!(
+            line(&event, None, Form::AsItCame)["results"][0]["box"]["xmin"],
+            153
+        );
     }
 
     #[test]
@@ -461,7 +544,7 @@ mod tests {
             "position_sec": 23.47, "direction": null,
         }] } }));
         assert_eq!(
-            line(&event, None)["results"][0]["plate"]["box"]["xmin"],
+            line(&event, None, Form::AsItCame)["results"][0]["plate"]["box"]["xmin"],
             756
         );
         let rows = rows(&event, None);
@@ -483,7 +566,7 @@ mod tests {
         let mut event = event("viewtron");
         event.occurred_at = moment("2025-03-04T10:11:12+01:00");
         event.plates[0].direction = Some(210.0);
-        let line = line(&event, None);
+        let line = line(&event, None, Form::AsItCame);
         assert_eq!(line["camera_id"], "gate-1");
         assert_eq!(line["timestamp"], "2025-03-04T09:11:12Z");
         assert_eq!(line["timestamp_local"], "2025-03-04 10:11:12+0100");
@@ -513,7 +596,7 @@ mod tests {
         let second = rows(&event, Some(Item::Plate(1)));
         assert_eq!(second.lines().count(), 1);
         assert!(second.contains(",zz9,,,,\"{'xmin': 0, 'ymin': 0, 'xmax': 0, 'ymax': 0}\","));
-        let line = line(&event, Some(Item::Plate(1)));
+        let line = line(&event, Some(Item::Plate(1)), Form::AsItCame);
         assert_eq!(line["results"].as_array().unwrap().len(), 1);
         assert_eq!(line["results"][0]["plate"], "zz9");
         event.plates.clear();
@@ -531,7 +614,7 @@ mod tests {
             Unit::TenThousandths,
             Role::FRAME,
         );
-        let box_of = |frame| corners(in_frame(&told, None, frame));
+        let box_of = |frame| corners(in_frame(&told, None, Counting::InFrame(frame)));
         assert_eq!(
             box_of(frame),
             json!({ "xmin": 192, "ymin": 540, "xmax": 384, "ymax": 1080 })

@@ -6,13 +6,16 @@
 
 use std::cell::OnceCell;
 use std::io::Cursor;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::jpeg;
-use crate::event::{Picture, Size, sniff};
+use super::made::Canvas;
+use super::opened::Opened;
+use crate::event::{Origin, Picture, PictureData, Size, sniff};
 
 /// All pictures of one delivery.
 pub(super) struct Album(Vec<Photo>);
@@ -22,16 +25,19 @@ pub(super) struct Photo {
     pub(super) picture: Picture,
     pixels_max: u64,
     size: OnceCell<Result<Size, String>>,
-    image: OnceCell<Result<DynamicImage, String>>,
+    image: OnceCell<Result<Arc<DynamicImage>, String>>,
+    opened: Opened,
 }
 
 impl Album {
-    pub(super) fn of(pictures: &[Picture], pixels_max: u64) -> Self {
+    /// What the steps before have decoded is `opened`.
+    pub(super) fn of(pictures: &[Picture], pixels_max: u64, opened: &Opened) -> Self {
         let photo = |picture: &Picture| Photo {
             picture: picture.clone(),
             pixels_max,
             size: OnceCell::new(),
             image: OnceCell::new(),
+            opened: opened.clone(),
         };
         Self(pictures.iter().map(photo).collect())
     }
@@ -67,8 +73,41 @@ impl Photo {
     /// As displayed. Decoded when first asked for.
     pub(super) fn image(&self) -> Option<&DynamicImage> {
         self.size()?;
-        let image = self.image.get_or_init(|| self.decode());
-        image.as_ref().ok()
+        let image = self.image.get_or_init(|| self.develop());
+        image.as_deref().ok()
+    }
+
+    /// Where its pixels come from. What came as bytes is as it was sent under its role.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        match &self.picture.data {
+            PictureData::Made(made) => made.origin().cloned(),
+            PictureData::Bytes(_) | PictureData::Url(_) => {
+                let Picture { role, item, .. } = &self.picture;
+                Some(Origin::sent(role.clone(), *item, self.size()?))
+            }
+        }
+    }
+
+    /// What is wrong with it, as far as it was looked at.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        match (self.size.get(), self.image.get()) {
+            (Some(Err(reason)), _) | (_, Some(Err(reason))) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The pixels, which an earlier step may have drawn or decoded.
+    fn develop(&self) -> Result<Arc<DynamicImage>, String> {
+        if let Some(canvas) = Canvas::under(&self.picture) {
+            return Ok(canvas.image().clone());
+        }
+        let bytes = self.bytes()?;
+        if let Some(image) = self.opened.get(bytes) {
+            return Ok(image);
+        }
+        let image = Arc::new(self.decode()?);
+        self.opened.keep(bytes, &image);
+        Ok(image)
     }
 
     fn measure(&self) -> Result<Size, String> {
@@ -78,6 +117,9 @@ impl Photo {
             .size()
             .ok_or("not a picture that can be read")?;
         self.allow(u64::from(size.width) * u64::from(size.height))?;
+        if Canvas::under(&self.picture).is_some() {
+            return Ok(size);
+        }
         let bytes = self.bytes()?;
         if jpeg::condition(bytes) == jpeg::Condition::Scattered
             && sniff(bytes) == Some("image/jpeg")
@@ -156,10 +198,12 @@ impl Photo {
     }
 
     fn is_broken_off(&self) -> bool {
-        self.picture.bytes().is_some_and(|bytes| {
-            sniff(bytes) == Some("image/jpeg")
-                && jpeg::condition(bytes) == jpeg::Condition::BrokenOff
-        })
+        let made = Canvas::under(&self.picture).is_some();
+        !made
+            && self.picture.bytes().is_some_and(|bytes| {
+                sniff(bytes) == Some("image/jpeg")
+                    && jpeg::condition(bytes) == jpeg::Condition::BrokenOff
+            })
     }
 }
 

@@ -10,6 +10,8 @@ use image::{DynamicImage, ImageResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::event::Size;
+
 /// How a picture is written: `jpeg` is small and understood by every receiver, `png` and `webp` keep every pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -22,7 +24,7 @@ pub(super) enum Format {
 
 /// How well a JPEG is written, from 1 (worst) to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-pub(super) struct Quality(#[schemars(range(min = 1, max = 100))] u8);
+pub(super) struct Quality(#[schemars(range(min = 1, max = 100))] pub(super) u8);
 
 impl Default for Quality {
     fn default() -> Self {
@@ -42,6 +44,28 @@ impl<'de> Deserialize<'de> for Quality {
 }
 
 impl Format {
+    pub(super) fn of(content_type: &str) -> Option<Self> {
+        [Self::Jpeg, Self::Png, Self::Webp]
+            .into_iter()
+            .find(|format| format.content_type() == content_type)
+    }
+
+    /// The longest side that the format can tell.
+    pub(super) fn has_room_for(self, size: Size) -> Result<(), String> {
+        let (side_max, name) = match self {
+            Self::Jpeg => (65_535, "JPEG"),
+            Self::Png => (i32::MAX.unsigned_abs(), "PNG"),
+            Self::Webp => (16_383, "WebP"),
+        };
+        let Size { width, height } = size;
+        match width.max(height) <= side_max {
+            true => Ok(()),
+            false => Err(format!(
+                "{width}x{height} is more than a {name} can be ({side_max} a side)"
+            )),
+        }
+    }
+
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",

@@ -1,8 +1,9 @@
 //! For tests of steps: pictures drawn on the spot, and the cases under `tests/fixtures/steps/`.
 //!
-//! A case is a folder of three files: `settings.yaml` (the step), `event.json` (the event, the item the delivery is
+//! A case is a folder of three files: `settings.yaml` (the step, or a list of steps), `event.json` (the event, the item the delivery is
 //! about, and what to draw as its pictures) and `expected.json` (what becomes of the delivery, the notes, all pictures).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use jiff::Timestamp;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{Built, Flow, Settings, Work};
+use super::{Flow, Work};
 use crate::event::{Event, Item, Kind, Original, Picture, PictureData, Plate, Role, sniff};
 use crate::lists::Lists;
 use crate::name::Name;
-use crate::template::Engine;
 
 /// A picture of coloured rectangles on a restless dark ground, which never has a rectangle's colour.
 #[derive(Clone)]
@@ -154,21 +155,19 @@ pub(crate) fn sent(role: Role, item: Option<Item>, bytes: Vec<u8>) -> Picture {
 
 /// A delivery of the whole event with these pictures.
 pub(crate) fn work(mut event: Event, pictures: Vec<Picture>) -> Work {
-    event.images = pictures.clone();
-    Work {
-        event: Arc::new(event),
-        item: None,
-        pictures,
-        notes: Vec::new(),
-        lists: Lists::default(),
-        now: Timestamp::UNIX_EPOCH,
-    }
+    event.images = pictures;
+    Work::new(
+        Arc::new(event),
+        None,
+        Lists::default(),
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    event: Event,
+    event: Value,
     #[serde(default)]
     item: Option<Item>,
     pictures: Vec<Drawn>,
@@ -199,8 +198,17 @@ struct Expected {
     /// Why nothing is delivered; absent when the delivery goes on.
     #[serde(default)]
     filtered: Option<String>,
+    /// Why it is dead; the rest is then not looked at.
+    #[serde(default)]
+    failed: Option<String>,
     notes: Vec<String>,
     pictures: Vec<Seen>,
+    /// Corners that the event tells afterwards, by item and, behind a dot, `vehicle`; null where it tells none.
+    #[serde(default)]
+    boxes: BTreeMap<String, Option<[i32; 4]>>,
+    /// What the event says then; fields that are not named may say anything.
+    #[serde(default)]
+    event: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +224,23 @@ struct Seen {
     /// The colour of all of it: exact in lossless pictures, about right away from the edges in a JPEG.
     #[serde(default)]
     color: Option<[u8; 3]>,
+    /// Colours at places, compared like `color`; in a JPEG away from edges.
+    #[serde(default)]
+    points: Vec<Point>,
+    /// At most so many bytes.
+    #[serde(default)]
+    bytes_max: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Point {
+    at: [u32; 2],
+    /// Null where it is any other than what was drawn there; told by `not`.
+    #[serde(default)]
+    color: Option<[u8; 3]>,
+    #[serde(default)]
+    not: Option<[u8; 3]>,
 }
 
 /// Takes the step of every case in the folder and compares what came of it.
@@ -232,24 +257,38 @@ pub(crate) fn every_case(step: &str) {
     for path in cases {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap();
-        let settings: Settings = serde_saphyr::from_str(&read("settings.yaml")).unwrap();
-        let Ok(Built::OnDelivery(step)) = settings.build(&Engine::new(&[])) else {
-            panic!("{name}: a step that is taken on delivery");
-        };
+        let steps = super::stories::steps(&name, &read("settings.yaml"));
         let case: Case = serde_json::from_str(&read("event.json")).unwrap();
         let expected: Expected = serde_json::from_str(&read("expected.json")).unwrap();
         let mut work = work(
-            case.event,
+            Event::from_json(case.event, Timestamp::UNIX_EPOCH).unwrap(),
             case.pictures.iter().map(Drawn::picture).collect(),
         );
         work.item = case.item;
-        let flow = step.take(&mut work).unwrap();
+        let taken = steps
+            .iter()
+            .fold(Ok(Flow::Continue), |taken, step| match taken {
+                Ok(Flow::Continue) => step.take(&mut work),
+                ended => ended,
+            });
+        work.finish().unwrap();
+        let flow = match (taken, &expected.failed) {
+            (Ok(flow), None) => flow,
+            (Err(error), Some(failed)) => {
+                assert_eq!(error.to_string(), *failed, "{name}");
+                continue;
+            }
+            (taken, failed) => panic!("{name}: {taken:?} instead of {failed:?}"),
+        };
         let filtered = match flow {
             Flow::Continue => None,
             Flow::Filtered { reason } => Some(reason),
         };
         assert_eq!(work.notes, expected.notes, "{name}");
         assert_eq!(filtered, expected.filtered, "{name}");
+        if let Some(event) = &expected.event {
+            super::stories::holds(&name, &work.event.to_json(), event);
+        }
         assert_eq!(
             work.pictures.len(),
             expected.pictures.len(),
@@ -259,7 +298,25 @@ pub(crate) fn every_case(step: &str) {
         for (picture, seen) in work.pictures.iter().zip(&expected.pictures) {
             seen.compare(&name, picture);
         }
+        for (item, corners) in &expected.boxes {
+            assert_eq!(corners_of(&work.event, item), *corners, "{name}: {item}");
+        }
     }
+}
+
+fn corners_of(event: &Event, item: &str) -> Option<[i32; 4]> {
+    let (item, vehicle) = match item.strip_suffix(".vehicle") {
+        Some(item) => (item, true),
+        None => (item, false),
+    };
+    let area = match Item::try_from(item.to_owned()).unwrap() {
+        Item::Plate(n) if vehicle => &event.plates[n].vehicle.as_ref().unwrap().area,
+        Item::Plate(n) => &event.plates[n].area,
+        Item::Face(n) => &event.faces[n].area,
+        Item::Object(n) => &event.objects[n].area,
+    };
+    let area = area.as_ref()?;
+    Some([area.xmin, area.ymin, area.xmax, area.ymax])
 }
 
 impl Drawn {
@@ -288,24 +345,51 @@ impl Seen {
                 "{case}"
             );
         }
-        let Some(color) = self.color else { return };
+        if let Some(max) = self.bytes_max {
+            let bytes = picture.bytes().unwrap().len();
+            assert!(bytes <= max, "{case}: {bytes} bytes");
+        }
+        if self.color.is_none() && self.points.is_empty() {
+            return;
+        }
         let image = image::load_from_memory(picture.bytes().unwrap())
             .unwrap()
             .to_rgb8();
         let lossy = self.content_type == "image/jpeg";
         // A JPEG smears colours over its blocks, so its edges tell of what was beside the cut.
         let (edge, tolerance) = if lossy { (8, 12) } else { (0, 0) };
+        let near = |is: &Rgb<u8>, should: [u8; 3]| {
+            let pairs = is.0.iter().zip(should);
+            pairs.fold(true, |near, (is, should)| {
+                near && is.abs_diff(should) <= tolerance
+            })
+        };
         let (width, height) = image.dimensions();
-        for (x, y, pixel) in image.enumerate_pixels() {
-            let inside = x >= edge && y >= edge && x + edge < width && y + edge < height;
-            let near = pixel
-                .0
-                .iter()
-                .zip(color)
-                .all(|(is, should)| is.abs_diff(should) <= tolerance);
+        let everywhere = self.color.iter().flat_map(|color| {
+            let pixels = image.enumerate_pixels();
+            let inside = pixels.filter(|(x, y, _)| {
+                *x >= edge && *y >= edge && x + edge < width && y + edge < height
+            });
+            inside.map(|(x, y, pixel)| (x, y, pixel, *color))
+        });
+        for (x, y, pixel, color) in everywhere {
             assert!(
-                near || !inside,
+                near(pixel, color),
                 "{case}: {pixel:?} at {x}, {y} instead of {color:?}"
+            );
+        }
+        for Point {
+            at: [x, y],
+            color,
+            not,
+        } in &self.points
+        {
+            let pixel = image.get_pixel(*x, *y);
+            let role = &self.role;
+            assert!(
+                color.is_none_or(|color| near(pixel, color))
+                    && not.is_none_or(|not| !near(pixel, not)),
+                "{case}: {role} has {pixel:?} at {x}, {y} instead of {color:?}, not {not:?}"
             );
         }
     }

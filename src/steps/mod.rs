@@ -5,14 +5,33 @@
 //! [`Decider`] instead: it is asked in the accepting commit.
 
 mod album;
+mod annotate;
+mod choice;
+mod chosen;
+mod color;
 mod crop;
+mod draft;
 mod encode;
+mod field;
 #[cfg(test)]
 mod fixtures;
+mod hash;
 mod jpeg;
+mod made;
+mod opened;
+mod pad;
+mod places;
+mod plates;
+mod remove;
+mod rename;
+mod resize;
+mod scale;
+mod set;
 #[cfg(test)]
 mod stories;
+mod strip;
 mod track;
+mod translate_box;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,9 +43,10 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
 use crate::decide::Decider;
-use crate::event::{Event, Item, Picture};
+use crate::event::{Boxes, Event, Item, Picture, PictureData, Withholding};
 use crate::lists::Lists;
 use crate::template::{self, Engine, Mistake, Scope};
+use opened::Opened;
 
 /// Mistakes in the settings of one step, each with the way to it inside the settings: keys from the outside in.
 pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
@@ -43,14 +63,34 @@ pub(crate) struct Work {
     pub(crate) notes: Vec<String>,
     pub(crate) lists: Lists,
     pub(crate) now: Timestamp,
+    /// Something was made unreadable in the pictures. What else holds them as they were goes when all steps are taken.
+    pub(crate) private: bool,
+    /// Which picture the event's boxes are to count in.
+    translate: Option<translate_box::Wish>,
+    opened: Opened,
 }
 
 impl Work {
-    /// What the templates of a step see: all but what belongs to one target.
-    #[expect(dead_code, reason = "for steps whose settings are templates")]
+    /// A delivery before any step is taken. The event's boxes count in its pictures as they were sent, until
+    /// [`Self::finish`]: steps find them in the pictures at hand with [`places::Places`].
+    pub(crate) fn new(event: Arc<Event>, item: Option<Item>, lists: Lists, now: Timestamp) -> Self {
+        Self {
+            pictures: event.images.clone(),
+            event,
+            item,
+            notes: Vec::new(),
+            lists,
+            now,
+            private: false,
+            translate: None,
+            opened: Opened::default(),
+        }
+    }
+
+    /// What the templates of a step see: all but what belongs to one target. Boxes count in the pictures at hand.
     pub(crate) fn scope(&self) -> Scope {
         Scope::new(&template::Given {
-            event: &self.event,
+            event: &self.told(),
             item: self.item,
             pictures: &self.pictures,
             lists: &self.lists,
@@ -59,6 +99,74 @@ impl Work {
             now: self.now,
         })
     }
+
+    fn told(&self) -> Arc<Event> {
+        let told = places::told(&self.event, &self.pictures, &self.opened);
+        told.map_or_else(|| Arc::clone(&self.event), Arc::new)
+    }
+
+    /// Lets boxes count in the pictures that stand in the place of those that were sent.
+    fn tell_boxes(&mut self) {
+        if let Some(mut told) = places::told(&self.event, &self.pictures, &self.opened) {
+            told.changed_from(&self.event);
+            told.boxes = Boxes::Retold {
+                sent: Arc::clone(&self.event),
+            };
+            self.event = Arc::new(told);
+        }
+    }
+
+    /// All steps are taken: writes the pictures they made, forgets decoded pixels, and lets the event's boxes count in the
+    /// pictures that there are now.
+    pub(crate) fn finish(&mut self) -> Result<(), String> {
+        let translated = self.translate.as_ref().map(|wish| {
+            translate_box::translated(&self.event, self.item, &self.pictures, &self.opened, wish)
+        });
+        match translated {
+            None => self.tell_boxes(),
+            Some(Some((event, notes))) => {
+                self.event = Arc::new(event);
+                self.notes.extend(notes);
+            }
+            Some(None) => {
+                self.tell_boxes();
+                self.notes
+                    .push(format!("{}: there is no such picture", translate_box::NAME));
+            }
+        }
+        if self.private {
+            // The clip, and pictures known by their address, show what was made unreadable.
+            let event = Arc::make_mut(&mut self.event);
+            event.video = None;
+            event.images.retain(|picture| picture.bytes().is_some());
+            self.pictures.retain(|picture| picture.bytes().is_some());
+            event.withhold(
+                BLUR,
+                Withholding {
+                    request: true,
+                    raw: true,
+                },
+            );
+        }
+        self.opened.clear();
+        for picture in &mut self.pictures {
+            *picture = made::finished(picture)?;
+        }
+        if self.event.images.iter().any(is_made) {
+            let event = Arc::make_mut(&mut self.event);
+            for picture in &mut event.images {
+                *picture = made::finished(picture)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The step that makes something unreadable.
+const BLUR: &str = "blur";
+
+fn is_made(picture: &Picture) -> bool {
+    matches!(picture.data, PictureData::Made(_))
 }
 
 /// One step of a route.
@@ -99,40 +207,130 @@ pub(crate) struct StepError {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Step", transform = or_the_bare_name)]
 pub(crate) enum Settings {
+    /// Draws the event's boxes, labels and a caption into a picture.
+    Annotate(annotate::Settings),
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Puts a keyed hash in place of plates and other texts: the same text makes the same hash, and nobody reads it back.
+    Hash(hash::Settings),
+    /// Takes fields out of the event.
+    Remove(remove::Settings),
+    /// Gives values another place in the event.
+    Rename(rename::Settings),
+    /// Makes pictures smaller, or of one size.
+    Resize(resize::Settings),
+    /// Gives fields of the event other values.
+    Set(set::Settings),
+    /// Takes fields and pictures out of what targets see.
+    Strip(strip::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
     Track(track::Settings),
+    /// Has the event's boxes count in the one picture that a target is sent.
+    TranslateBox(translate_box::Settings),
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, track::NAME];
+const NAMES: &[&str] = &[
+    annotate::NAME,
+    crop::NAME,
+    hash::NAME,
+    remove::NAME,
+    rename::NAME,
+    resize::NAME,
+    set::NAME,
+    strip::NAME,
+    track::NAME,
+    translate_box::NAME,
+];
 
 impl Settings {
     /// Compiles what is a template in it.
-    pub(crate) fn build(self, _: &Engine) -> Result<Built, Mistakes> {
+    pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
+            Self::Annotate(settings) => on_delivery(annotate::Annotate::new(settings, engine)?),
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Hash(settings) => on_delivery(hash::Hash::new(&settings)?),
+            Self::Remove(settings) => on_delivery(remove::Remove::new(&settings)?),
+            Self::Rename(settings) => on_delivery(rename::Rename::new(&settings)?),
+            Self::Resize(settings) => on_delivery(resize::Resize::new(settings, engine)?),
+            Self::Set(settings) => on_delivery(set::Set::new(&settings, engine)?),
+            Self::Strip(settings) => on_delivery(strip::Strip::new(&settings, engine)?),
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
+            Self::TranslateBox(settings) => {
+                on_delivery(translate_box::TranslateBox::new(&settings, engine)?)
+            }
         })
     }
 
     /// Its word in `routes.yaml`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
+            Self::Annotate(_) => annotate::NAME,
             Self::Crop(_) => crop::NAME,
+            Self::Hash(_) => hash::NAME,
+            Self::Remove(_) => remove::NAME,
+            Self::Rename(_) => rename::NAME,
+            Self::Resize(_) => resize::NAME,
+            Self::Set(_) => set::NAME,
+            Self::Strip(_) => strip::NAME,
             Self::Track(_) => track::NAME,
+            Self::TranslateBox(_) => translate_box::NAME,
+        }
+    }
+
+    /// Whether targets behind it cannot have the request as it came (`original: true`).
+    pub(crate) fn withholds(&self) -> bool {
+        match self {
+            Self::Hash(settings) => settings.withholds(),
+            Self::Strip(settings) => settings.withholds(),
+            Self::Annotate(_)
+            | Self::Crop(_)
+            | Self::Remove(_)
+            | Self::Rename(_)
+            | Self::Resize(_)
+            | Self::Set(_)
+            | Self::Track(_)
+            | Self::TranslateBox(_) => false,
         }
     }
 
     /// The step of that name, with what `settings` gives; `None` when no step is called so.
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
+            annotate::NAME => Some(settings.give().map(Self::Annotate)),
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            hash::NAME => Some(settings.give().map(Self::Hash)),
+            remove::NAME => Some(settings.give().map(Self::Remove)),
+            rename::NAME => Some(settings.give().map(Self::Rename)),
+            resize::NAME => Some(settings.give().map(Self::Resize)),
+            set::NAME => Some(settings.give().map(Self::Set)),
+            strip::NAME => Some(settings.give().map(Self::Strip)),
             track::NAME => Some(settings.give().map(Self::Track)),
+            translate_box::NAME => Some(settings.give().map(Self::TranslateBox)),
             _ => None,
         }
     }
+}
+
+fn on_delivery(step: impl Step + 'static) -> Built {
+    Built::OnDelivery(Box::new(step))
+}
+
+/// A mistake in settings that is none of a template, at the key that `path` leads to.
+fn wrong(path: &[&str], message: &str, help: Option<&str>) -> (Vec<String>, Mistake) {
+    let mistake = Mistake {
+        message: message.to_owned(),
+        help: help.map(str::to_owned),
+        range: 0..0,
+        path: Vec::new(),
+        others: Vec::new(),
+    };
+    (path.iter().map(|&key| key.to_owned()).collect(), mistake)
+}
+
+/// For the settings of a step that name nothing.
+fn nothing_to_do(help: &str) -> (Vec<String>, Mistake) {
+    wrong(&[], "this step has nothing to do", Some(help))
 }
 
 /// Where a step's settings come from: the value of its key, or nowhere when it stands bare.

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Built, Settings};
+use super::{Built, Settings, Step};
 use crate::decide::{Asked, Book};
 use crate::event::{Event, Item};
 use crate::lists::Lists;
@@ -79,7 +79,7 @@ fn live_through(path: &Path) {
 }
 
 /// All that is expected is there; there may be more.
-fn holds(place: &str, told: &Value, expected: &Value) {
+pub(super) fn holds(place: &str, told: &Value, expected: &Value) {
     match expected {
         Value::Object(fields) => {
             for (name, field) in fields {
@@ -94,4 +94,17 @@ fn holds(place: &str, told: &Value, expected: &Value) {
         }
         _ => assert_eq!(told, expected, "{place}"),
     }
+}
+
+/// One step, or a list of them, that are taken on delivery.
+pub(super) fn steps(case: &str, settings: &str) -> Vec<Box<dyn Step>> {
+    let settings: Vec<Settings> = match settings.starts_with('-') {
+        true => serde_saphyr::from_str(settings).unwrap(),
+        false => vec![serde_saphyr::from_str(settings).unwrap()],
+    };
+    let build = |settings: Settings| match settings.build(&Engine::new(&[])) {
+        Ok(Built::OnDelivery(step)) => step,
+        _ => panic!("{case}: a step that is taken on delivery"),
+    };
+    settings.into_iter().map(build).collect()
 }

@@ -183,6 +183,7 @@ pub(super) fn request(
             let (bytes, url) = match &picture.data {
                 PictureData::Bytes(bytes) => (Some(payload.place(bytes)), None),
                 PictureData::Url(url) => (None, Some(url.clone())),
+                PictureData::Made(made) => (made.bytes().map(|bytes| payload.place(bytes)), None),
             };
             images.push(ImageForm {
                 role: picture.role.clone(),

@@ -39,14 +39,16 @@ pub(crate) use known::Known;
 pub(crate) use output::Output;
 pub(crate) use reading::Reading;
 pub(crate) use scope::{Given, Scope};
-pub(crate) use shape::nearest;
+pub(crate) use shape::{EVENT as EVENT_SHAPE, Shape, nearest};
 
 /// Which names a text may use, for the check at load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Names {
     /// `event plate face object lists now`: in `when`, decided on arrival.
     Choosing,
-    /// Those, `images`, `with` and `delivery`: in what is sent.
+    /// Those and `images`: in steps, whose result all targets of a route share.
+    Reshaping,
+    /// Those, `with` and `delivery`: in what is sent.
     Rendering,
     /// Those and `wrapped`: in what is written around a finished body.
     Wrapping,

@@ -75,12 +75,18 @@ impl Scope {
         })
     }
 
-    /// The same for one item of the event: what was converted once is not converted again. For conditions, which see
-    /// no pictures.
+    /// The same for one item of the event: what was converted once is not converted again.
     pub(crate) fn about(&self, item: Item) -> Self {
         match &self.root {
             Some(root) => Self::of(Root {
                 item: Some((item, root.seen.item(item))),
+                images: match root.images.downcast_object_ref::<Images>() {
+                    Some(images) => Value::from_object(Images {
+                        item: Some(item),
+                        ..images.clone()
+                    }),
+                    None => root.images.clone(),
+                },
                 ..(**root).clone()
             }),
             None => Self::plain(self.value()),
@@ -195,7 +201,7 @@ impl Object for CapturedView {
 }
 
 /// The pictures at hand, by role.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Images {
     pictures: Vec<Picture>,
     /// Which of them steps made; the others came with the event.

@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 
+use serde_json::Value as Json;
+
 /// What is known of a value before it is there.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// Nothing is known; every field may be there.
     Open,
     /// No fields; told with its article, such as `a text`.
@@ -21,13 +23,18 @@ pub(super) enum Shape {
 
 use Shape::{Leaf, List, Map, Open};
 
-const TEXT: Shape = Leaf("a text");
-const NUMBER: Shape = Leaf("a number");
-const SCORE: Shape = Leaf("a number from 0 to 1");
-const MOMENT: Shape = Leaf("a moment");
-const FLAG: Shape = Leaf("true or false");
+const TEXT: Shape = Leaf(A_TEXT);
+const NUMBER: Shape = Leaf(A_NUMBER);
+const SCORE: Shape = Leaf(A_SCORE);
+const MOMENT: Shape = Leaf(A_MOMENT);
+const FLAG: Shape = Leaf(A_FLAG);
+const A_TEXT: &str = "a text";
+const A_NUMBER: &str = "a number";
+const A_SCORE: &str = "a number from 0 to 1";
+const A_MOMENT: &str = "a moment";
+const A_FLAG: &str = "true or false";
 
-pub(super) const EVENT: Shape = Map(&[
+pub(crate) const EVENT: Shape = Map(&[
     ("id", TEXT),
     ("source", TEXT),
     ("vendor", TEXT),
@@ -154,8 +161,46 @@ pub(super) const NOW: Shape = MOMENT;
 pub(super) const LOOP: Shape = Open;
 
 impl Shape {
+    /// Whether a value may stand there; null stands for what is absent. Else why not, and never with the value itself.
+    ///
+    /// # Errors
+    /// What is expected, and where below it.
+    pub(crate) fn takes(self, value: &Json) -> Result<(), String> {
+        let expected = |what: &str| Err(format!("expected {what}, found {}", kind(value)));
+        match (self, value) {
+            (_, Json::Null) | (Self::Open | Self::Images | Self::Lists | Self::With, _) => Ok(()),
+            (Leaf(A_NUMBER), Json::Number(_)) | (Leaf(A_FLAG), Json::Bool(_)) => Ok(()),
+            (Leaf(A_SCORE), Json::Number(n))
+                if n.as_f64().is_some_and(|n| (0.0..=1.0).contains(&n)) =>
+            {
+                Ok(())
+            }
+            (Leaf(A_TEXT | A_MOMENT), Json::String(_)) => Ok(()),
+            (Leaf(A_SCORE), Json::Number(_)) => {
+                Err(format!("expected {A_SCORE}, found another number"))
+            }
+            (Leaf(A_NUMBER | A_SCORE), Json::String(_)) => {
+                Err("expected a number, found a text: use `| float` or `| int`".to_owned())
+            }
+            (Leaf(what), _) => expected(what),
+            (List(of), Json::Array(items)) => (items.iter().enumerate())
+                .try_for_each(|(n, item)| of.takes(item).map_err(|why| format!("at {n}: {why}"))),
+            (List(_), _) => expected("a list"),
+            (Map(fields), Json::Object(map)) => map.iter().try_for_each(|(name, value)| {
+                let known = fields.iter().find(|(known, _)| known == name);
+                let (_, shape) = known.ok_or_else(|| format!("there is no field `{name}`"))?;
+                shape.takes(value).map_err(|why| format!("{name}: {why}"))
+            }),
+            (Map(_), _) => expected("a map of fields"),
+        }
+    }
+
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Leaf(A_TEXT))
+    }
+
     /// The name of the field that was meant, perhaps one level deeper: `color` of a plate is its vehicle's.
-    pub(super) fn suggest(self, name: &str) -> Option<String> {
+    pub(crate) fn suggest(self, name: &str) -> Option<String> {
         let Map(fields) = self else { return None };
         let deeper = || {
             fields.iter().find_map(|(outer, shape)| match shape {
@@ -166,6 +211,17 @@ impl Shape {
             })
         };
         deeper().or_else(|| nearest(name, fields.iter().map(|(name, _)| *name)).map(str::to_owned))
+    }
+}
+
+fn kind(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "nothing",
+        Json::Bool(_) => "true or false",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "a map",
     }
 }
 

@@ -284,8 +284,9 @@ const SOURCE_PLUMBING: [&str; 16] = [
     "plain",
     "probe",
 ];
-const STEP_PLUMBING: [&str; 7] = [
-    "mod", "album", "encode", "jpeg", "fixtures", "stories", "decode",
+const STEP_PLUMBING: [&str; 18] = [
+    "mod", "album", "choice", "color", "encode", "jpeg", "made", "opened", "pad", "places",
+    "scale", "fixtures", "stories", "decode", "chosen", "draft", "field", "plates",
 ];
 
 #[test]

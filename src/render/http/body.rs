@@ -82,7 +82,10 @@ impl Writer {
             "image" => building
                 .template(&["image"], settings.image.as_ref()?)
                 .map(Self::Image),
-            "stream" => stream::Writer::new(building).map(Self::Stream),
+            "stream" => {
+                let form = settings.stream.as_ref()?.0?;
+                stream::Writer::new(building, form).map(Self::Stream)
+            }
             _ => Some(Self::Original),
         }
     }
@@ -110,7 +113,7 @@ impl Writer {
             Self::Xml(template) => text(template.text(scope)?, "application/xml; charset=utf-8"),
             Self::Image(template) => image(template.output(scope)?)?,
             Self::Stream(writer) => writer.write(event, item, scope, url)?,
-            Self::Original => original(event),
+            Self::Original => original(event)?,
         })
     }
 }
@@ -124,7 +127,13 @@ pub(super) fn given(settings: &Settings) -> Vec<&'static str> {
         ("text", settings.text.is_some()),
         ("xml", settings.xml.is_some()),
         ("image", settings.image.is_some()),
-        ("stream", settings.stream),
+        (
+            "stream",
+            settings
+                .stream
+                .as_ref()
+                .is_some_and(|stream| stream.0.is_some()),
+        ),
         ("original", settings.original),
     ];
     let given = bodies.into_iter().filter(|(_, given)| *given);
@@ -334,10 +343,15 @@ fn image(output: Output) -> Result<Written, RenderError> {
     }
 }
 
-fn original(event: &Event) -> Written {
-    Written {
-        content_type: event.original.content_type().map(str::to_owned),
-        body: Body(vec![event.original.body.clone()]),
+fn original(event: &Event) -> Result<Written, RenderError> {
+    match event.withheld_by() {
+        None => Ok(Written {
+            content_type: event.original.content_type().map(str::to_owned),
+            body: Body(vec![event.original.body.clone()]),
+        }),
+        Some(step) => Err(RenderError(format!(
+            "the request as it came is withheld: it tells what the step `{step}` takes out"
+        ))),
     }
 }
 
@@ -404,11 +418,18 @@ mod tests {
             body: bytes.clone(),
             ..Original::default()
         });
-        let written = original(&event);
+        let written = original(&event).unwrap();
         assert_eq!(written.content_type.as_deref(), Some("Weird/Type; x=\"y\""));
         assert_eq!(written.body.0[0].as_ptr(), bytes.as_ptr());
         event.original = Arc::new(Original::default());
-        assert_eq!(original(&event).content_type, None);
+        assert_eq!(original(&event).unwrap().content_type, None);
+        let everything = crate::event::Withholding {
+            request: true,
+            raw: true,
+        };
+        event.withhold("strip", everything);
+        let refused = original(&event).unwrap_err();
+        assert!(refused.0.contains("`strip` takes out"), "{}", refused.0);
     }
 
     #[test]

@@ -170,6 +170,10 @@ impl Writer {
 }
 
 impl Writer {
+    pub(super) fn sends_original(&self) -> bool {
+        matches!(self.body, body::Writer::Original)
+    }
+
     pub(super) fn check_lists_cameras(&self) -> bool {
         self.check_lists_cameras
     }

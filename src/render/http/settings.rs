@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::check::Check;
 use super::parts::Parts;
 use crate::render::fields::Fields;
+use crate::render::forms::Form;
 use crate::units::Span;
 
 /// The request a target is sent. Every text may be a template; a text that is exactly one `{{ expression }}` keeps the
@@ -68,9 +69,10 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) image: Option<String>,
     /// `true` sends what Plate Recognizer Stream would: its JSON as the field `json` with the pictures as files, or a form
-    /// with that one field where there are none. For receivers that know Stream.
+    /// with that one field where there are none. For receivers that know Stream. `plate` or `vehicle` sends it with all
+    /// results in that one of Stream's two forms, whatever came in.
     #[serde(default)]
-    pub(crate) stream: bool,
+    pub(crate) stream: Option<Stream>,
     /// `true` sends the sender's own body and content type, byte for byte.
     #[serde(default)]
     pub(crate) original: bool,
@@ -80,6 +82,10 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) wrap: Option<Value>,
 }
+
+/// Whether a target is sent what Stream would send, and in which form.
+#[derive(Clone, Default)]
+pub(crate) struct Stream(pub(crate) Option<Form>);
 
 /// How camhook shows who it is.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -221,9 +227,41 @@ impl Call {
             xml: call.xml,
             image: None,
             original: false,
-            stream: false,
+            stream: None,
             wrap: None,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Stream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Stream;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("true, false, `plate` or `vehicle`")
+            }
+            fn visit_bool<E>(self, on: bool) -> Result<Stream, E> {
+                Ok(Stream(on.then_some(Form::AsItCame)))
+            }
+            fn visit_str<E: de::Error>(self, form: &str) -> Result<Stream, E> {
+                match form {
+                    "plate" => Ok(Stream(Some(Form::Plate))),
+                    "vehicle" => Ok(Stream(Some(Form::Vehicle))),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(form), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Stream {
+    fn schema_name() -> Cow<'static, str> {
+        "Stream".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, { "type": "string", "enum": ["plate", "vehicle"] }] })
     }
 }
 

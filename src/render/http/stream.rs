@@ -8,19 +8,21 @@
 use serde_json::{Value, json};
 
 use super::body::{Written, form, multipart, picture_part};
-use crate::event::{Event, Item, Picture, Role};
+use crate::event::{Boxes, Event, Item, Picture, Role};
+use crate::render::forms::Form;
 use crate::render::multipart::Part;
-use crate::render::{Building, stream};
+use crate::render::{Building, own, stream};
 use crate::template::{Output, RenderError, Scope, Template};
 
 pub(super) struct Writer {
     pictures: Template,
+    form: Form,
 }
 
 impl Writer {
-    pub(super) fn new(building: &mut Building<'_>) -> Option<Self> {
+    pub(super) fn new(building: &mut Building<'_>, form: Form) -> Option<Self> {
         let pictures = building.template(&["stream"], "{{ images.list }}")?;
-        Some(Self { pictures })
+        Some(Self { pictures, form })
     }
 
     /// `url` is where the request goes.
@@ -31,7 +33,7 @@ impl Writer {
         scope: &Scope,
         url: &str,
     ) -> Result<Written, RenderError> {
-        let (document, own) = document(event, item, url);
+        let (document, own) = document(event, item, self.form, url);
         let document = document.to_string();
         let all = match self.pictures.output(scope)? {
             Output::Pictures(pictures) => pictures,
@@ -64,21 +66,26 @@ impl Writer {
 }
 
 /// The document, and whether it is Stream's own.
-fn document(event: &Event, item: Option<Item>, url: &str) -> (Value, bool) {
+fn document(event: &Event, item: Option<Item>, form: Form, url: &str) -> (Value, bool) {
     // What the sender wrote there may hold the token it came in with, and what we send to, ours.
     let target = url.split(['?', '#']).next().unwrap_or_default();
-    if event.vendor == "platerecognizer"
-        && let mut own @ Value::Object(_) = event.raw.to_json()
+    if let Some(own) = own::document(event)
+        && let mut own = Value::Object(own)
         && own["hook"].is_object()
     {
         own["hook"]["target"] = target.into();
-        if let (Some(Item::Plate(n)), Some(results)) = (
-            item,
-            own.pointer_mut("/data/results")
-                .and_then(Value::as_array_mut),
-        ) && n < results.len()
+        if let Some(results) = own
+            .pointer_mut("/data/results")
+            .and_then(Value::as_array_mut)
         {
-            *results = vec![results.swap_remove(n)];
+            if let Some(Item::Plate(n)) = item
+                && n < results.len()
+            {
+                *results = vec![results.swap_remove(n)];
+            }
+            for result in results {
+                *result = form.of(result.take());
+            }
         }
         return (own, true);
     }
@@ -89,7 +96,7 @@ fn document(event: &Event, item: Option<Item>, url: &str) -> (Value, bool) {
         "filename": "",
     });
     (
-        json!({ "hook": hook, "data": stream::line(event, item) }),
+        json!({ "hook": hook, "data": stream::line(event, item, form) }),
         false,
     )
 }
@@ -112,7 +119,16 @@ fn named<'a>(
     let mut put = |name: &str, picture: Option<&'a Picture>| {
         files.extend(picture.map(|picture| (name.to_owned(), picture)));
     };
+    let chosen = match &event.boxes {
+        Boxes::In(role) => of_event(role).map(|picture| (picture, *role == Role::FRAME)),
+        Boxes::AsSent | Boxes::Retold { .. } => None,
+    };
+    if let Some((chosen, is_frame)) = chosen {
+        put("upload", Some(chosen));
+        put("original", frame.filter(|_| !is_frame));
+    }
     match own {
+        _ if chosen.is_some() => {}
         true if vehicle.is_some() => {
             put("upload", vehicle);
             put("original", frame);
@@ -169,11 +185,16 @@ mod tests {
     fn streams_own_document_goes_on_as_it_came_but_for_its_address() {
         let raw = r#"{"hook":{"event":"dwell_time","target":"http://us/?token=t","x":1},"data":{"results":[{"plate":"a"},{"plate":"b"}]}}"#;
         let event = event("platerecognizer", raw);
-        let (whole, own) = document(&event, None, "https://them/hook?key=secret");
+        let (whole, own) = document(&event, None, Form::AsItCame, "https://them/hook?key=secret");
         assert!(own);
         let expected = raw.replace("http://us/?token=t", "https://them/hook");
         assert_eq!(whole, serde_json::from_str::<Value>(&expected).unwrap());
-        let (one, _) = document(&event, Some(Item::Plate(1)), "https://them/hook");
+        let (one, _) = document(
+            &event,
+            Some(Item::Plate(1)),
+            Form::AsItCame,
+            "https://them/hook",
+        );
         assert_eq!(one["data"]["results"], json!([{ "plate": "b" }]));
     }
 
@@ -199,5 +220,13 @@ mod tests {
             names(Some(Item::Plate(1)), false),
             "upload=frame vehicle=vehicle plate_img=plate"
         );
+        let mut event = event("generic", "{}");
+        event.boxes = Boxes::In(Role::VEHICLE);
+        let chosen = named(&event, Some(Item::Plate(1)), &all, false);
+        let chosen: Vec<_> = chosen
+            .iter()
+            .map(|(name, p)| (&**name, p.role.as_str()))
+            .collect();
+        assert_eq!(chosen[..2], [("upload", "vehicle"), ("original", "frame")]);
     }
 }

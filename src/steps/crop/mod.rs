@@ -4,15 +4,15 @@
 //! [`sight`] looks for the best one. Whatever cannot be cut is told in a note and leaves the sender's own crop alone:
 //! a wrong picture of a plate is worse than none.
 
-mod pad;
 mod settings;
 mod sight;
 
 use std::sync::Arc;
 
 use super::album::Album;
+use super::made::made;
 use super::{Flow, Step, StepError, Work};
-use crate::event::{Area, Event, Item, Picture, PictureData, Role};
+use crate::event::{Area, Event, Item, Picture, Role};
 use settings::{Prefer, Region};
 
 pub(crate) use settings::Settings;
@@ -91,19 +91,14 @@ impl Crop {
                 "{} {}x{}",
                 sight.photo.picture.role, sight.size.width, sight.size.height
             );
-            return match self.settings.format.write(&cut, self.settings.quality) {
-                Ok(bytes) => {
-                    let picture = Picture {
-                        role: self.role.clone(),
-                        item: Some(subject.item),
-                        content_type: self.settings.format.content_type().to_owned(),
-                        data: PictureData::Bytes(bytes),
-                    };
-                    (
-                        Some(picture),
-                        format!("{}x{} from {from}", pixels.width, pixels.height),
-                    )
-                }
+            let origin = Some(sight.origin.clone().cut(pixels));
+            let (format, quality) = (self.settings.format, self.settings.quality);
+            let (role, item) = (self.role.clone(), Some(subject.item));
+            return match made(role, item, cut, origin, format, quality) {
+                Ok(picture) => (
+                    Some(picture),
+                    format!("{}x{} from {from}", pixels.width, pixels.height),
+                ),
                 Err(error) => (
                     None,
                     format!("the cut from {from} could not be written: {error}"),
@@ -174,7 +169,7 @@ impl Step for Crop {
 
     fn take(&self, work: &mut Work) -> Result<Flow, StepError> {
         let event = Arc::clone(&work.event);
-        let album = Album::of(&work.pictures, self.settings.max_pixels);
+        let album = Album::of(&work.pictures, self.settings.max_pixels, &work.opened);
         let subjects = self.settings.region.subjects(&event, work.item);
         let mut notes = Vec::new();
         for subject in &subjects {
@@ -276,6 +271,7 @@ mod tests {
     use super::*;
     use crate::event::{Plate, Unit};
     use crate::steps::fixtures::{Drawing, Written, event, sent, work};
+    use crate::steps::opened::Opened;
 
     fn crop(yaml: &str) -> Crop {
         Crop::new(serde_saphyr::from_str(yaml).unwrap())
@@ -293,7 +289,7 @@ mod tests {
             None,
             Drawing::of(64, 48).written(Written::Jpeg),
         );
-        let album = Album::of(&[frame], 1_000_000);
+        let album = Album::of(&[frame], 1_000_000, &Opened::default());
         let photo = album.photos().next().unwrap();
         assert!(std::ptr::eq(photo.image().unwrap(), photo.image().unwrap()));
     }

@@ -1,11 +1,12 @@
 //! What users set on `crop`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
-use super::pad::Pad;
 use crate::event::{Item, Role};
+use crate::steps::choice::PictureName;
 use crate::steps::encode::{Format, Quality};
+use crate::steps::pad::Pad;
 
 /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box. In a delivery about one item
 /// (`each`), only that item is cut. Pictures are turned as their EXIF orientation says before they are cut, because boxes
@@ -70,31 +71,6 @@ pub(super) enum Prefer {
     Sender,
 }
 
-/// A name that templates can say: letters, digits and underscores, not starting with a digit.
-#[derive(Debug, Clone, JsonSchema)]
-pub(super) struct PictureName(
-    #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))] pub(super) String,
-);
-
-impl<'de> Deserialize<'de> for PictureName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        let sayable = name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
-        if !sayable || name.chars().next().is_none_or(|c| c.is_ascii_digit()) {
-            return Err(de::Error::custom(format!(
-                "`{name}` cannot be said in a template: use letters, digits and underscores"
-            )));
-        }
-        if ["frame", "list"].contains(&name.as_str()) {
-            // Later crops count in the frame, and `images.list` is all of them.
-            return Err(de::Error::custom(format!(
-                "`{name}` is taken: choose another name"
-            )));
-        }
-        Ok(Self(name))
-    }
-}
-
 impl Region {
     pub(super) fn role(self) -> Role {
         match self {
@@ -127,15 +103,6 @@ impl Region {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_no_template_could_say_is_refused() {
-        for name in ["list", "frame", "", "1st", "my plate", "a-b", "näme"] {
-            let yaml = format!("as: \"{name}\"");
-            assert!(serde_saphyr::from_str::<Settings>(&yaml).is_err(), "{name}");
-        }
-        assert!(serde_saphyr::from_str::<Settings>("as: close_up_2").is_ok());
-    }
 
     #[test]
     fn settings_out_of_range_are_refused() {

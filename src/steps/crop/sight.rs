@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Subject;
-use crate::event::{Area, Event, Item, Picture, Pixels, Role, Size, Unit};
+use crate::event::{Area, Event, Item, Origin, Picture, Pixels, Role, Size, Ties, Unit};
 use crate::steps::album::{Album, Photo};
 
 /// How far the size of a crop may be from that of its box.
@@ -14,6 +14,7 @@ pub(super) struct Sight<'a> {
     pub(super) photo: &'a Photo,
     pub(super) size: Size,
     pub(super) pixels: Pixels,
+    pub(super) origin: Origin,
 }
 
 /// What became of the search.
@@ -44,7 +45,7 @@ pub(super) fn look<'a>(
     let frame = photos
         .iter()
         .find(|photo| photo.picture.role == Role::FRAME)
-        .and_then(|photo| photo.size());
+        .and_then(|photo| Some(photo.origin()?.size));
     let odd = photos
         .iter()
         .any(|photo| is_odd_crop(photo, subject.vehicle, frame));
@@ -58,15 +59,33 @@ pub(super) fn look<'a>(
                 return None;
             }
             otherwise = "nothing left of the box inside the picture";
-            let pixels = area.within(&photo.picture.role, size, frame, subject.vehicle)?;
-            Some(Sight { photo, size, pixels })
+            let origin = photo.origin()?;
+            let vehicle = subject.vehicle;
+            let ties = Ties {
+                frame,
+                own_vehicle: vehicle,
+                shown_vehicle: vehicle,
+                same_item: true,
+            };
+            let pixels = area.on(&origin, ties)?.within(size)?;
+            Some(Sight {
+                photo,
+                size,
+                pixels,
+                origin,
+            })
         })
         .collect();
     sights.sort_by_key(|sight| {
         let own = sight.photo.picture.role == area.image;
         let named = sight.photo.picture.item == Some(subject.item);
         let shown = u64::from(sight.pixels.width) * u64::from(sight.pixels.height);
-        Reverse((own && lies_inside(area, sight.size), shown, own, named))
+        Reverse((
+            own && lies_inside(area, sight.origin.size),
+            shown,
+            own,
+            named,
+        ))
     });
     Look { sights, otherwise }
 }

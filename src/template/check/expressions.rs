@@ -257,7 +257,7 @@ impl<'a> Check<'a> {
 
 fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
     match names {
-        Names::Choosing | Names::Rendering | Names::Wrapping => &[
+        Names::Choosing | Names::Reshaping | Names::Rendering | Names::Wrapping => &[
             ("event", shape::EVENT),
             ("plate", shape::PLATE),
             ("face", shape::FACE),
@@ -291,7 +291,13 @@ fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
             format!("`{name}` is not known yet when routes choose"),
             "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
         )),
-        (Names::Choosing | Names::Rendering, "wrapped") => Some((
+        (Names::Reshaping, "with" | "delivery" | "session" | "captured") => Some((
+            format!(
+                "`{name}` belongs to one target, and a step is taken for all targets of its route"
+            ),
+            "here are `event`, `plate`, `face`, `object`, `images`, `lists` and `now`",
+        )),
+        (Names::Choosing | Names::Reshaping | Names::Rendering, "wrapped") => Some((
             "`wrapped` is the body that `wrap` stands around, and known there alone".to_owned(),
             "write it below `wrap` of an `http` target",
         )),

@@ -12,7 +12,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::Sha256;
 
-use crate::event::PictureData;
 use crate::lists;
 use crate::template::operators::is_null;
 use crate::template::output;
@@ -66,9 +65,9 @@ fn encode(value: &Value, with: impl Fn(&[u8]) -> String) -> Result<Value, Error>
         return Ok(Value::from(()));
     }
     let encoded = match value.downcast_object_ref::<PictureView>() {
-        Some(view) => match &view.0.data {
-            PictureData::Bytes(bytes) => with(bytes),
-            PictureData::Url(_) => {
+        Some(view) => match view.0.bytes() {
+            Some(bytes) => with(bytes),
+            None => {
                 return Err(Error::new(
                     ErrorKind::InvalidOperation,
                     format!(
