@@ -138,15 +138,18 @@ impl List {
 pub(crate) fn normalise(plate: &str) -> String {
     plate
         .chars()
-        .filter(|c| {
-            !c.is_whitespace()
-                && !matches!(
-                    c,
-                    '-' | '.' | '_' | '·' | '•' | '・' | '\u{2010}'..='\u{2015}'
-                )
-        })
+        .filter(|c| !is_separator(*c))
         .flat_map(char::to_uppercase)
         .collect()
+}
+
+/// What plates are written with or without.
+pub(crate) fn is_separator(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '-' | '.' | '_' | '·' | '•' | '・' | '\u{2010}'..='\u{2015}'
+        )
 }
 
 fn unreadable(error: csv::Error) -> ListError {

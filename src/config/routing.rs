@@ -78,7 +78,8 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
     let mut route = match settings?.build(&loader.engine) {
         Ok(route) => route,
         Err(mistake) => {
-            loader.template_mistake(item.node, &["when".to_owned()], mistake);
+            let path = mistake.path.clone();
+            loader.template_mistake(item.node, &path, mistake);
             return None;
         }
     };

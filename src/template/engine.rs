@@ -15,6 +15,7 @@ use super::compiled::{Code, Condition, Form, Node, Structure, Template};
 use super::known::{Known, ROLES};
 use super::output;
 use super::scope::Scope;
+use super::why::Why;
 use super::{Mistake, Names, filters, nullsafe, operators, source, url};
 use crate::payload::safe_segment;
 
@@ -135,6 +136,20 @@ impl Engine {
         })
     }
 
+    /// What is wrong with the name of a list that stands by itself, not in a template.
+    pub(crate) fn list(&self, name: &str) -> Result<(), Mistake> {
+        let Some((message, help)) = self.0.known.wrong_list(name) else {
+            return Ok(());
+        };
+        Err(Mistake {
+            message,
+            help: Some(help),
+            range: 0..name.len(),
+            path: Vec::new(),
+            others: Vec::new(),
+        })
+    }
+
     fn form(&self, source: &'static str, names: Names) -> Result<Form, Mistake> {
         let tree =
             parse(source, "template", syntax()).map_err(|error| syntax_mistake(&error, source))?;
@@ -170,6 +185,7 @@ impl Engine {
             engine: self.clone(),
             source,
             code: Arc::new(compile_expression(&tree, source)),
+            why: Why::new(source, &tree),
         })
     }
 
@@ -331,7 +347,7 @@ fn compile(tree: &Stmt<'static>, source: &'static str) -> Code {
     generator.finish().0
 }
 
-fn compile_expression(expr: &Expr<'static>, source: &'static str) -> Code {
+pub(super) fn compile_expression(expr: &Expr<'static>, source: &'static str) -> Code {
     let mut generator = CodeGenerator::new("expression", source);
     generator.compile_expr(&nullsafe::expression(expr));
     generator.finish().0

@@ -24,6 +24,22 @@ impl Known {
         Some((format!("unknown picture `{name}`"), nearest(name, known())))
     }
 
+    /// What is wrong with the name of a list: a message and advice.
+    pub(super) fn wrong_list(&self, name: &str) -> Option<(String, String)> {
+        if self.lists.iter().any(|list| list == name) {
+            return None;
+        }
+        let names: Vec<&str> = self.lists.iter().map(String::as_str).collect();
+        let help = match nearest(name, names.iter().copied()) {
+            _ if names.is_empty() => {
+                "there are none under `lists`: add such as `residents: { csv: residents.csv, key: plate }`".to_owned()
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("under `lists` are {}", words(&names)),
+        };
+        Some((format!("unknown list `{name}`"), help))
+    }
+
     /// What is wrong with the name of a preset's setting: a message and advice.
     pub(super) fn wrong_setting(&self, name: &str) -> Option<(String, String)> {
         let with = self.with.as_ref()?;

@@ -1,6 +1,8 @@
 //! What a FindFace event is about: a face, a car, a plate, a body, or something else.
 
-use serde_json::Map;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
 
 use super::super::country;
 use super::super::json::Json;
@@ -8,7 +10,7 @@ use super::super::lenient::{first_of, list, number, score, text};
 use super::text_of;
 use crate::event::{
     Area, Event, Face, Item, Kind, ListEntry, Object, Person, Picture, PictureData, Plate, Role,
-    Scored, Unit, Vehicle,
+    Score, Scored, Unit, Vehicle,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,17 @@ enum Subject {
 /// Features that only a car has, and only a face.
 const OF_CARS: [&str; 4] = ["license_plate_number", "make", "model", "body"];
 const OF_FACES: [&str; 5] = ["headpose_yaw", "age", "gender", "emotions", "medmask"];
+/// Features of cars that the event has fields for.
+const IN_FIELDS: [&str; 8] = [
+    "license_plate_number",
+    "license_plate_country",
+    "license_plate_region",
+    "color",
+    "body",
+    "make",
+    "model",
+    "orientation",
+];
 
 impl Subject {
     fn of(json: &Json) -> Self {
@@ -82,6 +95,9 @@ impl Subject {
 pub(super) fn take(event: &mut Event, json: &Json) {
     let subject = Subject::of(json);
     event.vendor_kind = text_of(json, &["webhook_type", "object_type", "type", "event_type"]);
+    if let Some(shot) = text(&json["bs_type"]) {
+        event.attributes.insert("bs_type".to_owned(), shot.into());
+    }
     let area = frame_box(json);
     match subject {
         Subject::Face => {
@@ -134,16 +150,7 @@ fn scored(json: &Json, name: &str) -> Option<Scored> {
 }
 
 fn face(json: &Json, area: Option<Area>) -> Face {
-    let mut attributes = Map::new();
-    if let Json::Map(features) = &json["features"] {
-        for (name, _) in features {
-            let value = feature(json, name);
-            let is_plain = matches!(value, Json::Text(_) | Json::Number(_) | Json::Bool(_));
-            if is_plain {
-                attributes.insert(name.to_string(), value.to_json());
-            }
-        }
-    }
+    let (attributes, attribute_scores) = attributes(json, &[]);
     let is_matched = is_matched(json);
     Face {
         person: person(json).filter(|_| is_matched),
@@ -151,6 +158,36 @@ fn face(json: &Json, area: Option<Area>) -> Face {
         attributes,
         list: list_entry(json, false).filter(|_| is_matched),
         area,
+        attribute_scores,
+    }
+}
+
+/// All features that are told but those of `others`, and how sure FindFace is of each.
+fn attributes(json: &Json, others: &[&str]) -> (Map<String, Value>, BTreeMap<String, Score>) {
+    let (mut attributes, mut scores) = (Map::new(), BTreeMap::new());
+    if let Json::Map(features) = &json["features"] {
+        for (name, told) in features {
+            let value = feature(json, name);
+            let is_plain = matches!(value, Json::Text(_) | Json::Number(_) | Json::Bool(_));
+            if is_plain && !others.contains(&name.as_ref()) {
+                attributes.insert(name.to_string(), value.to_json());
+                let sure = told.is_map().then(|| score(&told["confidence"])).flatten();
+                scores.extend(sure.map(|sure| (name.to_string(), sure)));
+            }
+        }
+    }
+    (attributes, scores)
+}
+
+/// The match of a car, which is told of faces by their person and similarity.
+fn car_match(json: &Json, attributes: &mut Map<String, Value>) {
+    if let Some(card) = person(json) {
+        for (name, told) in [("card_id", card.id), ("card_name", card.name)] {
+            attributes.extend(told.map(|told| (name.to_owned(), told.into())));
+        }
+    }
+    if let Some(similarity) = score(&json["confidence"]) {
+        attributes.insert("similarity".to_owned(), similarity.fraction().into());
     }
 }
 
@@ -194,6 +231,11 @@ fn car(json: &Json, area: Option<Area>) -> Plate {
         || vehicle.make.is_some()
         || vehicle.model.is_some()
         || vehicle.color.is_some();
+    let (mut attributes, attribute_scores) = attributes(json, &IN_FIELDS);
+    let is_matched = is_matched(json);
+    if is_matched {
+        car_match(json, &mut attributes);
+    }
     let plate = plate_text(json);
     let sure = [read, &json["license_plate_number"]]
         .into_iter()
@@ -207,7 +249,9 @@ fn car(json: &Json, area: Option<Area>) -> Plate {
         heading: text(&json["line_crossing_direction"]),
         orientation: scored(json, "orientation").into_iter().collect(),
         vehicle: is_told.then_some(vehicle),
-        list: list_entry(json, true).filter(|_| is_matched(json)),
+        list: list_entry(json, true).filter(|_| is_matched),
+        attributes,
+        attribute_scores,
         ..Plate::default()
     }
 }

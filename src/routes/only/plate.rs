@@ -1,0 +1,288 @@
+//! What only plates have: look-alikes, a region, a place in a list.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use super::forms::{self, Forms, NoMap, Unknown};
+use super::texts::{Asked, NOT_TOLD, one, several, shown};
+use crate::likeness::{Fold, Letters, edits};
+use crate::lists::Lists;
+
+/// Plates that this one may be a misreading of.
+#[derive(Debug, Clone)]
+pub(super) struct Similar {
+    to: Vec<Plate>,
+    edits: usize,
+    fold: Fold,
+    unknown: Unknown,
+}
+
+/// A plate that others are compared with.
+#[derive(Debug, Clone)]
+pub(super) struct Plate {
+    source: Box<str>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FullSimilar {
+    /// The plates. Case, blanks, dashes and dots in them do not matter.
+    to: Vec<Plate>,
+    /// So many letters may be wrong, missing or too many, 0 to 8 (`1`).
+    #[serde(default = "one_edit", deserialize_with = "few_edits")]
+    #[schemars(range(max = 8))]
+    edits: u8,
+    /// Whether letters that readers take for one another are the same: `0 O D Q`, `1 I L`, `2 Z`, `4 A`, `5 S`, `6 G`, `8 B`
+    /// and `U V` (`true`).
+    #[serde(default = "by_default")]
+    confusions: bool,
+    /// What happens when no plate was read (`fail`).
+    #[serde(default)]
+    unknown: Unknown,
+}
+
+fn one_edit() -> u8 {
+    1
+}
+
+fn by_default() -> bool {
+    true
+}
+
+/// More make a plate of any other.
+const EDITS_MAX: u8 = 8;
+
+fn few_edits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let edits = u8::deserialize(deserializer)?;
+    match edits <= EDITS_MAX {
+        true => Ok(edits),
+        false => Err(D::Error::custom(format!(
+            "{edits} is too large: expected at most {EDITS_MAX}"
+        ))),
+    }
+}
+
+impl Similar {
+    pub(super) fn hold(&self, seen: Option<&str>) -> bool {
+        let Some(seen) = seen else {
+            return self.unknown.passes();
+        };
+        let Some(seen) = Letters::of(seen, self.fold) else {
+            return false;
+        };
+        self.to
+            .iter()
+            .filter_map(|plate| Letters::of(&plate.source, self.fold))
+            .any(|plate| edits(&seen, &plate, self.edits).is_some())
+    }
+
+    pub(super) fn why(&self, seen: Option<&str>) -> String {
+        let Some(seen) = seen else {
+            return NOT_TOLD.to_owned();
+        };
+        let to = several(
+            self.to.iter().map(|plate| &*plate.source),
+            "the plates of an empty list",
+        );
+        let letters = if self.edits == 1 { "letter" } else { "letters" };
+        let edits = self.edits;
+        format!("{} is more than {edits} {letters} away from {to}", shown(seen))
+    }
+}
+
+impl Forms for Similar {
+    type One = Plate;
+    type Full = FullSimilar;
+    const EXPECTED: &'static str =
+        "a plate, a list of plates, or `{ to, edits, confusions, unknown }`";
+
+    fn of(all: Vec<Plate>) -> Result<Self, String> {
+        Ok(Self {
+            to: all,
+            edits: one_edit().into(),
+            fold: Fold::LookAlike,
+            unknown: Unknown::Fail,
+        })
+    }
+
+    fn of_map(full: FullSimilar) -> Result<Self, String> {
+        Ok(Self {
+            to: full.to,
+            edits: full.edits.into(),
+            fold: match full.confusions {
+                true => Fold::LookAlike,
+                false => Fold::Plate,
+            },
+            unknown: full.unknown,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Similar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        forms::read(deserializer)
+    }
+}
+
+impl JsonSchema for Similar {
+    fn schema_name() -> Cow<'static, str> {
+        "Similar".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        forms::schema::<Self>(generator)
+    }
+}
+
+impl<'de> Deserialize<'de> for Plate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one(deserializer, |text| {
+            match Letters::of(text, Fold::Plate) {
+                Some(letters) if !letters.as_slice().is_empty() => Ok(Self {
+                    source: text.into(),
+                }),
+                _ => Err(format!(
+                    "`{}` is no plate: expected 1 to 64 letters and digits",
+                    shown(text)
+                )),
+            }
+        })
+    }
+}
+
+impl JsonSchema for Plate {
+    fn schema_name() -> Cow<'static, str> {
+        "PlateText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// A country or region: `it` is all of Italy, `us-ca` California.
+#[derive(Debug, Clone)]
+pub(super) struct Region(Box<str>);
+
+impl Asked for Region {
+    fn fits(&self, seen: &str) -> bool {
+        let (seen, own) = (seen.as_bytes(), self.0.as_bytes());
+        let same = seen.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own));
+        same && matches!(seen.get(own.len()), None | Some(b'-' | b'_'))
+    }
+
+    fn source(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one(deserializer, |text| {
+            let mut parts = text.split('-');
+            let country = parts.next().unwrap_or_default();
+            let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let is_country = (2..=3).contains(&country.len()) && plain(country);
+            if is_country && parts.all(|part| (1..=8).contains(&part.len()) && plain(part)) {
+                return Ok(Self(text.into()));
+            }
+            Err(format!(
+                "`{}` is no region: expected a country's code of two letters, or that and a part of it, such as `it` or `us-ca`",
+                shown(text)
+            ))
+        })
+    }
+}
+
+impl JsonSchema for Region {
+    fn schema_name() -> Cow<'static, str> {
+        "Region".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// Whether the plate stands in a table.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listed {
+    /// Names of `lists`: the plate must stand in one of them.
+    #[serde(default, rename = "in")]
+    pub(super) of: Option<Names>,
+    /// Names of `lists`: the plate must stand in none of them.
+    #[serde(default)]
+    pub(super) not_in: Option<Names>,
+    /// What happens when no plate was read (`fail`).
+    #[serde(default)]
+    unknown: Unknown,
+}
+
+/// A name, or several.
+#[derive(Debug, Clone)]
+pub(super) struct Names(pub(super) Vec<String>);
+
+impl Listed {
+    pub(super) fn hold(&self, seen: Option<&str>, lists: &Lists) -> bool {
+        let Some(seen) = seen else {
+            return self.unknown.passes();
+        };
+        self.of.as_ref().is_none_or(|names| holding(names, seen, lists).is_some())
+            && self.not_in.as_ref().is_none_or(|names| holding(names, seen, lists).is_none())
+    }
+
+    pub(super) fn why(&self, seen: Option<&str>, lists: &Lists) -> String {
+        let Some(seen) = seen else {
+            return NOT_TOLD.to_owned();
+        };
+        let unwanted = self.not_in.as_ref().and_then(|names| holding(names, seen, lists));
+        match (unwanted, &self.of) {
+            (Some(name), _) => format!("{} is in {name}", shown(seen)),
+            (None, of) => {
+                let names = of.iter().flat_map(|names| names.0.iter().map(String::as_str));
+                format!("{} is not in {}", shown(seen), several(names, "an empty list"))
+            }
+        }
+    }
+}
+
+/// The first of the lists that the plate stands in.
+fn holding<'a>(names: &'a Names, plate: &str, lists: &Lists) -> Option<&'a str> {
+    let has = |name: &&String| lists.get(name).is_some_and(|list| list.contains(plate));
+    names.0.iter().find(has).map(String::as_str)
+}
+
+impl Forms for Names {
+    type One = String;
+    type Full = NoMap;
+    const MAP: bool = false;
+    const EXPECTED: &'static str = "the name of a list, or several of them";
+
+    fn of(all: Vec<String>) -> Result<Self, String> {
+        Ok(Self(all))
+    }
+
+    fn of_map(never: NoMap) -> Result<Self, String> {
+        match never {}
+    }
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        forms::read(deserializer)
+    }
+}
+
+impl JsonSchema for Names {
+    fn schema_name() -> Cow<'static, str> {
+        "ListNames".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        forms::schema::<Self>(generator)
+    }
+}

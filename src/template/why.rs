@@ -1,0 +1,536 @@
+//! Why a condition does not hold: the part of it that said no, with the values that it read.
+//!
+//! The condition's text is taken apart at load where `and`, `or` and `not` join its parts, and each part is compiled for
+//! itself. Nothing of this runs until a condition has said no: then its parts are asked again, in their order.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
+use minijinja::machinery::parse_expr;
+use minijinja::value::ValueKind;
+use minijinja::{Error, Value};
+
+use super::compiled::Code;
+use super::engine::{Engine, compile_expression};
+use super::scope::Scope;
+
+/// A condition in parts.
+#[derive(Clone)]
+pub(super) struct Why(Arc<Part>);
+
+enum Part {
+    All(Vec<Part>),
+    Any(Vec<Part>),
+    Not(Box<Part>),
+    Alone(Alone),
+}
+
+/// What is joined by none of the words, or is `not` of such.
+struct Alone {
+    source: &'static str,
+    code: Code,
+    /// What it reads of the event.
+    reads: Vec<(String, Code)>,
+}
+
+/// Values told of one part.
+const READS_MAX: usize = 4;
+/// Characters of one value.
+const VALUE_MAX: usize = 40;
+/// Parts told of one condition.
+const PARTS_MAX: usize = 4;
+
+impl Why {
+    /// The tree is that of the text.
+    pub(super) fn new(source: &'static str, tree: &Expr<'static>) -> Option<Self> {
+        let mut joints = 0;
+        let part = Part::of(source, &mut joints);
+        // Should the text have been misread, it is told as a whole.
+        let part = match joints == joints_of(tree) {
+            true => part?,
+            false => Part::Alone(Alone::new(source.trim())?),
+        };
+        Some(Self(Arc::new(part)))
+    }
+
+    /// Which parts of the condition say no, with the values they read.
+    pub(super) fn tell(&self, source: &str, engine: &Engine, scope: &Scope) -> String {
+        let mut told = Vec::new();
+        // It is known not to hold; what matters is what the parts say.
+        let _ = self.0.judge(true, engine, scope, &mut told);
+        let more = told.len().saturating_sub(PARTS_MAX);
+        told.truncate(PARTS_MAX);
+        let mut text = told.join("; ");
+        if more > 0 {
+            let _ = write!(text, "; and {more} more");
+        }
+        match (&*self.0, text.is_empty()) {
+            (_, true) => source.trim().to_owned(),
+            (Part::Alone(_), false) => text,
+            (_, false) => format!("{text}, in: {}", source.trim()),
+        }
+    }
+}
+
+impl Part {
+    /// `None` where the text is no expression by itself.
+    fn of(text: &'static str, joints: &mut usize) -> Option<Self> {
+        let text = bare(text);
+        let Cuts { ifs, ors, ands } = Cuts::of(text);
+        let several = |cuts: Vec<(usize, usize)>, joints: &mut usize| {
+            *joints += cuts.len();
+            let mut from = 0;
+            let mut parts = Vec::new();
+            for (start, end) in cuts.into_iter().chain([(text.len(), text.len())]) {
+                parts.push(Self::of(&text[from..start], joints)?);
+                from = end;
+            }
+            Some(parts)
+        };
+        if ifs {
+            return Alone::new(text).map(Self::Alone);
+        }
+        if !ors.is_empty() {
+            return several(ors, joints).map(Self::Any);
+        }
+        if !ands.is_empty() {
+            return several(ands, joints).map(Self::All);
+        }
+        let negated = text.strip_prefix("not").filter(|rest| {
+            let next = rest.chars().next();
+            next.is_some_and(|c| !c.is_alphanumeric() && c != '_')
+        });
+        match negated {
+            Some(rest) => Some(match Self::of(rest, joints)? {
+                Self::Alone(_) => Self::Alone(Alone::new(text)?),
+                joined => Self::Not(Box::new(joined)),
+            }),
+            None => Alone::new(text).map(Self::Alone),
+        }
+    }
+
+    /// Whether it holds; why it is not what is wanted is added to what is told.
+    fn judge(
+        &self,
+        wanted: bool,
+        engine: &Engine,
+        scope: &Scope,
+        told: &mut Vec<String>,
+    ) -> Result<bool, Error> {
+        let before = told.len();
+        // The first part that is this decides.
+        let (parts, decisive) = match self {
+            Self::All(parts) => (parts, false),
+            Self::Any(parts) => (parts, true),
+            Self::Not(part) => return part.judge(!wanted, engine, scope, told).map(|held| !held),
+            Self::Alone(alone) => return alone.judge(wanted, engine, scope, told),
+        };
+        for part in parts {
+            let from = told.len();
+            let held = part.judge(wanted, engine, scope, told);
+            if !matches!(held, Ok(held) if held != decisive) {
+                // What was told of the parts before does not matter.
+                told.drain(before..from);
+                return held;
+            }
+        }
+        Ok(!decisive)
+    }
+}
+
+impl Alone {
+    fn new(source: &'static str) -> Option<Self> {
+        let tree = parse_expr(source).ok()?;
+        let mut reads = Vec::new();
+        find_reads(&tree, source, &mut reads);
+        Some(Self {
+            source,
+            code: compile_expression(&tree, source),
+            reads,
+        })
+    }
+
+    fn judge(
+        &self,
+        wanted: bool,
+        engine: &Engine,
+        scope: &Scope,
+        told: &mut Vec<String>,
+    ) -> Result<bool, Error> {
+        let value = engine.value(&self.code, scope);
+        let held = value.map(|value| value.is_true());
+        match &held {
+            Ok(held) if *held == wanted => {}
+            Ok(_) => told.push(self.with_values(engine, scope, "")),
+            Err(error) => {
+                let why = error.detail().unwrap_or("it cannot be evaluated");
+                told.push(self.with_values(engine, scope, why));
+            }
+        }
+        held
+    }
+
+    fn with_values(&self, engine: &Engine, scope: &Scope, why: &str) -> String {
+        let mut text = self.source.to_owned();
+        let mut brackets = [" (", ""];
+        let mut add = |words: std::fmt::Arguments<'_>| {
+            let _ = write!(text, "{}{words}", brackets[0]);
+            brackets = [", ", ")"];
+        };
+        for (path, code) in &self.reads {
+            if let Ok(value) = engine.value(code, scope) {
+                add(format_args!("{path} is {}", shown(&value)));
+            }
+        }
+        if !why.is_empty() {
+            add(format_args!("{why}"));
+        }
+        text.push_str(brackets[1]);
+        text
+    }
+}
+
+/// A value in a few characters; of a structure only what it is.
+fn shown(value: &Value) -> String {
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::None => "null".to_owned(),
+        ValueKind::Bool | ValueKind::Number => value.to_string(),
+        ValueKind::String => {
+            let text = value.as_str().unwrap_or_default();
+            let end = text.char_indices().nth(VALUE_MAX).map(|(end, _)| end);
+            let dots = if end.is_some() { "…" } else { "" };
+            let quoted = serde_json::Value::from(&text[..end.unwrap_or(text.len())]);
+            format!("{quoted}{dots}")
+        }
+        ValueKind::Seq | ValueKind::Iterable => {
+            let count = value.len().unwrap_or_default();
+            format!("a list of {count}")
+        }
+        _ => "a map".to_owned(),
+    }
+}
+
+/// Without the blanks and brackets around all of it.
+fn bare(text: &'static str) -> &'static str {
+    let mut text = text.trim();
+    while text.starts_with('(') {
+        let mut closing = None;
+        scan(text, |at, depth, _| {
+            if depth == 0 && closing.is_none() {
+                closing = Some(at);
+            }
+        });
+        match closing {
+            Some(at) if at + 1 == text.len() => text = text[1..at].trim(),
+            _ => break,
+        }
+    }
+    text
+}
+
+/// Where words join the parts of a text, outside of brackets.
+#[derive(Default)]
+struct Cuts {
+    ifs: bool,
+    ors: Vec<(usize, usize)>,
+    ands: Vec<(usize, usize)>,
+}
+
+impl Cuts {
+    fn of(text: &str) -> Self {
+        let mut cuts = Self::default();
+        let mut word_from = None;
+        let mut before = ' ';
+        let mut end_word = |from: Option<usize>, at: usize, cuts: &mut Self| {
+            let Some(from) = from else { return };
+            match &text[from..at] {
+                "if" => cuts.ifs = true,
+                "or" => cuts.ors.push((from, at)),
+                "and" => cuts.ands.push((from, at)),
+                _ => {}
+            }
+        };
+        scan(text, |at, depth, c| {
+            let is_word = c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+            match (is_word && depth == 0, word_from) {
+                // A field may have any name.
+                (true, None) if before != '.' => word_from = Some(at),
+                (true, _) => {}
+                (false, _) => end_word(word_from.take(), at, &mut cuts),
+            }
+            // Within a word that is a field's name, its letters are no beginnings.
+            if !(is_word && before == '.') {
+                before = c.unwrap_or('"');
+            }
+        });
+        end_word(word_from, text.len(), &mut cuts);
+        cuts
+    }
+}
+
+/// Walks over a text: each character with how many brackets are open behind it, and none for those in quotes.
+fn scan(text: &str, mut visit: impl FnMut(usize, usize, Option<char>)) {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        let seen = match quote {
+            Some(open) => {
+                if c == open && !escaped {
+                    quote = None;
+                }
+                escaped = c == '\\' && !escaped;
+                None
+            }
+            None => {
+                match c {
+                    '"' | '\'' => quote = Some(c),
+                    '(' | '[' | '{' => depth += 1,
+                    ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                Some(c).filter(|c| !matches!(c, '"' | '\''))
+            }
+        };
+        visit(at, depth, seen);
+    }
+}
+
+/// How many `and` and `or` join the parts of an expression.
+fn joints_of(expr: &Expr<'_>) -> usize {
+    match expr {
+        Expr::BinOp(b) if matches!(b.op, BinOpKind::ScAnd | BinOpKind::ScOr) => {
+            1 + joints_of(&b.left) + joints_of(&b.right)
+        }
+        Expr::UnaryOp(u) if matches!(u.op, UnaryOpKind::Not) => joints_of(&u.expr),
+        _ => 0,
+    }
+}
+
+/// Adds what is read of the event and its items. Headers are not: what they hold is between the sender and us.
+fn find_reads(expr: &Expr<'static>, source: &'static str, reads: &mut Vec<(String, Code)>) {
+    if let Some(path) = path(expr) {
+        let is_secret = path.starts_with("event.headers")
+            || ["password", "secret", "token", "authorization", "api_key"]
+                .iter()
+                .any(|word| path.to_ascii_lowercase().contains(word));
+        let is_known = reads.iter().any(|(known, _)| *known == path);
+        if !is_secret && !is_known && reads.len() < READS_MAX {
+            reads.push((path, compile_expression(expr, source)));
+        }
+        return;
+    }
+    let mut below = |expr: &Expr<'static>| find_reads(expr, source, reads);
+    match expr {
+        Expr::Var(_) | Expr::Const(_) => {}
+        Expr::Slice(s) => {
+            below(&s.expr);
+            [&s.start, &s.stop, &s.step].into_iter().flatten().for_each(below);
+        }
+        Expr::UnaryOp(u) => below(&u.expr),
+        Expr::BinOp(b) => {
+            below(&b.left);
+            below(&b.right);
+        }
+        Expr::Compare(c) => {
+            below(&c.expr);
+            c.ops.iter().for_each(|op| below(&op.expr));
+        }
+        Expr::IfExpr(i) => {
+            below(&i.test_expr);
+            below(&i.true_expr);
+            i.false_expr.iter().for_each(below);
+        }
+        Expr::Filter(f) => {
+            f.expr.iter().for_each(&mut below);
+            arguments(&f.args, below);
+        }
+        Expr::Test(t) => {
+            below(&t.expr);
+            arguments(&t.args, below);
+        }
+        Expr::GetAttr(g) => below(&g.expr),
+        Expr::GetItem(g) => {
+            below(&g.expr);
+            below(&g.subscript_expr);
+        }
+        Expr::Call(c) => arguments(&c.args, below),
+        Expr::List(l) => l.items.iter().for_each(below),
+        Expr::Tuple(t) => t.items.iter().for_each(below),
+        Expr::Map(m) => m.keys.iter().chain(&m.values).for_each(below),
+    }
+}
+
+fn arguments(args: &[CallArg<'static>], below: impl FnMut(&Expr<'static>)) {
+    args.iter()
+        .map(|arg| match arg {
+            CallArg::Pos(e)
+            | CallArg::Kwarg(_, e)
+            | CallArg::PosSplat(e)
+            | CallArg::KwargSplat(e) => e,
+        })
+        .for_each(below);
+}
+
+/// A place in the event or an item, as it is written.
+fn path(expr: &Expr<'_>) -> Option<String> {
+    match expr {
+        Expr::Var(v) if ["event", "plate", "face", "object"].contains(&v.id) => {
+            Some(v.id.to_owned())
+        }
+        Expr::GetAttr(g) => Some(format!("{}.{}", path(&g.expr)?, g.name)),
+        Expr::GetItem(g) => match &g.subscript_expr {
+            Expr::Const(key) => {
+                let key = match key.value.as_str() {
+                    Some(text) => serde_json::Value::from(text).to_string(),
+                    None => key.value.to_string(),
+                };
+                Some(format!("{}[{key}]", path(&g.expr)?))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::{Event, Item};
+    use crate::lists::{List, Lists};
+    use crate::template::{Condition, Given, Names};
+
+    fn scope() -> Scope {
+        let json = serde_json::json!({
+            "kind": "plate",
+            "camera": { "id": "gate-1", "tags": ["in"] },
+            "headers": { "x-key": "hunter2" },
+            "plates": [{ "text": "AB123", "score": 0.71, "region": "it" }],
+            "raw": { "and": 1, "or": { "x": "a or b" }, "token": "hunter2", "long": "x".repeat(1000) },
+        });
+        let event = Event::from_json(json, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let list = List::from_csv("plate\nAB123\n", "plate").unwrap();
+        Scope::new(&Given {
+            event: &Arc::new(event),
+            item: Some(Item::Plate(0)),
+            pictures: &[],
+            lists: &Lists::new([("residents".to_owned(), list)]),
+            with: None,
+            delivery: None,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    fn condition(source: &str) -> Condition {
+        let engine = Engine::new(&["residents".to_owned()]);
+        engine
+            .condition(source, Names::Choosing)
+            .unwrap_or_else(|mistake| panic!("{source}: {mistake}"))
+    }
+
+    #[test]
+    fn names_the_part_that_said_no_and_the_values_it_read() {
+        let scope = scope();
+        for (source, expected) in [
+            ("plate.score >= 0.8", "plate.score >= 0.8 (plate.score is 0.71)"),
+            (
+                "plate.region == 'it' and plate.score >= 0.8 and false",
+                "plate.score >= 0.8 (plate.score is 0.71), in: ",
+            ),
+            (
+                "plate.score > 0.5 and not plate.text in lists.residents",
+                "not plate.text in lists.residents (plate.text is \"AB123\"), in: ",
+            ),
+            (
+                "plate.score > 0.9 or plate.region in ['de', 'fr']",
+                "plate.score > 0.9 (plate.score is 0.71); plate.region in ['de', 'fr'] (plate.region is \"it\"), in: ",
+            ),
+            (
+                "not (plate.score > 0.5 and plate.region == 'it')",
+                "plate.score > 0.5 (plate.score is 0.71); plate.region == 'it' (plate.region is \"it\"), in: ",
+            ),
+            (
+                "not (plate.score > 0.9 or plate.region == 'it') and true",
+                "plate.region == 'it' (plate.region is \"it\"), in: ",
+            ),
+            (
+                "(plate.score + 0.1) * 2 > 9",
+                "(plate.score + 0.1) * 2 > 9 (plate.score is 0.71)",
+            ),
+            (
+                "event.raw.and == 2 and event.raw['or'].x == 'b and c'",
+                "event.raw.and == 2 (event.raw.and is 1), in: ",
+            ),
+            (
+                "event.raw.or.x == 'b and (c or d'",
+                "event.raw.or.x == 'b and (c or d' (event.raw.or.x is \"a or b\")",
+            ),
+            (
+                "(1 > 2 or 3 > 4) if plate.score > 0.5 else true",
+                "(1 > 2 or 3 > 4) if plate.score > 0.5 else true (plate.score is 0.71)",
+            ),
+            ("plate.speed > 5", "plate.speed > 5 (plate.speed is null)"),
+            (
+                "plate.text + 1 > 5 or true",
+                "plate.text + 1 > 5 (plate.text is \"AB123\", cannot use `+` on a string and a number), in: ",
+            ),
+            ("'out' in event.camera.tags", "'out' in event.camera.tags (event.camera.tags is a list of 1)"),
+            ("false", "false"),
+            ("plate.text is not startingwith('AB')", "plate.text is not startingwith('AB') (plate.text is \"AB123\")"),
+            (
+                "lists.residents[plate.text].owner == 'x'",
+                "lists.residents[plate.text].owner == 'x' (plate.text is \"AB123\")",
+            ),
+        ] {
+            let condition = condition(source);
+            assert!(!condition.holds(&scope), "{source}");
+            let why = condition.why(&scope);
+            let expected = match expected.strip_suffix("in: ") {
+                Some(_) => format!("{expected}{source}"),
+                None => expected.to_owned(),
+            };
+            assert_eq!(why, expected);
+        }
+    }
+
+    #[test]
+    fn shows_nothing_secret_and_nothing_long() {
+        let scope = scope();
+        for source in [
+            "event.headers['x-key'] == 'a'",
+            "event.raw.token == 'a'",
+            "event.raw == 'a'",
+        ] {
+            let why = condition(source).why(&scope);
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+        let why = condition("event.raw.long == 'a'").why(&scope);
+        assert!(why.ends_with("xxx\"…)") && why.len() < 120, "{why}");
+        let many = vec!["plate.score > 1"; 50].join(" or ");
+        assert!(condition(&many).why(&scope).contains("; and 46 more, in: "));
+    }
+
+    #[test]
+    fn text_is_taken_apart_only_where_its_tree_is() {
+        for source in [
+            "a.if and b",
+            "a.and.or or c",
+            "x is defined and (y or not z)",
+            "not not a",
+            "(a) and (b)",
+            "[a and b] or {'k': a or b}",
+            "'\\' and ' ~ a and b",
+            "a|default(b and c) and d",
+            "nota and notb",
+        ] {
+            let source: &'static str = Box::leak(source.replace('\n', " ").into_boxed_str());
+            let tree = parse_expr(source).unwrap();
+            let mut joints = 0;
+            assert!(Part::of(source, &mut joints).is_some(), "{source}");
+            assert_eq!(joints, joints_of(&tree), "{source}");
+        }
+    }
+}
