@@ -109,7 +109,8 @@ pub(super) fn take(event: &mut Event, json: &Json) {
             event.objects.push(object(json, "body", area));
         }
         Subject::Car => {
-            let plate = car(json, area.clone());
+            let mut plate = car(json, area.clone());
+            plate.vehicle.get_or_insert_default(); // it was seen, if only that
             event.kind = if plate.text.is_some() {
                 Kind::Plate
             } else {
