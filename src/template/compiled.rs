@@ -96,10 +96,6 @@ impl Template {
 }
 
 impl Condition {
-    pub(crate) fn source(&self) -> &str {
-        self.source
-    }
-
     pub(crate) fn holds(&self, scope: &Scope) -> bool {
         self.engine
             .value(&self.code, scope)

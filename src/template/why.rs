@@ -242,7 +242,7 @@ impl Cuts {
         let mut cuts = Self::default();
         let mut word_from = None;
         let mut before = ' ';
-        let mut end_word = |from: Option<usize>, at: usize, cuts: &mut Self| {
+        let end_word = |from: Option<usize>, at: usize, cuts: &mut Self| {
             let Some(from) = from else { return };
             match &text[from..at] {
                 "if" => cuts.ifs = true,

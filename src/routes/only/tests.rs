@@ -83,7 +83,7 @@ fn words_hold_or_tell_the_word_and_the_value_seen() {
         ("{ time: [weekend, 'fri 20:00-22:00'] }", ""),
         ("{ time: { days: [mon, fri], from: '20:00', to: '20:30', zone: UTC } }", ""),
         ("{ time: { from: '22:00', to: '06:00' } }", "only.time: Fri 21:10 is not within mon-sun 22:00-06:00"),
-        ("{ attributes: { x: y } }", "only.attributes.x: the event does not tell it"),
+        ("{ attributes: { x: z } }", "only.attributes.x: the event does not tell it"),
         // Plates: one of them must satisfy all words about plates.
         ("{ plate: 'ab12?cd' }", ""),
         ("{ plate: ['A*', 'B*'] }", ""),

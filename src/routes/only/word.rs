@@ -76,10 +76,6 @@ impl About {
         self.0 & other.0 != 0
     }
 
-    pub(super) fn is_one(self) -> bool {
-        self.0.is_power_of_two()
-    }
-
     /// Such as `plate or object`.
     pub(super) fn told(self) -> String {
         let names = Self::KINDS.iter().zip(["plate", "face", "object"]);
