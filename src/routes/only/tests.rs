@@ -89,7 +89,7 @@ fn words_hold_or_tell_the_word_and_the_value_seen() {
         ("{ plate: ['A*', 'B*'] }", ""),
         ("{ plate: { like: 'AB*', score: '>= 0.8' } }", "only.plate.score: 0.71 is below 0.8"),
         ("{ plate: { score: '>= 0.8' }, region: it }", ""),
-        ("{ plate: { score: '>= 0.8' }, region: us }", "only.region: it is none of us"),
+        ("{ plate: { score: '>= 0.8' }, region: us }", "only.plate.score: 0.71 is below 0.8"),
         ("{ plate: { similar: A8I23CD } }", ""),
         ("{ plate: { similar: { to: [A8I23CD], edits: 1, confusions: false } } }", "only.plate.similar: AB-123 CD is more than 1 letter away from A8I23CD"),
         ("{ plate: { similar: { to: [AB12CD, QQ], edits: 1, confusions: false } } }", ""),
