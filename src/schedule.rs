@@ -91,7 +91,10 @@ fn day(word: &str) -> Result<i8, String> {
 pub(crate) fn time_of_day(text: &str) -> Result<u16, String> {
     let number = |digits: &str| -> Option<u16> {
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| is_number && digits.len() <= 2)
+        digits
+            .parse()
+            .ok()
+            .filter(|_| is_number && digits.len() <= 2)
     };
     let (hour, minute) = text.trim().split_once(':').unwrap_or((text.trim(), "0"));
     number(hour)
@@ -175,8 +178,8 @@ impl Hours {
 
     pub(crate) fn hold(&self, moment: Moment) -> bool {
         let local = self.local(moment);
-        let minute = u16::from(local.hour().unsigned_abs()) * 60
-            + u16::from(local.minute().unsigned_abs());
+        let minute =
+            u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
         let today = self.days.has(local.weekday());
         if self.from < self.to {
             return today && (self.from..self.to).contains(&minute);
@@ -292,7 +295,10 @@ mod tests {
     #[test]
     fn hours_are_told_as_they_are_written() {
         for (written, told) in [
-            ("mon-fri 18:00-06:00 Europe/Rome", "mon-fri 18:00-06:00 Europe/Rome"),
+            (
+                "mon-fri 18:00-06:00 Europe/Rome",
+                "mon-fri 18:00-06:00 Europe/Rome",
+            ),
             ("fri-mon 8-9", "mon,fri-sun 08:00-09:00"),
             ("tue,wed,sun", "tue,wed,sun 00:00-24:00"),
             ("daily 1-2 UTC", "mon-sun 01:00-02:00 UTC"),

@@ -244,13 +244,7 @@ fn choose(
 }
 
 /// Who said no to the item that came furthest.
-fn why_none(
-    route: &Route,
-    event: &Event,
-    scope: &Scope,
-    lists: &Lists,
-    items: &[Item],
-) -> String {
+fn why_none(route: &Route, event: &Event, scope: &Scope, lists: &Lists, items: &[Item]) -> String {
     let mut furthest: Option<(usize, Item, String)> = None;
     for item in items {
         let word = route.only.as_ref();

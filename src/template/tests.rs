@@ -242,13 +242,31 @@ const NULLS: &[(&str, bool)] = &[
     ("plate.text | edits('A8I2CC', confusions=true) <= 1", true),
     ("plate.owner | edits('A') <= 1", false),
     ("event.occurred_at is within('fri 08:00-09:00')", true),
-    ("event.occurred_at is within('fri 17:00-18:00', 'Europe/Rome')", true),
-    ("event.occurred_at is within('fri 17:00-18:00 UTC', 'Europe/Rome')", false),
+    (
+        "event.occurred_at is within('fri 17:00-18:00', 'Europe/Rome')",
+        true,
+    ),
+    (
+        "event.occurred_at is within('fri 17:00-18:00 UTC', 'Europe/Rome')",
+        false,
+    ),
     ("event.ended_at is within('daily')", false),
-    ("plate.box is inside([[0, 0], [40, 0], [40, 50], [0, 50]])", true),
-    ("plate.box is inside([[0, 0], [40, 0], [40, 30], [0, 30]], point='foot')", false),
-    ("event.plates[1].box is inside([[0, 0], [40, 0], [40, 50]])", false),
-    ("event.plates | selectattr('text', 'like', 'ab*') | list | length == 1", true),
+    (
+        "plate.box is inside([[0, 0], [40, 0], [40, 50], [0, 50]])",
+        true,
+    ),
+    (
+        "plate.box is inside([[0, 0], [40, 0], [40, 30], [0, 30]], point='foot')",
+        false,
+    ),
+    (
+        "event.plates[1].box is inside([[0, 0], [40, 0], [40, 50]])",
+        false,
+    ),
+    (
+        "event.plates | selectattr('text', 'like', 'ab*') | list | length == 1",
+        true,
+    ),
     ("(plate.speed | default(3)) == 3", true),
     ("plate.owner[0:2] == ''", true),
     ("plate.text[0:2] == 'ab'", true),

@@ -9,7 +9,8 @@ use crate::config::Config;
 fn a_step_that_is_decided_on_arrival_shows_what_it_would_tell() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("routes.yaml");
-    let yaml = "targets: { all: { log: {} } }\nroutes: [ { name: yard, steps: [track], to: [all] } ]\n";
+    let yaml =
+        "targets: { all: { log: {} } }\nroutes: [ { name: yard, steps: [track], to: [all] } ]\n";
     std::fs::write(&path, yaml).unwrap();
     let config = Config::load(&path).unwrap_or_else(|report| panic!("{}", report.plain()));
     let planned = config.planned();

@@ -52,8 +52,9 @@ impl Filter {
             Some(Each::Face) => About::FACE,
             Some(Each::Object) => About::OBJECT,
         };
-        let (event, items): (Vec<Entry>, Vec<Entry>) =
-            entries.into_iter().partition(|entry| entry.about.is_event());
+        let (event, items): (Vec<Entry>, Vec<Entry>) = entries
+            .into_iter()
+            .partition(|entry| entry.about.is_event());
         let (own, others): (Vec<Entry>, Vec<Entry>) =
             items.into_iter().partition(|entry| entry.about.meets(hand));
         Self(Arc::new(Asking {

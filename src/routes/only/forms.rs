@@ -98,6 +98,10 @@ impl<'de, T: Forms> Visitor<'de> for Reader<T> {
     }
 
     // A number is its text: a camera may be called `12`.
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<T, E> {
+        self.visit_str(if flag { "true" } else { "false" })
+    }
+
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
         self.visit_str(&number.to_string())
     }

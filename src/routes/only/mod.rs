@@ -7,7 +7,8 @@
 //!
 //! The words are in [`settings`], and in [`table`] what each is about and where its value is found. Values are compared by a few forms:
 //! [`texts`], [`bounds`], [`open`] attributes, and those with a family of their own. All of them are made when the file is
-//! read, where each refuses what it cannot be; what is asked of an event allocates nothing before it says no.
+//! read, where each refuses what it cannot be; asking an event allocates next to nothing before a word
+//! says no.
 
 mod bounds;
 mod filter;

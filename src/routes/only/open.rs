@@ -124,8 +124,7 @@ impl Told {
 impl Forms for Told {
     type One = OneTold;
     type Full = FullTold;
-    const EXPECTED: &'static str =
-        "a text, a list of texts, a bound such as `\">= 18\"`, or `{ is, not, score, min, max, above, below, unknown }`";
+    const EXPECTED: &'static str = "a text, a list of texts, a bound such as `\">= 18\"`, or `{ is, not, score, min, max, above, below, unknown }`";
 
     fn of(all: Vec<OneTold>) -> Result<Self, String> {
         let mut texts = Vec::new();
@@ -181,9 +180,11 @@ impl JsonSchema for Told {
 
 impl<'de> Deserialize<'de> for OneTold {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        one(deserializer, |text| match text.trim().starts_with(['<', '>']) {
-            true => Bounds::parse(text).map(Self::Number),
-            false => Text::parse(text).map(Self::Text),
+        one(deserializer, |text| {
+            match text.trim().starts_with(['<', '>']) {
+                true => Bounds::parse(text).map(Self::Number),
+                false => Text::parse(text).map(Self::Text),
+            }
         })
     }
 }

@@ -58,7 +58,9 @@ impl TryFrom<FullDirection> for Direction {
         let FullDirection { from, to, unknown } = full;
         for degrees in [from, to] {
             if !(0.0..=360.0).contains(&degrees) {
-                return Err(format!("{degrees} is no direction: expected degrees from 0 to 360"));
+                return Err(format!(
+                    "{degrees} is no direction: expected degrees from 0 to 360"
+                ));
             }
         }
         Ok(Self { from, to, unknown })
@@ -185,10 +187,16 @@ impl Zone {
             return "the event tells no box".to_owned();
         };
         match self.point(event, Some(box_of_it), vehicle) {
-            None => "the size of the frame is not known, or the box counts in another picture".to_owned(),
+            None => "the size of the frame is not known, or the box counts in another picture"
+                .to_owned(),
             Some((x, y)) => {
                 let side = if self.outside { "inside" } else { "outside" };
-                format!("{} {}, {} is {side}", self.point.as_str(), x.round(), y.round())
+                format!(
+                    "{} {}, {} is {side}",
+                    self.point.as_str(),
+                    x.round(),
+                    y.round()
+                )
             }
         }
     }
@@ -203,9 +211,15 @@ impl Zone {
     }
 
     /// In the zone's unit.
-    fn point(&self, event: &Event, area: Option<&Area>, vehicle: Option<&Area>) -> Option<(f64, f64)> {
+    fn point(
+        &self,
+        event: &Event,
+        area: Option<&Area>,
+        vehicle: Option<&Area>,
+    ) -> Option<(f64, f64)> {
         let area = area?;
-        let is_own = area.image == Role::FRAME && (area.unit == Unit::TenThousandths) == (self.unit == ZoneUnit::TenThousandths);
+        let is_own = area.image == Role::FRAME
+            && (area.unit == Unit::TenThousandths) == (self.unit == ZoneUnit::TenThousandths);
         if is_own {
             return Some(self.point.of(area));
         }
@@ -242,6 +256,9 @@ impl Point {
 }
 
 fn frame(event: &Event) -> Option<Size> {
-    let mut frames = event.images.iter().filter(|picture| picture.role == Role::FRAME);
+    let mut frames = event
+        .images
+        .iter()
+        .filter(|picture| picture.role == Role::FRAME);
     frames.find_map(crate::event::Picture::size)
 }

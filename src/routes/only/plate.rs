@@ -89,7 +89,10 @@ impl Similar {
         );
         let letters = if self.edits == 1 { "letter" } else { "letters" };
         let edits = self.edits;
-        format!("{} is more than {edits} {letters} away from {to}", shown(seen))
+        format!(
+            "{} is more than {edits} {letters} away from {to}",
+            shown(seen)
+        )
     }
 }
 
@@ -139,16 +142,14 @@ impl JsonSchema for Similar {
 
 impl<'de> Deserialize<'de> for Plate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        one(deserializer, |text| {
-            match Letters::of(text, Fold::Plate) {
-                Some(letters) if !letters.as_slice().is_empty() => Ok(Self {
-                    source: text.into(),
-                }),
-                _ => Err(format!(
-                    "`{}` is no plate: expected 1 to 64 letters and digits",
-                    shown(text)
-                )),
-            }
+        one(deserializer, |text| match Letters::of(text, Fold::Plate) {
+            Some(letters) if !letters.as_slice().is_empty() => Ok(Self {
+                source: text.into(),
+            }),
+            _ => Err(format!(
+                "`{}` is no plate: expected 1 to 64 letters and digits",
+                shown(text)
+            )),
         })
     }
 }
@@ -170,7 +171,9 @@ pub(super) struct Region(Box<str>);
 impl Asked for Region {
     fn fits(&self, seen: &str) -> bool {
         let (seen, own) = (seen.as_bytes(), self.0.as_bytes());
-        let same = seen.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own));
+        let same = seen
+            .get(..own.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(own));
         same && matches!(seen.get(own.len()), None | Some(b'-' | b'_'))
     }
 
@@ -231,20 +234,34 @@ impl Listed {
         let Some(seen) = seen else {
             return self.unknown.passes();
         };
-        self.of.as_ref().is_none_or(|names| holding(names, seen, lists).is_some())
-            && self.not_in.as_ref().is_none_or(|names| holding(names, seen, lists).is_none())
+        self.of
+            .as_ref()
+            .is_none_or(|names| holding(names, seen, lists).is_some())
+            && self
+                .not_in
+                .as_ref()
+                .is_none_or(|names| holding(names, seen, lists).is_none())
     }
 
     pub(super) fn why(&self, seen: Option<&str>, lists: &Lists) -> String {
         let Some(seen) = seen else {
             return NOT_TOLD.to_owned();
         };
-        let unwanted = self.not_in.as_ref().and_then(|names| holding(names, seen, lists));
+        let unwanted = self
+            .not_in
+            .as_ref()
+            .and_then(|names| holding(names, seen, lists));
         match (unwanted, &self.of) {
             (Some(name), _) => format!("{} is in {name}", shown(seen)),
             (None, of) => {
-                let names = of.iter().flat_map(|names| names.0.iter().map(String::as_str));
-                format!("{} is not in {}", shown(seen), several(names, "an empty list"))
+                let names = of
+                    .iter()
+                    .flat_map(|names| names.0.iter().map(String::as_str));
+                format!(
+                    "{} is not in {}",
+                    shown(seen),
+                    several(names, "an empty list")
+                )
             }
         }
     }

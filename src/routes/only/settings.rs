@@ -160,7 +160,8 @@ pub(super) struct PlateWords(pub(super) FullPlate);
 impl Forms for PlateWords {
     type One = PlateText;
     type Full = FullPlate;
-    const EXPECTED: &'static str = "a plate such as `AB*`, a list of plates, or a map such as `{ like, similar, score }`";
+    const EXPECTED: &'static str =
+        "a plate such as `AB*`, a list of plates, or a map such as `{ like, similar, score }`";
 
     fn of(all: Vec<PlateText>) -> Result<Self, String> {
         Ok(Self(FullPlate {
@@ -204,11 +205,15 @@ impl Settings {
                 let places: Vec<(String, String, String)> = names
                     .enumerate()
                     .map(|(n, name)| (key, n, name))
-                    .map(|(key, n, name): (&str, usize, String)| (key.to_owned(), n.to_string(), name))
+                    .map(|(key, n, name): (&str, usize, String)| {
+                        (key.to_owned(), n.to_string(), name)
+                    })
                     .collect();
                 places
             };
-            key(&list.of, "in").into_iter().chain(key(&list.not_in, "not_in"))
+            key(&list.of, "in")
+                .into_iter()
+                .chain(key(&list.not_in, "not_in"))
         });
         for (key, place, name) in names {
             engine.list(&name).map_err(|mistake| Mistake {

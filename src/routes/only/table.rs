@@ -9,9 +9,7 @@ use super::filter::Entry;
 use super::open::{Attribute, Told, best};
 use super::settings::{FaceWords, FullPlate, ObjectWords, Settings, VehicleWords};
 use super::texts::{Asked, Sure, Texts};
-use super::word::{
-    About, ByBounds, BySure, ByTexts, GetNumber, GetSure, GetTexts, Of, Word,
-};
+use super::word::{About, ByBounds, BySure, ByTexts, GetNumber, GetSure, GetTexts, Of, Word};
 use super::words::{
     At, Heads, InList, IsKind, LooksLike, Matched, Shows, Tagged, Tells, Whose, Within, text, told,
 };
@@ -58,13 +56,7 @@ impl Table {
         self.word(name, about, sure.clone().map(|sure| BySure(sure, get)));
     }
 
-    fn attributes(
-        &mut self,
-        place: &str,
-        about: About,
-        whose: Whose,
-        all: BTreeMap<String, Told>,
-    ) {
+    fn attributes(&mut self, place: &str, about: About, whose: Whose, all: BTreeMap<String, Told>) {
         for (name, told) in all {
             let full = format!("{place}attributes.{name}");
             self.word(&full, about, Some(Tells { whose, name, told }));

@@ -37,7 +37,6 @@ struct DayText(Days);
 struct TimeOfDay(u16);
 struct Zone(jiff::tz::TimeZone);
 
-
 impl Times {
     pub(super) fn hold(&self, at: Moment) -> bool {
         self.0.iter().any(|hours| hours.hold(at))
@@ -92,7 +91,8 @@ impl Forms for Time {
 
     fn of(all: Vec<TimeText>) -> Result<Self, String> {
         let only = all.into_iter().next();
-        only.map(|only| Self(only.0)).ok_or_else(|| "no hours".to_owned())
+        only.map(|only| Self(only.0))
+            .ok_or_else(|| "no hours".to_owned())
     }
 
     fn of_map(full: FullTime) -> Result<Self, String> {

@@ -65,7 +65,10 @@ impl Subject {
     fn is_shown(self, of: &Of<'_>) -> bool {
         let event = of.event;
         let class = |names: &[&str]| {
-            let classes = event.objects.iter().filter_map(|object| object.class.as_deref());
+            let classes = event
+                .objects
+                .iter()
+                .filter_map(|object| object.class.as_deref());
             classes
                 .into_iter()
                 .any(|class| names.iter().any(|name| class.eq_ignore_ascii_case(name)))
@@ -76,8 +79,7 @@ impl Subject {
                 event.plates.iter().any(|plate| plate.vehicle.is_some()) || class(&Self::VEHICLES)
             }
             Self::BarePlate => {
-                event.plates.iter().any(|plate| plate.text.is_some())
-                    && !Self::Vehicle.is_shown(of)
+                event.plates.iter().any(|plate| plate.text.is_some()) && !Self::Vehicle.is_shown(of)
             }
             Self::Body => class(&Self::BODIES),
         }
@@ -93,10 +95,18 @@ impl Word for Shows {
     }
 
     fn why(&self, of: &Of<'_>) -> String {
-        let all = [Subject::Face, Subject::Vehicle, Subject::BarePlate, Subject::Body];
+        let all = [
+            Subject::Face,
+            Subject::Vehicle,
+            Subject::BarePlate,
+            Subject::Body,
+        ];
         let shown = all.iter().filter(|subject| subject.is_shown(of));
         let shown = several(shown.map(|subject| subject.as_str()), "none of these");
-        let asked = several(self.0.iter().map(|subject| subject.as_str()), "an empty list");
+        let asked = several(
+            self.0.iter().map(|subject| subject.as_str()),
+            "an empty list",
+        );
         format!("it shows {shown}, not {asked}")
     }
 }
@@ -262,9 +272,11 @@ pub(super) enum Whose {
 impl Whose {
     pub(super) fn find<'a>(self, of: &Of<'a>, names: &[&str]) -> Option<Attribute<'a>> {
         match self {
-            Self::Event => {
-                Attribute::find(&of.event.attributes, &std::collections::BTreeMap::new(), names)
-            }
+            Self::Event => Attribute::find(
+                &of.event.attributes,
+                &std::collections::BTreeMap::new(),
+                names,
+            ),
             Self::Plate => {
                 let plate = of.plate()?;
                 Attribute::find(&plate.attributes, &plate.attribute_scores, names)

@@ -84,7 +84,9 @@ fn points(corners: &Value) -> Result<Vec<[f64; 2]>, Error> {
         let both: Vec<Value> = corner.try_iter()?.take(3).collect();
         match both.as_slice() {
             [x, y] => Ok([number(x)?, number(y)?]),
-            _ => Err(invalid("a corner is two numbers, such as [0, 5000]".to_owned())),
+            _ => Err(invalid(
+                "a corner is two numbers, such as [0, 5000]".to_owned(),
+            )),
         }
     };
     corners.try_iter()?.take(1_000).map(point).collect()

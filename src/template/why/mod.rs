@@ -3,14 +3,18 @@
 //! The condition's text is taken apart at load where `and`, `or` and `not` join its parts, and each part is compiled for
 //! itself. Nothing of this runs until a condition has said no: then its parts are asked again, in their order.
 
+mod cuts;
+mod reads;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
+use minijinja::Error;
+use minijinja::machinery::ast::{BinOpKind, Expr, UnaryOpKind};
 use minijinja::machinery::parse_expr;
-use minijinja::value::ValueKind;
-use minijinja::{Error, Value};
 
+use self::cuts::{Cuts, bare};
+use self::reads::{find_reads, shown};
 use super::compiled::Code;
 use super::engine::{Engine, compile_expression};
 use super::scope::Scope;
@@ -34,10 +38,6 @@ struct Alone {
     reads: Vec<(String, Code)>,
 }
 
-/// Values told of one part.
-const READS_MAX: usize = 4;
-/// Characters of one value.
-const VALUE_MAX: usize = 40;
 /// Parts told of one condition.
 const PARTS_MAX: usize = 4;
 
@@ -191,112 +191,6 @@ impl Alone {
     }
 }
 
-/// A value in a few characters; of a structure only what it is.
-fn shown(value: &Value) -> String {
-    match value.kind() {
-        ValueKind::Undefined | ValueKind::None => "null".to_owned(),
-        ValueKind::Bool | ValueKind::Number => value.to_string(),
-        ValueKind::String => {
-            let text = value.as_str().unwrap_or_default();
-            let end = text.char_indices().nth(VALUE_MAX).map(|(end, _)| end);
-            let dots = if end.is_some() { "…" } else { "" };
-            let quoted = serde_json::Value::from(&text[..end.unwrap_or(text.len())]);
-            format!("{quoted}{dots}")
-        }
-        ValueKind::Seq | ValueKind::Iterable => {
-            let count = value.len().unwrap_or_default();
-            format!("a list of {count}")
-        }
-        _ => "a map".to_owned(),
-    }
-}
-
-/// Without the blanks and brackets around all of it.
-fn bare(text: &'static str) -> &'static str {
-    let mut text = text.trim();
-    while text.starts_with('(') {
-        let mut closing = None;
-        scan(text, |at, depth, _| {
-            if depth == 0 && closing.is_none() {
-                closing = Some(at);
-            }
-        });
-        match closing {
-            Some(at) if at + 1 == text.len() => text = text[1..at].trim(),
-            _ => break,
-        }
-    }
-    text
-}
-
-/// Where words join the parts of a text, outside of brackets.
-#[derive(Default)]
-struct Cuts {
-    ifs: bool,
-    ors: Vec<(usize, usize)>,
-    ands: Vec<(usize, usize)>,
-}
-
-impl Cuts {
-    fn of(text: &str) -> Self {
-        let mut cuts = Self::default();
-        let mut word_from = None;
-        let mut before = ' ';
-        let end_word = |from: Option<usize>, at: usize, cuts: &mut Self| {
-            let Some(from) = from else { return };
-            match &text[from..at] {
-                "if" => cuts.ifs = true,
-                "or" => cuts.ors.push((from, at)),
-                "and" => cuts.ands.push((from, at)),
-                _ => {}
-            }
-        };
-        scan(text, |at, depth, c| {
-            let is_word = c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-            match (is_word && depth == 0, word_from) {
-                // A field may have any name.
-                (true, None) if before != '.' => word_from = Some(at),
-                (true, _) => {}
-                (false, _) => end_word(word_from.take(), at, &mut cuts),
-            }
-            // Within a word that is a field's name, its letters are no beginnings.
-            if !(is_word && before == '.') {
-                before = c.unwrap_or('"');
-            }
-        });
-        end_word(word_from, text.len(), &mut cuts);
-        cuts
-    }
-}
-
-/// Walks over a text: each character with how many brackets are open behind it, and none for those in quotes.
-fn scan(text: &str, mut visit: impl FnMut(usize, usize, Option<char>)) {
-    let mut depth = 0_usize;
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        let seen = match quote {
-            Some(open) => {
-                if c == open && !escaped {
-                    quote = None;
-                }
-                escaped = c == '\\' && !escaped;
-                None
-            }
-            None => {
-                match c {
-                    '"' | '\'' => quote = Some(c),
-                    '(' | '[' | '{' => depth += 1,
-                    ')' | ']' | '}' => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-                Some(c).filter(|c| !matches!(c, '"' | '\''))
-            }
-        };
-        visit(at, depth, seen);
-    }
-}
-
 /// How many `and` and `or` join the parts of an expression.
 fn joints_of(expr: &Expr<'_>) -> usize {
     match expr {
@@ -305,92 +199,6 @@ fn joints_of(expr: &Expr<'_>) -> usize {
         }
         Expr::UnaryOp(u) if matches!(u.op, UnaryOpKind::Not) => joints_of(&u.expr),
         _ => 0,
-    }
-}
-
-/// Adds what is read of the event and its items. Headers are not: what they hold is between the sender and us.
-fn find_reads(expr: &Expr<'static>, source: &'static str, reads: &mut Vec<(String, Code)>) {
-    if let Some(path) = path(expr) {
-        let is_secret = path.starts_with("event.headers")
-            || ["password", "secret", "token", "authorization", "api_key"]
-                .iter()
-                .any(|word| path.to_ascii_lowercase().contains(word));
-        let is_known = reads.iter().any(|(known, _)| *known == path);
-        if !is_secret && !is_known && reads.len() < READS_MAX {
-            reads.push((path, compile_expression(expr, source)));
-        }
-        return;
-    }
-    let mut below = |expr: &Expr<'static>| find_reads(expr, source, reads);
-    match expr {
-        Expr::Var(_) | Expr::Const(_) => {}
-        Expr::Slice(s) => {
-            below(&s.expr);
-            [&s.start, &s.stop, &s.step].into_iter().flatten().for_each(below);
-        }
-        Expr::UnaryOp(u) => below(&u.expr),
-        Expr::BinOp(b) => {
-            below(&b.left);
-            below(&b.right);
-        }
-        Expr::Compare(c) => {
-            below(&c.expr);
-            c.ops.iter().for_each(|op| below(&op.expr));
-        }
-        Expr::IfExpr(i) => {
-            below(&i.test_expr);
-            below(&i.true_expr);
-            i.false_expr.iter().for_each(below);
-        }
-        Expr::Filter(f) => {
-            f.expr.iter().for_each(&mut below);
-            arguments(&f.args, below);
-        }
-        Expr::Test(t) => {
-            below(&t.expr);
-            arguments(&t.args, below);
-        }
-        Expr::GetAttr(g) => below(&g.expr),
-        Expr::GetItem(g) => {
-            below(&g.expr);
-            below(&g.subscript_expr);
-        }
-        Expr::Call(c) => arguments(&c.args, below),
-        Expr::List(l) => l.items.iter().for_each(below),
-        Expr::Tuple(t) => t.items.iter().for_each(below),
-        Expr::Map(m) => m.keys.iter().chain(&m.values).for_each(below),
-    }
-}
-
-fn arguments(args: &[CallArg<'static>], below: impl FnMut(&Expr<'static>)) {
-    args.iter()
-        .map(|arg| match arg {
-            CallArg::Pos(e)
-            | CallArg::Kwarg(_, e)
-            | CallArg::PosSplat(e)
-            | CallArg::KwargSplat(e) => e,
-        })
-        .for_each(below);
-}
-
-/// A place in the event or an item, as it is written.
-fn path(expr: &Expr<'_>) -> Option<String> {
-    match expr {
-        Expr::Var(v) if ["event", "plate", "face", "object"].contains(&v.id) => {
-            Some(v.id.to_owned())
-        }
-        Expr::GetAttr(g) => Some(format!("{}.{}", path(&g.expr)?, g.name)),
-        Expr::GetItem(g) => match &g.subscript_expr {
-            Expr::Const(key) => {
-                let key = match key.value.as_str() {
-                    Some(text) => serde_json::Value::from(text).to_string(),
-                    None => key.value.to_string(),
-                };
-                Some(format!("{}[{key}]", path(&g.expr)?))
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }
 
@@ -435,7 +243,10 @@ mod tests {
     fn names_the_part_that_said_no_and_the_values_it_read() {
         let scope = scope();
         for (source, expected) in [
-            ("plate.score >= 0.8", "plate.score >= 0.8 (plate.score is 0.71)"),
+            (
+                "plate.score >= 0.8",
+                "plate.score >= 0.8 (plate.score is 0.71)",
+            ),
             (
                 "plate.region == 'it' and plate.score >= 0.8 and false",
                 "plate.score >= 0.8 (plate.score is 0.71), in: ",
@@ -477,9 +288,15 @@ mod tests {
                 "plate.text + 1 > 5 or true",
                 "plate.text + 1 > 5 (plate.text is \"AB123\", cannot use `+` on a string and a number), in: ",
             ),
-            ("'out' in event.camera.tags", "'out' in event.camera.tags (event.camera.tags is a list of 1)"),
+            (
+                "'out' in event.camera.tags",
+                "'out' in event.camera.tags (event.camera.tags is a list of 1)",
+            ),
             ("false", "false"),
-            ("plate.text is not startingwith('AB')", "plate.text is not startingwith('AB') (plate.text is \"AB123\")"),
+            (
+                "plate.text is not startingwith('AB')",
+                "plate.text is not startingwith('AB') (plate.text is \"AB123\")",
+            ),
             (
                 "lists.residents[plate.text].owner == 'x'",
                 "lists.residents[plate.text].owner == 'x' (plate.text is \"AB123\")",
