@@ -190,10 +190,9 @@ fn stem(planned: &Planned) -> String {
 }
 
 #[cfg(test)]
-mod findface;
-
-#[cfg(test)]
 mod tests {
+    mod findface;
+
     use super::*;
     use crate::config::Config;
 

@@ -7,12 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use super::forms::Unknown;
-use super::texts::{Asked as _, NOT_TOLD, Text, shown};
+use super::texts::{Asked as _, NOT_TOLD, Text};
 use crate::event::{Area, Event, Polygon, Role, Size, Unit};
 
 /// A range of directions, clockwise or not as the degrees grow; it may go past 0.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "FullDirection")]
+#[serde(from = "FullDirection")]
 pub(super) struct Direction {
     from: f64,
     to: f64,
@@ -23,9 +23,9 @@ pub(super) struct Direction {
 #[serde(deny_unknown_fields)]
 struct FullDirection {
     /// Degrees, 0 to 360; counter-clockwise, 90 is up the picture. Itself included.
-    from: f64,
+    from: Degrees,
     /// Degrees, itself included. Where it is less than `from`, the range goes past 0: from 315 to 45 is 90 degrees wide.
-    to: f64,
+    to: Degrees,
     /// What happens when the event does not tell it (`fail`).
     #[serde(default)]
     unknown: Unknown,
@@ -51,19 +51,31 @@ impl JsonSchema for Zone {
     }
 }
 
-impl TryFrom<FullDirection> for Direction {
+impl From<FullDirection> for Direction {
+    fn from(full: FullDirection) -> Self {
+        Self {
+            from: full.from.0,
+            to: full.to.0,
+            unknown: full.unknown,
+        }
+    }
+}
+
+/// 0 to 360.
+#[derive(Deserialize, JsonSchema)]
+#[serde(try_from = "f64")]
+struct Degrees(#[schemars(range(min = 0, max = 360))] f64);
+
+impl TryFrom<f64> for Degrees {
     type Error = String;
 
-    fn try_from(full: FullDirection) -> Result<Self, String> {
-        let FullDirection { from, to, unknown } = full;
-        for degrees in [from, to] {
-            if !(0.0..=360.0).contains(&degrees) {
-                return Err(format!(
-                    "{degrees} is no direction: expected degrees from 0 to 360"
-                ));
-            }
+    fn try_from(degrees: f64) -> Result<Self, String> {
+        match (0.0..=360.0).contains(&degrees) {
+            true => Ok(Self(degrees)),
+            false => Err(format!(
+                "{degrees} is no direction: expected degrees from 0 to 360"
+            )),
         }
-        Ok(Self { from, to, unknown })
     }
 }
 
@@ -105,11 +117,11 @@ pub(super) struct Zone {
 struct FullZone {
     /// The corners of the area, each `[x, y]` from the top left, three to 100 of them.
     #[serde(default)]
-    corners: Option<Vec<[f64; 2]>>,
+    corners: Option<Corners>,
     /// Corners of an area for each camera, by its id or name, in which `*` stands for anything. Other cameras have no
     /// area, so nothing is known of them.
     #[serde(default)]
-    cameras: BTreeMap<String, Vec<[f64; 2]>>,
+    cameras: BTreeMap<String, Corners>,
     /// `e4`: ten-thousandths of the frame's width and height, so that 5000 is its middle; `px`: pixels of the frame (`e4`).
     #[serde(default)]
     unit: ZoneUnit,
@@ -142,19 +154,38 @@ enum Point {
     Foot,
 }
 
+/// Corners that enclose something.
+#[derive(Deserialize)]
+#[serde(try_from = "Vec<[f64; 2]>")]
+struct Corners(Polygon);
+
+impl TryFrom<Vec<[f64; 2]>> for Corners {
+    type Error = String;
+
+    fn try_from(corners: Vec<[f64; 2]>) -> Result<Self, String> {
+        Polygon::new(&corners).map(Self)
+    }
+}
+
+impl JsonSchema for Corners {
+    fn schema_name() -> Cow<'static, str> {
+        "Corners".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<[f64; 2]>::json_schema(generator)
+    }
+}
+
 impl TryFrom<FullZone> for Zone {
     type Error = String;
 
     fn try_from(full: FullZone) -> Result<Self, String> {
         let mut areas = Vec::new();
         for (camera, corners) in full.cameras {
-            let told = |why: String| format!("`{}`: {why}", shown(&camera));
-            let area = Polygon::new(&corners).map_err(told)?;
-            areas.push((Some(Text::parse(&camera)?), area));
+            areas.push((Some(Text::parse(&camera)?), corners.0));
         }
-        if let Some(corners) = full.corners {
-            areas.push((None, Polygon::new(&corners)?));
-        }
+        areas.extend(full.corners.map(|corners| (None, corners.0)));
         if areas.is_empty() {
             return Err(
                 "it has no area: expected `corners`, or `cameras` with corners for each".to_owned(),

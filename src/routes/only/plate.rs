@@ -14,7 +14,7 @@ use crate::lists::Lists;
 /// Plates that this one may be a misreading of.
 #[derive(Debug, Clone)]
 pub(super) struct Similar {
-    to: Vec<Plate>,
+    to: Vec<(Plate, Letters)>,
     edits: usize,
     fold: Fold,
     unknown: Unknown,
@@ -66,6 +66,23 @@ fn few_edits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error>
 }
 
 impl Similar {
+    fn new(to: Vec<Plate>, edits: u8, confusions: bool, unknown: Unknown) -> Result<Self, String> {
+        let fold = match confusions {
+            true => Fold::LookAlike,
+            false => Fold::Plate,
+        };
+        let with_letters = |plate: Plate| match Letters::of(&plate.source, fold) {
+            Some(letters) => Ok((plate, letters)),
+            None => Err(no_plate(&plate.source)),
+        };
+        Ok(Self {
+            to: to.into_iter().map(with_letters).collect::<Result<_, _>>()?,
+            edits: edits.into(),
+            fold,
+            unknown,
+        })
+    }
+
     pub(super) fn hold(&self, seen: Option<&str>) -> bool {
         let Some(seen) = seen else {
             return self.unknown.passes();
@@ -73,10 +90,8 @@ impl Similar {
         let Some(seen) = Letters::of(seen, self.fold) else {
             return false;
         };
-        self.to
-            .iter()
-            .filter_map(|plate| Letters::of(&plate.source, self.fold))
-            .any(|plate| edits(&seen, &plate, self.edits).is_some())
+        let mut to = self.to.iter();
+        to.any(|(_, plate)| edits(&seen, plate, self.edits).is_some())
     }
 
     pub(super) fn why(&self, seen: Option<&str>) -> String {
@@ -84,7 +99,7 @@ impl Similar {
             return NOT_TOLD.to_owned();
         };
         let to = several(
-            self.to.iter().map(|plate| &*plate.source),
+            self.to.iter().map(|(plate, _)| &*plate.source),
             "the plates of an empty list",
         );
         let letters = if self.edits == 1 { "letter" } else { "letters" };
@@ -103,24 +118,11 @@ impl Forms for Similar {
         "a plate, a list of plates, or `{ to, edits, confusions, unknown }`";
 
     fn of(all: Vec<Plate>) -> Result<Self, String> {
-        Ok(Self {
-            to: all,
-            edits: one_edit().into(),
-            fold: Fold::LookAlike,
-            unknown: Unknown::Fail,
-        })
+        Self::new(all, one_edit(), true, Unknown::Fail)
     }
 
     fn of_map(full: FullSimilar) -> Result<Self, String> {
-        Ok(Self {
-            to: full.to,
-            edits: full.edits.into(),
-            fold: match full.confusions {
-                true => Fold::LookAlike,
-                false => Fold::Plate,
-            },
-            unknown: full.unknown,
-        })
+        Self::new(full.to, full.edits, full.confusions, full.unknown)
     }
 }
 
@@ -138,6 +140,13 @@ impl JsonSchema for Similar {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         forms::schema::<Self>(generator)
     }
+}
+
+fn no_plate(text: &str) -> String {
+    format!(
+        "`{}` is no plate: expected 1 to 64 letters and digits",
+        shown(text)
+    )
 }
 
 impl<'de> Deserialize<'de> for Plate {

@@ -101,6 +101,7 @@ fn words_hold_or_tell_the_word_and_the_value_seen() {
         ("{ camera: { is: ['gate-*'], not: [gate-9] } }", ""),
         ("{ tag: [in, out] }", ""),
         ("{ tag: { not: [gate] } }", "only.tag: gate is not wanted"),
+        ("{ tag: [] }", "only.tag: gate is none of an empty list"),
         ("{ shot: overall }", "only.shot: the event does not tell it"),
         ("{ time: 'mon-fri 18:00-06:00' }", ""),
         ("{ time: [weekend, 'fri 20:00-22:00'] }", ""),

@@ -145,6 +145,11 @@ impl<A: Asked> Texts<A> {
         is_one
     }
 
+    /// Where it is known that there is nothing.
+    pub(super) fn hold_nothing(&self) -> bool {
+        self.is.is_none() || self.unknown.passes()
+    }
+
     pub(super) fn why(&self, seen: &[Option<&str>]) -> String {
         let mut told = seen.iter().flatten();
         let unwanted = |seen: &&&str| self.not.iter().any(|asked| asked.fits(seen));

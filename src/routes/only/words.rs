@@ -117,9 +117,12 @@ pub(super) struct Tagged(pub(super) Texts<Text>);
 
 impl Word for Tagged {
     fn holds(&self, of: &Of<'_>) -> bool {
-        // One that is wanted is enough; one that is not is too much.
-        let tags: Vec<Option<&str>> = tags(of);
-        self.0.hold(&tags)
+        // One that is wanted is enough, one that is not is too much, and a camera without tags has none of either.
+        let tags = tags(of);
+        match tags.is_empty() {
+            true => self.0.hold_nothing(),
+            false => self.0.hold(&tags),
+        }
     }
 
     fn why(&self, of: &Of<'_>) -> String {

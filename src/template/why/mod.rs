@@ -40,6 +40,8 @@ struct Alone {
 
 /// Parts told of one condition.
 const PARTS_MAX: usize = 4;
+/// Bytes told of an error, which may repeat what a sender wrote.
+const ERROR_MAX: usize = 100;
 
 impl Why {
     /// The tree is that of the text.
@@ -165,7 +167,8 @@ impl Alone {
             Ok(_) => told.push(self.with_values(engine, scope, "")),
             Err(error) => {
                 let why = error.detail().unwrap_or("it cannot be evaluated");
-                told.push(self.with_values(engine, scope, why));
+                let end = why.floor_char_boundary(ERROR_MAX);
+                told.push(self.with_values(engine, scope, &why[..end]));
             }
         }
         held
