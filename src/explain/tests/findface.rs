@@ -192,6 +192,7 @@ const MULTI: &[Case] = &[
     ("face_events: { beard_in: [beard] }", "face: { attributes: { beard: beard } }", &[]),
     ("face_events: { liveness_in: [real] }", "face: { attributes: { liveness: real } }", &["edge face"]),
     ("matched_lists_in: [2]", "listed: [2]", &["known face"]),
+    ("matched_lists_in: [5, 3]", "listed: [5, 3]", &["known car", "known face"]),
     ("matched_lists_in: [-1]", "{ matched: false }", UNKNOWN),
     ("body_events: {}", "about: body", &["body"]),
     ("car_events: { color_in: [grey], color_confidence_gte: 0.77 }", "vehicle: { color: { is: [grey], score: { min: 0.77 } } }", &["known car"]),

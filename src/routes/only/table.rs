@@ -11,9 +11,10 @@ use super::settings::{FaceWords, FullPlate, ObjectWords, Settings, VehicleWords}
 use super::texts::{Asked, Sure, Texts};
 use super::word::{About, ByBounds, BySure, ByTexts, GetNumber, GetSure, GetTexts, Of, Word};
 use super::words::{
-    At, Heads, InList, IsKind, LooksLike, Matched, Shows, Tagged, Tells, Whose, Within, text, told,
+    At, Heads, InList, IsKind, LooksLike, Matched, OnList, Shows, Tagged, Tells, Whose, Within,
+    text, told,
 };
-use crate::event::{ListEntry, Score, Vehicle};
+use crate::event::{Score, Vehicle};
 
 /// The words that a route has, in the order they are asked: the cheap and usual ones first.
 pub(super) fn entries(settings: Settings) -> Vec<Entry> {
@@ -107,7 +108,7 @@ impl Table {
         self.word("zone", About::ANY, words.zone.clone().map(Within));
         self.word("matched", About::ANY, words.matched.map(Matched));
         self.texts("card", About::ANY, &words.card, card);
-        self.texts("listed", About::ANY, &words.listed, listed);
+        self.word("listed", About::ANY, words.listed.clone().map(OnList));
         self.bounds("similarity", About::ANY, words.similarity, similarity);
     }
 
@@ -223,12 +224,6 @@ fn card<'a>(of: &Of<'a>) -> [Option<&'a str>; 2] {
         return [None, None];
     };
     ["card_id", "card_name"].map(|name| plate.attributes.get(name)?.as_str())
-}
-
-fn listed<'a>(of: &Of<'a>) -> [Option<&'a str>; 2] {
-    let of_face = of.face().and_then(|face| face.list.as_ref());
-    let entry: Option<&ListEntry> = of_face.or_else(|| of.plate()?.list.as_ref());
-    entry.map_or([None, None], |entry| [told(&entry.id), told(&entry.name)])
 }
 
 fn similarity(of: &Of<'_>) -> Option<f64> {

@@ -178,6 +178,39 @@ impl Word for Matched {
     }
 }
 
+/// The sender's own lists: the one that the event has a field for, and those that FindFace tells besides.
+#[derive(Debug)]
+pub(super) struct OnList(pub(super) Texts<Text>);
+
+impl OnList {
+    fn seen<'a>(of: &Of<'a>) -> Vec<Option<&'a str>> {
+        let (face, plate) = (of.face(), of.plate());
+        let of_face = face.and_then(|face| face.list.as_ref());
+        let entry = of_face.or_else(|| plate?.list.as_ref());
+        let of_face = face.map(|face| &face.attributes);
+        let attributes = of_face.or(plate.map(|plate| &plate.attributes));
+        let others = attributes
+            .and_then(|attributes| attributes.get("matched_lists")?.as_array())
+            .into_iter()
+            .flatten();
+        entry
+            .into_iter()
+            .flat_map(|entry| [told(&entry.id), told(&entry.name)])
+            .chain(others.map(|id| id.as_str()))
+            .collect()
+    }
+}
+
+impl Word for OnList {
+    fn holds(&self, of: &Of<'_>) -> bool {
+        self.0.hold(&Self::seen(of))
+    }
+
+    fn why(&self, of: &Of<'_>) -> String {
+        self.0.why(&Self::seen(of))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct LooksLike(pub(super) Similar);
 

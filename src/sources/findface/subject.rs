@@ -151,8 +151,11 @@ fn scored(json: &Json, name: &str) -> Option<Scored> {
 }
 
 fn face(json: &Json, area: Option<Area>) -> Face {
-    let (attributes, attribute_scores) = attributes(json, &[]);
+    let (mut attributes, attribute_scores) = attributes(json, &[]);
     let is_matched = is_matched(json);
+    if is_matched {
+        take_lists(json, &mut attributes);
+    }
     Face {
         person: person(json).filter(|_| is_matched),
         similarity: score(&json["confidence"]).filter(|_| is_matched),
@@ -180,6 +183,16 @@ fn attributes(json: &Json, others: &[&str]) -> (Map<String, Value>, BTreeMap<Str
     (attributes, scores)
 }
 
+/// The watch lists, where they are more than the one that the event has a field for.
+fn take_lists(json: &Json, attributes: &mut Map<String, Value>) {
+    let lists = list(&json["matched_lists"]).iter();
+    let ids = lists.filter_map(|told| text(&told["id"]).or_else(|| text(told)));
+    let ids: Vec<Value> = ids.map(Value::from).collect();
+    if ids.len() > 1 {
+        attributes.insert("matched_lists".to_owned(), ids.into());
+    }
+}
+
 /// The match of a car, which is told of faces by their person and similarity.
 fn car_match(json: &Json, attributes: &mut Map<String, Value>) {
     if let Some(card) = person(json) {
@@ -187,6 +200,7 @@ fn car_match(json: &Json, attributes: &mut Map<String, Value>) {
             attributes.extend(told.map(|told| (name.to_owned(), told.into())));
         }
     }
+    take_lists(json, attributes);
     if let Some(similarity) = score(&json["confidence"]) {
         attributes.insert("similarity".to_owned(), similarity.fraction().into());
     }

@@ -209,6 +209,8 @@ fn joints_of(expr: &Expr<'_>) -> usize {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::event::{Event, Item};
     use crate::lists::{List, Lists};
@@ -331,6 +333,49 @@ mod tests {
         assert!(why.ends_with("xxx\"…)") && why.len() < 120, "{why}");
         let many = vec!["plate.score > 1"; 50].join(" or ");
         assert!(condition(&many).why(&scope).contains("; and 46 more, in: "));
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_together_say_what_the_whole_says(source in conditions()) {
+            let (scope, condition) = (scope(), condition(&source));
+            let why = condition.why.clone().unwrap();
+            prop_assert!(matches!(*why.0, Part::Alone(_)) == !(source.contains(" and ") || source.contains(" or ")), "{source}");
+            let mut told = Vec::new();
+            let verdict = why.0.judge(true, &condition.engine, &scope, &mut told).unwrap();
+            prop_assert_eq!(verdict, condition.holds(&scope), "{}", source);
+            prop_assert_eq!(verdict, told.is_empty(), "{}: {:?}", source, told);
+            for part in told {
+                let part = part.split(" (plate").next().unwrap();
+                prop_assert!(source.contains(part), "{source}: {part}");
+            }
+        }
+    }
+
+    fn conditions() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec![
+            "true",
+            "false",
+            "plate.score>0.5",
+            "plate.text=='a'",
+            "(1>2)",
+            "'and or'=='\\' or('",
+            "plate.orand==1",
+            "[plate.score]|length==1",
+            "plate.text not in['a']",
+            "(plate.score + 0.1)*2>1",
+            "plate.score is defined",
+        ]);
+        let leaf = leaf.prop_map(|leaf| leaf.replace("orand", "speed"));
+        leaf.prop_recursive(4, 16, 2, |inner| {
+            prop_oneof![
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} and {b}")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} or {b}")),
+                inner.clone().prop_map(|a| format!("not ({a})")),
+                inner.clone().prop_map(|a| format!("not {a}")),
+                inner.prop_map(|a| format!("( {a} )")),
+            ]
+        })
     }
 
     #[test]
