@@ -34,6 +34,7 @@ mod targets;
 mod admin;
 mod delivery;
 mod fetch;
+mod refresh;
 mod server;
 // 5
 mod config;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::forms::{self, Forms, NoMap, Unknown};
 use super::texts::{Asked, NOT_TOLD, one, several, shown};
 use crate::likeness::{Fold, Letters, edits};
-use crate::lists::Lists;
+use crate::lists::{Lists, NotHere};
 
 /// Plates that this one may be a misreading of.
 #[derive(Debug, Clone)]
@@ -239,47 +240,54 @@ pub(super) struct Listed {
 pub(super) struct Names(pub(super) Vec<String>);
 
 impl Listed {
-    pub(super) fn hold(&self, seen: Option<&str>, lists: &Lists) -> bool {
+    /// A list that was not fetched yet says neither yes nor no, so nothing passes for it.
+    pub(super) fn hold(&self, seen: Option<&str>, lists: &Lists, when: Timestamp) -> bool {
         let Some(seen) = seen else {
             return self.unknown.passes();
         };
-        self.of
-            .as_ref()
-            .is_none_or(|names| holding(names, seen, lists).is_some())
-            && self
-                .not_in
-                .as_ref()
-                .is_none_or(|names| holding(names, seen, lists).is_none())
+        let says = |names: &Option<Names>, wanted: bool| match names {
+            Some(names) => {
+                holding(names, seen, lists, when).is_ok_and(|in_it| in_it.is_some() == wanted)
+            }
+            None => true,
+        };
+        says(&self.of, true) && says(&self.not_in, false)
     }
 
-    pub(super) fn why(&self, seen: Option<&str>, lists: &Lists) -> String {
+    pub(super) fn why(&self, seen: Option<&str>, lists: &Lists, when: Timestamp) -> String {
         let Some(seen) = seen else {
             return NOT_TOLD.to_owned();
         };
-        let unwanted = self
-            .not_in
-            .as_ref()
-            .and_then(|names| holding(names, seen, lists));
-        match (unwanted, &self.of) {
-            (Some(name), _) => format!("{} is in {name}", shown(seen)),
-            (None, of) => {
-                let names = of
-                    .iter()
-                    .flat_map(|names| names.0.iter().map(String::as_str));
-                format!(
-                    "{} is not in {}",
-                    shown(seen),
-                    several(names, "an empty list")
-                )
+        let asked =
+            |names| Option::map_or(names, Ok(None), |names| holding(names, seen, lists, when));
+        match (asked(self.not_in.as_ref()), asked(self.of.as_ref())) {
+            (Ok(Some(name)), _) => format!("{} is in {name}", shown(seen)),
+            (Err(name), _) | (_, Err(name)) => format!("{name} was not fetched yet"),
+            (Ok(None), Ok(_)) => {
+                let names = self.of.iter().flat_map(|names| names.0.iter());
+                let names = several(names.map(String::as_str), "an empty list");
+                format!("{} is not in {names}", shown(seen))
             }
         }
     }
 }
 
-/// The first of the lists that the plate stands in.
-fn holding<'a>(names: &'a Names, plate: &str, lists: &Lists) -> Option<&'a str> {
-    let has = |name: &&String| lists.get(name).is_some_and(|list| list.contains(plate));
-    names.0.iter().find(has).map(String::as_str)
+/// The first of the lists that the plate stands in at that moment, or else the first that was not fetched yet.
+fn holding<'a>(
+    names: &'a Names,
+    plate: &str,
+    lists: &Lists,
+    when: Timestamp,
+) -> Result<Option<&'a str>, &'a str> {
+    let mut not_here = None;
+    for name in &names.0 {
+        match lists.get(name).map(|list| list.contains_at(plate, when)) {
+            Some(Ok(true)) => return Ok(Some(name)),
+            Some(Ok(false)) => {}
+            Some(Err(NotHere)) | None => not_here = not_here.or(Some(name.as_str())),
+        }
+    }
+    not_here.map_or(Ok(None), Err)
 }
 
 impl Forms for Names {

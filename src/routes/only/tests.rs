@@ -341,6 +341,35 @@ fn a_kind_of_item_that_the_event_has_not_fits_no_word() {
 }
 
 #[test]
+fn a_list_that_was_not_fetched_yet_lets_nothing_pass() {
+    for words in [
+        "{ in: [residents, banned] }",
+        "{ not_in: banned, unknown: pass }",
+    ] {
+        let route = route(&format!(
+            "{{ name: r, only: {{ list: {words} }}, to: [t] }}"
+        ))
+        .unwrap();
+        let event = Event::from_json(event(), Timestamp::UNIX_EPOCH).unwrap();
+        let lists = Lists::new([
+            (
+                "residents".to_owned(),
+                List::from_csv("plate\nQQ1\n", "plate").unwrap(),
+            ),
+            ("banned".to_owned(), List::awaited("http")),
+        ]);
+        let now = Timestamp::UNIX_EPOCH;
+        let plan = routes::plan(&[route], &Arc::new(event), &lists, now, None);
+        let said = plan.routes[0].filtered_by.as_deref();
+        assert_eq!(
+            said,
+            Some("only.list: banned was not fetched yet"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
 fn what_can_never_fit_is_refused_when_it_is_read() {
     for (words, message) in [
         ("{ camra: x }", "camra"),

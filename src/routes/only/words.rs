@@ -229,11 +229,13 @@ pub(super) struct InList(pub(super) Listed);
 
 impl Word for InList {
     fn holds(&self, of: &Of<'_>) -> bool {
-        self.0.hold(text(of), of.lists)
+        let when = of.event.occurred_at.instant();
+        self.0.hold(text(of), of.lists, when)
     }
 
     fn why(&self, of: &Of<'_>) -> String {
-        self.0.why(text(of), of.lists)
+        let when = of.event.occurred_at.instant();
+        self.0.why(text(of), of.lists, when)
     }
 }
 
