@@ -1,7 +1,6 @@
 //! Compiles templates, and runs what was compiled.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
@@ -78,7 +77,7 @@ impl Engine {
 
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
         if let Some(range) = source::endless_tag(source) {
-            return Err(endless(range));
+            return Err(source::endless(range));
         }
         let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             true => self.form(source::keep(source), names)?,
@@ -158,16 +157,7 @@ impl Engine {
 
     /// What is wrong with the name of a list that stands by itself, not in a template.
     pub(crate) fn list(&self, name: &str) -> Result<(), Mistake> {
-        let Some((message, help)) = self.0.known.wrong_list(name) else {
-            return Ok(());
-        };
-        Err(Mistake {
-            message,
-            help: Some(help),
-            range: 0..name.len(),
-            path: Vec::new(),
-            others: Vec::new(),
-        })
+        self.0.known.list(name)
     }
 
     fn form(&self, source: &'static str, names: Names) -> Result<Form, Mistake> {
@@ -195,7 +185,7 @@ impl Engine {
             });
         }
         if source::is_endless(source) {
-            return Err(endless(0..source.len()));
+            return Err(source::endless(0..source.len()));
         }
         let tree = parse_expr(source).map_err(|error| syntax_mistake(&error, source))?;
         let mut check = Check::new(names, &self.0.known);
@@ -309,19 +299,6 @@ impl Engine {
 pub(super) fn words(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     words.join(", ")
-}
-
-fn endless(range: Range<usize>) -> Mistake {
-    Mistake {
-        message: "this expression has too many operators".to_owned(),
-        help: Some(
-            "look values up in a list (`in lists.…`), or take it in steps (`{% set … %}`)"
-                .to_owned(),
-        ),
-        range,
-        path: Vec::new(),
-        others: Vec::new(),
-    }
 }
 
 fn environment() -> Environment<'static> {

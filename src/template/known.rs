@@ -1,5 +1,6 @@
 //! What a config knows before there are events: its lists, the pictures that steps make, a preset's settings.
 
+use super::Mistake;
 use super::engine::words;
 use super::shape::nearest;
 
@@ -24,10 +25,10 @@ impl Known {
         Some((format!("unknown picture `{name}`"), nearest(name, known())))
     }
 
-    /// What is wrong with the name of a list: a message and advice.
-    pub(super) fn wrong_list(&self, name: &str) -> Option<(String, String)> {
+    /// What is wrong with the name of a list.
+    pub(super) fn list(&self, name: &str) -> Result<(), Mistake> {
         if self.lists.iter().any(|list| list == name) {
-            return None;
+            return Ok(());
         }
         let names: Vec<&str> = self.lists.iter().map(String::as_str).collect();
         let help = match nearest(name, names.iter().copied()) {
@@ -37,7 +38,13 @@ impl Known {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("under `lists` are {}", words(&names)),
         };
-        Some((format!("unknown list `{name}`"), help))
+        Err(Mistake {
+            message: format!("unknown list `{name}`"),
+            help: Some(help),
+            range: 0..name.len(),
+            path: Vec::new(),
+            others: Vec::new(),
+        })
     }
 
     /// What is wrong with the name of a preset's setting: a message and advice.

@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 
 use super::super::country;
 use super::super::json::Json;
-use super::super::lenient::{first_of, list, number, score, text};
+use super::super::lenient::{first_of, number, score, text};
+use super::matched::{car_match, is_matched, list_entry, person, take_lists};
 use super::text_of;
 use crate::event::{
-    Area, Event, Face, Item, Kind, ListEntry, Object, Person, Picture, PictureData, Plate, Role,
-    Score, Scored, Unit, Vehicle,
+    Area, Event, Face, Item, Kind, Object, Picture, PictureData, Plate, Role, Score, Scored, Unit,
+    Vehicle,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,29 +184,6 @@ fn attributes(json: &Json, others: &[&str]) -> (Map<String, Value>, BTreeMap<Str
     (attributes, scores)
 }
 
-/// The watch lists, where they are more than the one that the event has a field for.
-fn take_lists(json: &Json, attributes: &mut Map<String, Value>) {
-    let lists = list(&json["matched_lists"]).iter();
-    let ids = lists.filter_map(|told| text(&told["id"]).or_else(|| text(told)));
-    let ids: Vec<Value> = ids.map(Value::from).collect();
-    if ids.len() > 1 {
-        attributes.insert("matched_lists".to_owned(), ids.into());
-    }
-}
-
-/// The match of a car, which is told of faces by their person and similarity.
-fn car_match(json: &Json, attributes: &mut Map<String, Value>) {
-    if let Some(card) = person(json) {
-        for (name, told) in [("card_id", card.id), ("card_name", card.name)] {
-            attributes.extend(told.map(|told| (name.to_owned(), told.into())));
-        }
-    }
-    take_lists(json, attributes);
-    if let Some(similarity) = score(&json["confidence"]) {
-        attributes.insert("similarity".to_owned(), similarity.fraction().into());
-    }
-}
-
 fn object(json: &Json, class: &str, area: Option<Area>) -> Object {
     let tracks = [
         &json["detector_params"]["track"]["id"],
@@ -281,55 +259,6 @@ fn plate_text(json: &Json) -> Option<String> {
                 text(told).or_else(|| text_of(told, &["name", "number", "text"]))
             })
     })
-}
-
-/// Older and smaller bodies say it by the card alone.
-fn is_matched(json: &Json) -> bool {
-    match &json["matched"] {
-        Json::Bool(told) => *told,
-        _ => person(json).is_some(),
-    }
-}
-
-/// A card or dossier: its id, or an object with its name.
-fn person(json: &Json) -> Option<Person> {
-    let cards = [
-        &json["matched_card"],
-        &json["dossier"],
-        &json["matched_dossier"],
-    ];
-    let told = cards.into_iter().find(|card| card.is_map());
-    let person = match told {
-        Some(card) => Person {
-            id: text_of(card, &["id"]),
-            name: text_of(card, &["name"]),
-        },
-        None => Person {
-            id: text(first_of(&cards)),
-            name: None,
-        },
-    };
-    (person.id.is_some() || person.name.is_some()).then_some(person)
-}
-
-/// The first watch list; a car without one is known by its card.
-fn list_entry(json: &Json, or_card: bool) -> Option<ListEntry> {
-    let first = list(&json["matched_lists"]).first();
-    let entry = first.map(|told| ListEntry {
-        id: text(&told["id"]).or_else(|| text(told)),
-        name: text(&told["name"]),
-        level: None,
-    });
-    let card = || {
-        person(json).map(|card| ListEntry {
-            id: card.id,
-            name: card.name,
-            level: None,
-        })
-    };
-    entry
-        .filter(|entry| entry.id.is_some() || entry.name.is_some())
-        .or_else(|| or_card.then(card).flatten())
 }
 
 /// The box around what the event shows, in pixels of the frame.
