@@ -14,8 +14,10 @@ mod units;
 // 1
 mod event;
 mod fate;
+mod likeness;
 mod lists;
 mod payload;
+mod schedule;
 // 2
 mod decide;
 mod template;

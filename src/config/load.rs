@@ -195,7 +195,16 @@ impl<'a> Loader<'a> {
     /// Tells what only reading the settings could tell. Where something was refused before (the entry is not `clean`),
     /// what is said of a whole structure may only follow from that, and is not told.
     fn unreadable(&mut self, node: &Node, way: &[&str], found: Vec<Unreadable>, clean: bool) {
+        let mut told: Vec<Vec<String>> = Vec::new();
         for Unreadable { path, message } in found {
+            // What was refused in it is taken out by now, and may be what it lacks.
+            let follows = told
+                .iter()
+                .any(|inner| inner.len() > path.len() && inner.starts_with(&path));
+            told.push(path.clone());
+            if follows {
+                continue;
+            }
             let mut full: Vec<String> = way.iter().map(|step| (*step).to_owned()).collect();
             full.extend(path);
             let full = self.checker.written(node, &full);

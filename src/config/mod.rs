@@ -249,6 +249,9 @@ impl Config {
             return Err(report.with_pages(catalog.pages.clone()));
         }
         config.shown = secrets.mask(text);
+        for route in &mut config.routes {
+            route.blot = secrets.blot.clone();
+        }
         config.blot = secrets.blot;
         Ok(config)
     }

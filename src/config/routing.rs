@@ -83,7 +83,8 @@ fn route(
     let mut route = match settings?.build(&loader.engine) {
         Ok(route) => route,
         Err(mistake) => {
-            loader.template_mistake(item.node, &["when".to_owned()], mistake);
+            let path = mistake.path.clone();
+            loader.template_mistake(item.node, &path, mistake);
             return None;
         }
     };

@@ -14,6 +14,7 @@ mod origin;
 mod original;
 mod parts;
 mod picture;
+mod polygon;
 mod read;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub(crate) use parts::{
     Vehicle, Video,
 };
 pub(crate) use picture::{Made, Picture, PictureData, Raw, Role, Size, sniff};
+pub(crate) use polygon::Polygon;
 
 /// One event. Made by a source from an [`Original`], kept by the store, never changed afterwards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +71,9 @@ pub(crate) struct Event {
     pub(crate) dwell: Option<Dwell>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
+    /// Whatever else the vendor tells of the event itself, in its own words.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) attributes: Map<String, Value>,
     /// What the source had to mend to understand the request, in words; empty when nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) repaired: Vec<String>,
@@ -113,6 +118,7 @@ impl Event {
             video: None,
             dwell: None,
             status: None,
+            attributes: Map::new(),
             repaired: Vec::new(),
             awaits_pictures: false,
             images: Vec::new(),
@@ -123,7 +129,8 @@ impl Event {
         }
     }
 
-    /// The event as others see it: every field present, null where the vendor told nothing.
+    /// The event as others see it: every field present, null where the vendor told nothing; `attributes`
+    /// only where there are any.
     pub(crate) fn to_json(&self) -> Value {
         let mut json = Map::new();
         let mut put = |name: &str, value: Value| json.insert(name.to_owned(), value);
@@ -151,6 +158,9 @@ impl Event {
         put("path", self.original.path.clone().into());
         put("headers", self.headers());
         put("raw", self.raw.to_json());
+        if !self.attributes.is_empty() {
+            put("attributes", self.attributes.clone().into());
+        }
         Value::Object(json)
     }
 

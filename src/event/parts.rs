@@ -1,5 +1,7 @@
 //! What an event holds: its camera, plates, faces, objects, and what goes with them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -51,6 +53,12 @@ pub(crate) struct Plate {
     pub(crate) list: Option<ListEntry>,
     pub(crate) owner: Option<String>,
     pub(crate) user_data: Option<Value>,
+    /// Whatever else the vendor tells of a plate and its vehicle, in its own words.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(crate) attributes: Map<String, Value>,
+    /// How sure the vendor is of an attribute, where it says so.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) attribute_scores: BTreeMap<String, Score>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,6 +109,9 @@ pub(crate) struct Face {
     pub(crate) list: Option<ListEntry>,
     #[serde(rename = "box")]
     pub(crate) area: Option<Area>,
+    /// How sure the vendor is of an attribute, where it says so.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) attribute_scores: BTreeMap<String, Score>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -193,6 +193,8 @@ fn stem(planned: &Planned) -> String {
 
 #[cfg(test)]
 mod tests {
+    mod findface;
+
     use super::*;
     use crate::config::Config;
 

@@ -1,5 +1,6 @@
 //! Routes: which events go where. Pure and quick: everything is compiled when the file is loaded.
 
+mod only;
 mod plan;
 mod settings;
 
@@ -11,7 +12,11 @@ use std::sync::Arc;
 use crate::decide::Decider;
 use crate::event::Event;
 use crate::name::Name;
+use crate::secret::Blot;
 use crate::template::Condition;
+
+/// Bytes kept of who said no.
+const TOLD_MAX: usize = 300;
 
 /// One route of `routes.yaml`, without the steps that are taken on delivery.
 #[derive(Clone)]
@@ -19,9 +24,13 @@ pub(crate) struct Route {
     pub(crate) name: Name,
     /// Sources; `None` takes all.
     pub(crate) from: Option<Vec<Name>>,
+    /// The words that an event must fit; asked before `when`.
+    only: Option<only::Filter>,
     pub(crate) when: Option<Condition>,
     pub(crate) each: Option<Each>,
     pub(crate) to: Vec<Name>,
+    /// The secrets of the config, any of which may stand in a condition.
+    pub(crate) blot: Blot,
     /// The steps that are decided when an event comes in, each with the name of its book.
     pub(crate) deciders: Vec<(Arc<str>, Arc<dyn Decider>)>,
 }
@@ -30,5 +39,15 @@ impl Route {
     fn takes(&self, event: &Event) -> bool {
         let from = self.from.as_ref();
         from.is_none_or(|from| from.contains(&event.source))
+    }
+
+    /// Who said no, as it is kept and shown.
+    fn shown(&self, told: &str) -> String {
+        let mut told = self.blot.out(told);
+        if told.len() > TOLD_MAX {
+            told.truncate(told.floor_char_boundary(TOLD_MAX - '…'.len_utf8()));
+            told.push('…');
+        }
+        told
     }
 }

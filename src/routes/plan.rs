@@ -28,7 +28,7 @@ pub(crate) fn plan(
     let scope = scope(event, lists, now);
     for route in routes.iter().filter(|route| route.takes(event)) {
         if only.is_none_or(|only| route.to.contains(only)) {
-            let (chosen, filtered_by) = choose(route, event, &scope);
+            let (chosen, filtered_by) = choose(route, event, &scope, lists);
             add(&mut plan, route, chosen, filtered_by, now, only);
         }
     }
@@ -61,7 +61,7 @@ pub(crate) fn decide(
     let mut told = Vec::new();
     let scope = scope(&event, lists, now);
     for route in routes.iter().filter(|route| route.takes(&event)) {
-        let (mut chosen, mut filtered_by) = choose(route, &event, &scope);
+        let (mut chosen, mut filtered_by) = choose(route, &event, &scope, lists);
         if !route.deciders.is_empty() && !chosen.is_empty() {
             let mut passing = Passing::new(route, lists, now, memory, written);
             filtered_by = passing.sift(&event, &mut chosen, 0);
@@ -211,28 +211,61 @@ fn add(
 }
 
 /// What is delivered, each to all targets, or else who said no.
-fn choose(route: &Route, event: &Event, scope: &Scope) -> (Vec<Option<Item>>, Option<String>) {
+fn choose(
+    route: &Route,
+    event: &Event,
+    scope: &Scope,
+    lists: &Lists,
+) -> (Vec<Option<Item>>, Option<String>) {
+    let no = |told: &str| (Vec::new(), Some(route.shown(told)));
+    let only = route.only.as_ref();
+    if let Some(told) = only.and_then(|only| only.of_event(event, lists)) {
+        return no(&told);
+    }
     let Some(each) = route.each else {
         return match &route.when {
-            Some(when) if !when.holds(scope) => (Vec::new(), Some(when.source().to_owned())),
+            Some(when) if !when.holds(scope) => no(&when.why(scope)),
             _ => (vec![None], None),
         };
     };
     let items = items(each, event);
     if items.is_empty() {
-        let nothing = format!("no {} in the event", each.as_str());
-        return (Vec::new(), Some(nothing));
+        return no(&format!("no {} in the event", each.as_str()));
     }
-    let Some(when) = &route.when else {
-        return (items.into_iter().map(Some).collect(), None);
+    let fits = |item: &Item| {
+        only.is_none_or(|only| only.fits(event, *item, lists))
+            && (route.when.as_ref()).is_none_or(|when| when.holds(&scope.about(*item)))
     };
-    let chosen: Vec<Option<Item>> = items
-        .into_iter()
-        .filter(|item| when.holds(&scope.about(*item)))
-        .map(Some)
-        .collect();
-    let filtered_by = chosen.is_empty().then(|| when.source().to_owned());
-    (chosen, filtered_by)
+    let chosen: Vec<Option<Item>> = items.iter().copied().filter(fits).map(Some).collect();
+    if chosen.is_empty() {
+        return no(&why_none(route, event, scope, lists, &items));
+    }
+    (chosen, None)
+}
+
+/// Who said no to the item that came furthest.
+fn why_none(route: &Route, event: &Event, scope: &Scope, lists: &Lists, items: &[Item]) -> String {
+    let mut furthest: Option<(usize, Item, String)> = None;
+    for item in items {
+        let word = route.only.as_ref();
+        let word = word.and_then(|only| only.of_item(event, *item, lists));
+        let (asked, told) = match (word, &route.when) {
+            (Some(no), _) => (no.asked, no.told),
+            (None, Some(when)) => (usize::MAX, when.why(&scope.about(*item))),
+            (None, None) => continue,
+        };
+        if furthest.as_ref().is_none_or(|(most, ..)| asked > *most) {
+            furthest = Some((asked, *item, told));
+        }
+        if asked == usize::MAX {
+            break; // to tell of the first that came so far is enough
+        }
+    }
+    match furthest {
+        Some((_, item, told)) if items.len() > 1 => format!("{item}: {told}"),
+        Some((.., told)) => told,
+        None => String::new(),
+    }
 }
 
 /// A vehicle whose plate was not read is no plate.
@@ -343,11 +376,11 @@ mod tests {
         for (yaml, said) in [
             (
                 "{ name: r, when: event.dwell.seconds > 5, to: [a] }",
-                "event.dwell.seconds > 5",
+                "event.dwell.seconds > 5 (event.dwell.seconds is null)",
             ),
             (
                 "{ name: r, each: plate, when: plate.speed > 5, to: [a] }",
-                "plate.speed > 5",
+                "plates/0: plate.speed > 5 (plate.speed is null)",
             ),
             (
                 "{ name: r, each: face, when: face.similarity > 0, to: [a] }",

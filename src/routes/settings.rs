@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Route;
+use super::{Route, only};
 use crate::name::Name;
+use crate::secret::Blot;
 use crate::template::{Engine, Mistake, Names};
 
 /// Which events go where. The steps on the way are read beside this.
@@ -16,6 +17,10 @@ pub(crate) struct Settings {
     /// The sources whose events this route takes; all of them when left out.
     #[serde(default)]
     pub(crate) from: Option<Vec<Name>>,
+    /// Words that an event must fit, such as `{ camera: [gate-1, "yard-*"], region: it, plate: { score: ">= 0.8" } }`. All must
+    /// hold; in a list any value will do. What an event does not tell fits no word. Asked before `when`.
+    #[serde(default)]
+    pub(crate) only: Option<only::Settings>,
     /// An expression that must be true, such as `plate.score >= 0.8 and not plate.text in lists.residents`. What an
     /// event does not tell is null, which is neither less nor more than anything; a condition that cannot be evaluated
     /// is not met. Without one, every event is taken.
@@ -49,19 +54,32 @@ impl Each {
 }
 
 impl Settings {
-    /// Compiles the condition. A mistake is one of `when`.
+    /// Compiles the words and the condition. A mistake tells where it is, `when` or below `only`.
     pub(crate) fn build(self, engine: &Engine) -> Result<Route, Mistake> {
         let when = self
             .when
             .map(|when| engine.condition(&when, Names::Choosing))
-            .transpose()?;
+            .transpose()
+            .map_err(|mistake| below("when", mistake))?;
+        let only = self
+            .only
+            .map(|only| only.build(self.each, engine))
+            .transpose()
+            .map_err(|mistake| below("only", mistake))?;
         Ok(Route {
             name: self.name,
             from: self.from,
+            only,
             when,
             each: self.each,
             to: self.to,
+            blot: Blot::default(),
             deciders: Vec::new(),
         })
     }
+}
+
+fn below(key: &str, mut mistake: Mistake) -> Mistake {
+    mistake.path.insert(0, key.to_owned());
+    mistake
 }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::engine::Engine;
 use super::output::{self, Output};
 use super::scope::Scope;
+use super::why::Why;
 use super::{RenderError, url};
 
 /// A text that may hold `{{ … }}`. Knows its source.
@@ -37,6 +38,8 @@ pub(crate) struct Condition {
     pub(super) engine: Engine,
     pub(super) source: &'static str,
     pub(super) code: Arc<Code>,
+    /// `None` should its text be no expression by itself.
+    pub(super) why: Option<Why>,
 }
 
 /// A YAML structure (map, list, text, number, …) whose texts are templates, keys in order.
@@ -99,14 +102,19 @@ impl Template {
 }
 
 impl Condition {
-    pub(crate) fn source(&self) -> &str {
-        self.source
-    }
-
     pub(crate) fn holds(&self, scope: &Scope) -> bool {
         self.engine
             .value(&self.code, scope)
             .is_ok_and(|value| value.is_true())
+    }
+
+    /// Which part of it says no, with the values that it read. Asked only when it does not hold: it takes several times
+    /// as long.
+    pub(crate) fn why(&self, scope: &Scope) -> String {
+        match &self.why {
+            Some(why) => why.tell(self.source, &self.engine, scope),
+            None => self.source.to_owned(),
+        }
     }
 }
 

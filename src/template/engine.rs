@@ -1,7 +1,6 @@
 //! Compiles templates, and runs what was compiled.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
@@ -15,6 +14,7 @@ use super::compiled::{Code, Condition, Form, Node, Structure, Template};
 use super::known::{Known, ROLES};
 use super::output;
 use super::scope::Scope;
+use super::why::Why;
 use super::{Mistake, Names, filters, nullsafe, operators, source, url};
 use crate::payload::{safe_segment, safe_token};
 
@@ -77,7 +77,7 @@ impl Engine {
 
     pub(crate) fn template(&self, source: &str, names: Names) -> Result<Template, Mistake> {
         if let Some(range) = source::endless_tag(source) {
-            return Err(endless(range));
+            return Err(source::endless(range));
         }
         let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             true => self.form(source::keep(source), names)?,
@@ -155,6 +155,11 @@ impl Engine {
         })
     }
 
+    /// What is wrong with the name of a list that stands by itself, not in a template.
+    pub(crate) fn list(&self, name: &str) -> Result<(), Mistake> {
+        self.0.known.list(name)
+    }
+
     fn form(&self, source: &'static str, names: Names) -> Result<Form, Mistake> {
         let tree =
             parse(source, "template", syntax()).map_err(|error| syntax_mistake(&error, source))?;
@@ -180,7 +185,7 @@ impl Engine {
             });
         }
         if source::is_endless(source) {
-            return Err(endless(0..source.len()));
+            return Err(source::endless(0..source.len()));
         }
         let tree = parse_expr(source).map_err(|error| syntax_mistake(&error, source))?;
         let mut check = Check::new(names, &self.0.known);
@@ -190,6 +195,7 @@ impl Engine {
             engine: self.clone(),
             source,
             code: Arc::new(compile_expression(&tree, source)),
+            why: Why::new(source, &tree),
         })
     }
 
@@ -295,19 +301,6 @@ pub(super) fn words(words: &[&str]) -> String {
     words.join(", ")
 }
 
-fn endless(range: Range<usize>) -> Mistake {
-    Mistake {
-        message: "this expression has too many operators".to_owned(),
-        help: Some(
-            "look values up in a list (`in lists.…`), or take it in steps (`{% set … %}`)"
-                .to_owned(),
-        ),
-        range,
-        path: Vec::new(),
-        others: Vec::new(),
-    }
-}
-
 fn environment() -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Chainable);
@@ -361,7 +354,7 @@ fn compile(tree: &Stmt<'static>, source: &'static str) -> Code {
     generator.finish().0
 }
 
-fn compile_expression(expr: &Expr<'static>, source: &'static str) -> Code {
+pub(super) fn compile_expression(expr: &Expr<'static>, source: &'static str) -> Code {
     let mut generator = CodeGenerator::new("expression", source);
     generator.compile_expr(&nullsafe::expression(expr));
     generator.finish().0

@@ -1,5 +1,6 @@
 //! What a config knows before there are events: its lists, the pictures that steps make, a preset's settings.
 
+use super::Mistake;
 use super::engine::words;
 use super::shape::nearest;
 
@@ -22,6 +23,28 @@ impl Known {
             return None;
         }
         Some((format!("unknown picture `{name}`"), nearest(name, known())))
+    }
+
+    /// What is wrong with the name of a list.
+    pub(super) fn list(&self, name: &str) -> Result<(), Mistake> {
+        if self.lists.iter().any(|list| list == name) {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.lists.iter().map(String::as_str).collect();
+        let help = match nearest(name, names.iter().copied()) {
+            _ if names.is_empty() => {
+                "there are none under `lists`: add such as `residents: { csv: residents.csv, key: plate }`".to_owned()
+            }
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("under `lists` are {}", words(&names)),
+        };
+        Err(Mistake {
+            message: format!("unknown list `{name}`"),
+            help: Some(help),
+            range: 0..name.len(),
+            path: Vec::new(),
+            others: Vec::new(),
+        })
     }
 
     /// What is wrong with the name of a preset's setting: a message and advice.

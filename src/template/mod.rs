@@ -29,6 +29,7 @@ mod shape;
 mod source;
 mod url;
 mod view;
+mod why;
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,7 @@ pub(crate) const EVENT: Shape = Map(&[
     ("path", TEXT),
     ("headers", Open),
     ("raw", Open),
+    ("attributes", Open),
 ]);
 
 const CAMERA: Shape = Map(&[
@@ -88,6 +89,8 @@ pub(super) const PLATE: Shape = Map(&[
     ("list", LIST_ENTRY),
     ("owner", TEXT),
     ("user_data", Open),
+    ("attributes", Open),
+    ("attribute_scores", Open),
 ]);
 
 const VEHICLE: Shape = Map(&[
@@ -107,6 +110,7 @@ pub(super) const FACE: Shape = Map(&[
     ("attributes", Open),
     ("list", LIST_ENTRY),
     ("box", BOX),
+    ("attribute_scores", Open),
 ]);
 
 pub(super) const OBJECT: Shape = Map(&[

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use super::Mistake;
+
 /// The same text, to be borrowed for ever.
 ///
 /// The engine's code borrows from its source, and safe Rust has no struct that borrows from itself. A text is kept once
@@ -25,6 +27,20 @@ pub(super) fn keep(text: &str) -> &'static str {
 /// Operators in one tag or condition. Each may nest what stands before it one level deeper, and the engine walks an
 /// expression by calling itself: a chain without bounds would end the stack, and camhook with it.
 const OPERATORS_MAX: usize = 400;
+
+/// What is wrong with an expression of more.
+pub(super) fn endless(range: Range<usize>) -> Mistake {
+    Mistake {
+        message: "this expression has too many operators".to_owned(),
+        help: Some(
+            "look values up in a list (`in lists.…`), or take it in steps (`{% set … %}`)"
+                .to_owned(),
+        ),
+        range,
+        path: Vec::new(),
+        others: Vec::new(),
+    }
+}
 
 /// The first tag with more operators than are taken, as bytes of the text.
 pub(super) fn endless_tag(text: &str) -> Option<Range<usize>> {

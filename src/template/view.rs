@@ -59,6 +59,7 @@ pub(super) const EVENT: &[&str] = &[
     "path",
     "headers",
     "raw",
+    "attributes",
 ];
 pub(super) const CAMERA: &[&str] = &[
     "id",
@@ -89,11 +90,20 @@ pub(super) const PLATE: &[&str] = &[
     "list",
     "owner",
     "user_data",
+    "attributes",
+    "attribute_scores",
 ];
 pub(super) const VEHICLE: &[&str] = &[
     "type", "score", "box", "make", "model", "year", "color", "colors",
 ];
-pub(super) const FACE: &[&str] = &["person", "similarity", "attributes", "list", "box"];
+pub(super) const FACE: &[&str] = &[
+    "person",
+    "similarity",
+    "attributes",
+    "list",
+    "box",
+    "attribute_scores",
+];
 pub(super) const OBJECT: &[&str] = &["class", "score", "box", "track_id", "velocity", "direction"];
 
 impl Seen {
@@ -136,13 +146,24 @@ impl View {
         matches!(self.part, Part::Event).then_some(&*self.seen.event)
     }
 
+    /// As in its JSON: the last ones are told only where there is something to tell.
     fn names(&self) -> &'static [&'static str] {
+        let event = &self.seen.event;
+        let without_last = |names: &'static [&'static str], empty: &[bool]| {
+            let left_out = empty.iter().filter(|empty| **empty).count();
+            &names[..names.len() - left_out]
+        };
         match self.part {
-            Part::Event => EVENT,
+            Part::Event => without_last(EVENT, &[event.attributes.is_empty()]),
             Part::Camera => CAMERA,
-            Part::Plate(_) => PLATE,
+            Part::Plate(n) => event.plates.get(n).map_or(PLATE, |plate| {
+                let scores = plate.attribute_scores.is_empty();
+                without_last(PLATE, &[plate.attributes.is_empty() && scores, scores])
+            }),
             Part::Vehicle(_) => VEHICLE,
-            Part::Face(_) => FACE,
+            Part::Face(n) => event.faces.get(n).map_or(FACE, |face| {
+                without_last(FACE, &[face.attribute_scores.is_empty()])
+            }),
             Part::Object(_) => OBJECT,
             Part::Plates | Part::Faces | Part::Objects => &[],
         }
@@ -219,6 +240,7 @@ impl View {
                 .raw
                 .get_or_init(|| from_json(&event.raw.to_json()))
                 .clone(),
+            "attributes" => plain(&event.attributes),
             _ => return None,
         })
     }
@@ -285,6 +307,8 @@ fn plate(plate: &Plate, name: &str) -> Option<Value> {
         "list" => plain(&plate.list),
         "owner" => text(&plate.owner),
         "user_data" => plain(&plate.user_data),
+        "attributes" => plain(&plate.attributes),
+        "attribute_scores" => plain(&plate.attribute_scores),
         _ => return None,
     })
 }
@@ -310,6 +334,7 @@ fn face(face: &Face, name: &str) -> Option<Value> {
         "attributes" => plain(&face.attributes),
         "list" => plain(&face.list),
         "box" => plain(&face.area),
+        "attribute_scores" => plain(&face.attribute_scores),
         _ => return None,
     })
 }

@@ -214,6 +214,46 @@ async fn explain_shows_what_a_request_in_a_file_would_become_and_sends_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_tells_which_word_or_part_of_a_condition_said_no() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("residents.csv"), "plate\nAB 123 CD\n").unwrap();
+    let camhook = Process::start(
+        folder.path(),
+        r#"
+targets: { all: { log: {} } }
+lists: { residents: { csv: residents.csv, key: plate } }
+routes:
+  - { name: word, only: { camera: [gate-1, "yard-*"] }, to: [all] }
+  - { name: plates, each: plate, only: { plate: { like: "XY*" } }, to: [all] }
+  - { name: strangers, each: plate, when: 'plate.text != "X" and not plate.text in lists.residents', to: [all] }
+  - { name: known, each: plate, only: { list: { in: residents }, plate: { similar: A8I23CD } }, to: [all] }
+"#,
+    );
+    send(&camhook, 1).await;
+    eventually("it is listed", async || {
+        camhook.rows(&["events"]).len() == 1
+    })
+    .await;
+    let rows = camhook.rows(&["events"]);
+    let id = rows[0]["id"].as_str().unwrap();
+    let explained = camhook.rows(&["explain", "--event", id]);
+    for told in [&rows[0]["routes"], &serde_json::Value::from(explained)] {
+        for (n, condition) in [
+            "only.camera: cam-0 is none of gate-1, yard-*",
+            "only.plate.like: ab123cd is none of XY*",
+            "not plate.text in lists.residents (plate.text is \"ab123cd\"), \
+             in: plate.text != \"X\" and not plate.text in lists.residents",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(told[n]["condition"], condition, "{told}");
+        }
+        assert_eq!(told[3]["outcome"], "planned", "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_health_are_there() {
     let receiver = Receiver::new().await;
     let folder = tempfile::tempdir().unwrap();

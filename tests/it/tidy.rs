@@ -16,7 +16,7 @@ const LADDER: [&[&str]; 8] = [
         "budget",
         "mqtt",
     ],
-    &["event", "fate", "payload", "lists"],
+    &["event", "fate", "payload", "lists", "likeness", "schedule"],
     &["template", "decide"],
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample", "import",

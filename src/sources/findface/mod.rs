@@ -8,6 +8,7 @@
 //! event says is read in [`subject`]; credentials of cameras that Security tells along are masked in [`masked`].
 
 mod masked;
+mod matched;
 mod subject;
 
 use std::sync::Arc;

@@ -1,14 +1,17 @@
 //! What a FindFace event is about: a face, a car, a plate, a body, or something else.
 
-use serde_json::Map;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
 
 use super::super::country;
 use super::super::json::Json;
-use super::super::lenient::{first_of, list, number, score, text};
+use super::super::lenient::{first_of, number, score, text};
+use super::matched::{car_match, is_matched, list_entry, person, take_lists};
 use super::text_of;
 use crate::event::{
-    Area, Event, Face, Item, Kind, ListEntry, Object, Person, Picture, PictureData, Plate, Role,
-    Scored, Unit, Vehicle,
+    Area, Event, Face, Item, Kind, Object, Picture, PictureData, Plate, Role, Score, Scored, Unit,
+    Vehicle,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,17 @@ enum Subject {
 /// Features that only a car has, and only a face.
 const OF_CARS: [&str; 4] = ["license_plate_number", "make", "model", "body"];
 const OF_FACES: [&str; 5] = ["headpose_yaw", "age", "gender", "emotions", "medmask"];
+/// Features of cars that the event has fields for.
+const IN_FIELDS: [&str; 8] = [
+    "license_plate_number",
+    "license_plate_country",
+    "license_plate_region",
+    "color",
+    "body",
+    "make",
+    "model",
+    "orientation",
+];
 
 impl Subject {
     fn of(json: &Json) -> Self {
@@ -82,6 +96,9 @@ impl Subject {
 pub(super) fn take(event: &mut Event, json: &Json) {
     let subject = Subject::of(json);
     event.vendor_kind = text_of(json, &["webhook_type", "object_type", "type", "event_type"]);
+    if let Some(shot) = text(&json["bs_type"]) {
+        event.attributes.insert("bs_type".to_owned(), shot.into());
+    }
     let area = frame_box(json);
     match subject {
         Subject::Face => {
@@ -93,7 +110,8 @@ pub(super) fn take(event: &mut Event, json: &Json) {
             event.objects.push(object(json, "body", area));
         }
         Subject::Car => {
-            let plate = car(json, area.clone());
+            let mut plate = car(json, area.clone());
+            plate.vehicle.get_or_insert_default(); // it was seen, if only that
             event.kind = if plate.text.is_some() {
                 Kind::Plate
             } else {
@@ -134,24 +152,36 @@ fn scored(json: &Json, name: &str) -> Option<Scored> {
 }
 
 fn face(json: &Json, area: Option<Area>) -> Face {
-    let mut attributes = Map::new();
-    if let Json::Map(features) = &json["features"] {
-        for (name, _) in features {
-            let value = feature(json, name);
-            let is_plain = matches!(value, Json::Text(_) | Json::Number(_) | Json::Bool(_));
-            if is_plain {
-                attributes.insert(name.to_string(), value.to_json());
-            }
-        }
-    }
+    let (mut attributes, attribute_scores) = attributes(json, &[]);
     let is_matched = is_matched(json);
+    if is_matched {
+        take_lists(json, &mut attributes);
+    }
     Face {
         person: person(json).filter(|_| is_matched),
         similarity: score(&json["confidence"]).filter(|_| is_matched),
         attributes,
         list: list_entry(json, false).filter(|_| is_matched),
         area,
+        attribute_scores,
     }
+}
+
+/// All features that are told but those of `others`, and how sure FindFace is of each.
+fn attributes(json: &Json, others: &[&str]) -> (Map<String, Value>, BTreeMap<String, Score>) {
+    let (mut attributes, mut scores) = (Map::new(), BTreeMap::new());
+    if let Json::Map(features) = &json["features"] {
+        for (name, told) in features {
+            let value = feature(json, name);
+            let is_plain = matches!(value, Json::Text(_) | Json::Number(_) | Json::Bool(_));
+            if is_plain && !others.contains(&name.as_ref()) {
+                attributes.insert(name.to_string(), value.to_json());
+                let sure = told.is_map().then(|| score(&told["confidence"])).flatten();
+                scores.extend(sure.map(|sure| (name.to_string(), sure)));
+            }
+        }
+    }
+    (attributes, scores)
 }
 
 fn object(json: &Json, class: &str, area: Option<Area>) -> Object {
@@ -194,6 +224,11 @@ fn car(json: &Json, area: Option<Area>) -> Plate {
         || vehicle.make.is_some()
         || vehicle.model.is_some()
         || vehicle.color.is_some();
+    let (mut attributes, attribute_scores) = attributes(json, &IN_FIELDS);
+    let is_matched = is_matched(json);
+    if is_matched {
+        car_match(json, &mut attributes);
+    }
     let plate = plate_text(json);
     let sure = [read, &json["license_plate_number"]]
         .into_iter()
@@ -207,7 +242,9 @@ fn car(json: &Json, area: Option<Area>) -> Plate {
         heading: text(&json["line_crossing_direction"]),
         orientation: scored(json, "orientation").into_iter().collect(),
         vehicle: is_told.then_some(vehicle),
-        list: list_entry(json, true).filter(|_| is_matched(json)),
+        list: list_entry(json, true).filter(|_| is_matched),
+        attributes,
+        attribute_scores,
         ..Plate::default()
     }
 }
@@ -222,55 +259,6 @@ fn plate_text(json: &Json) -> Option<String> {
                 text(told).or_else(|| text_of(told, &["name", "number", "text"]))
             })
     })
-}
-
-/// Older and smaller bodies say it by the card alone.
-fn is_matched(json: &Json) -> bool {
-    match &json["matched"] {
-        Json::Bool(told) => *told,
-        _ => person(json).is_some(),
-    }
-}
-
-/// A card or dossier: its id, or an object with its name.
-fn person(json: &Json) -> Option<Person> {
-    let cards = [
-        &json["matched_card"],
-        &json["dossier"],
-        &json["matched_dossier"],
-    ];
-    let told = cards.into_iter().find(|card| card.is_map());
-    let person = match told {
-        Some(card) => Person {
-            id: text_of(card, &["id"]),
-            name: text_of(card, &["name"]),
-        },
-        None => Person {
-            id: text(first_of(&cards)),
-            name: None,
-        },
-    };
-    (person.id.is_some() || person.name.is_some()).then_some(person)
-}
-
-/// The first watch list; a car without one is known by its card.
-fn list_entry(json: &Json, or_card: bool) -> Option<ListEntry> {
-    let first = list(&json["matched_lists"]).first();
-    let entry = first.map(|told| ListEntry {
-        id: text(&told["id"]).or_else(|| text(told)),
-        name: text(&told["name"]),
-        level: None,
-    });
-    let card = || {
-        person(json).map(|card| ListEntry {
-            id: card.id,
-            name: card.name,
-            level: None,
-        })
-    };
-    entry
-        .filter(|entry| entry.id.is_some() || entry.name.is_some())
-        .or_else(|| or_card.then(card).flatten())
 }
 
 /// The box around what the event shows, in pixels of the frame.

@@ -63,6 +63,14 @@ impl<'a> Check<'a> {
                         help,
                     );
                 }
+                for (at, arg) in t.args.iter().enumerate() {
+                    if let CallArg::Pos(Expr::Const(c)) = arg
+                        && let Some(text) = c.value.as_str()
+                        && let Err(why) = filters::check_test_argument(t.name, at, text)
+                    {
+                        self.mistake(range(c.span()), why, None);
+                    }
+                }
                 Shape::Open
             }
             Expr::GetAttr(g) => {

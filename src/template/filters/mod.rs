@@ -1,5 +1,6 @@
 //! The filters of the domain, and which of the engine's own there are.
 
+mod likeness;
 mod text;
 mod time;
 
@@ -8,6 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::operators::is_null;
 use super::output;
+use crate::schedule::{self, Hours};
 
 /// Those of ours. Each knows what to make of null.
 const OURS: &[&str] = &[
@@ -27,6 +29,7 @@ const OURS: &[&str] = &[
     "to_json_string",
     "plate",
     "hash_number",
+    "edits",
     "required",
     "default",
     "d",
@@ -94,11 +97,13 @@ pub(super) const TESTS: &[&str] = &[
     "greaterthan",
     "gt",
     "in",
+    "inside",
     "int",
     "integer",
     "iterable",
     "le",
     "lessthan",
+    "like",
     "lower",
     "lt",
     "mapping",
@@ -113,6 +118,7 @@ pub(super) const TESTS: &[&str] = &[
     "true",
     "undefined",
     "upper",
+    "within",
 ];
 
 pub(super) fn known(name: &str) -> bool {
@@ -132,7 +138,7 @@ pub(super) fn takes_null(name: &str) -> bool {
 pub(super) fn check_argument(filter: &str, at: usize, text: &str) -> Result<(), String> {
     match (filter, at) {
         ("strftime", 0) => time::check_format(text),
-        ("in_zone", 0) | ("strftime", 1) => time::zone(text).map(drop),
+        ("in_zone", 0) | ("strftime", 1) => schedule::zone(text).map(drop),
         ("md5" | "sha1" | "sha256", 0) => text::digest_form(Some(text))
             .map(drop)
             .map_err(|error| error.detail().unwrap_or("not a form of digests").to_owned()),
@@ -140,6 +146,16 @@ pub(super) fn check_argument(filter: &str, at: usize, text: &str) -> Result<(), 
         ("select" | "reject", 0) | ("selectattr" | "rejectattr", 1) if !is_test(text) => {
             Err(format!("unknown test `{text}`"))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a constant argument of a test that can never do.
+pub(super) fn check_test_argument(test: &str, at: usize, text: &str) -> Result<(), String> {
+    match (test, at) {
+        ("like", 0) => likeness::check_pattern(text),
+        ("within", 0) => Hours::parse(text).map(drop),
+        ("within", 1) => schedule::zone(text).map(drop),
         _ => Ok(()),
     }
 }
@@ -163,6 +179,10 @@ pub(super) fn register(env: &mut Environment<'static>) {
     env.add_filter("url", text::url);
     env.add_filter("plate", text::plate);
     env.add_filter("hash_number", text::hash_number);
+    env.add_filter("edits", likeness::edits);
+    env.add_test("like", likeness::like);
+    env.add_test("inside", likeness::inside);
+    env.add_test("within", time::within);
     env.add_filter("required", required);
     env.add_filter("to_json_string", text::to_json_string);
     env.add_filter("tojson", text::tojson);

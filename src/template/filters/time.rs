@@ -10,6 +10,7 @@ use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
 
 use crate::event::Moment;
+use crate::schedule::{Hours, zone};
 use crate::template::operators::is_null;
 
 /// Whole seconds since 1970.
@@ -60,10 +61,15 @@ pub(super) fn in_zone(value: &Value, name: &str) -> Result<Value, Error> {
     ))
 }
 
-pub(super) fn zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| {
-        format!("`{name}` is no time zone: expected a name such as `Europe/Berlin` or `UTC`")
-    })
+/// Whether it happened in these hours of the week, by the moment's own offset unless they or `zone_name` tell a zone. Null
+/// happened never.
+pub(super) fn within(value: &Value, hours: &str, zone_name: Option<&str>) -> Result<bool, Error> {
+    let hours = Hours::parse(hours).map_err(invalid)?;
+    let hours = match zone_name {
+        Some(name) => hours.in_zone(&zone(name).map_err(invalid)?),
+        None => hours,
+    };
+    Ok(moment(value)?.is_some_and(|moment| hours.hold(moment)))
 }
 
 pub(super) fn check_format(format: &str) -> Result<(), String> {
