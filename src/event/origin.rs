@@ -99,13 +99,19 @@ impl Mapping {
         offset: (0.0, 0.0),
     };
 
-    pub(super) fn apply(self, spot: Spot) -> Spot {
+    pub(crate) fn point(self, (x, y): (f64, f64)) -> (f64, f64) {
         let Self { scale, offset } = self;
+        (x * scale.0 + offset.0, y * scale.1 + offset.1)
+    }
+
+    pub(super) fn apply(self, spot: Spot) -> Spot {
+        let (xmin, ymin) = self.point((spot.xmin, spot.ymin));
+        let (xmax, ymax) = self.point((spot.xmax, spot.ymax));
         Spot {
-            xmin: spot.xmin * scale.0 + offset.0,
-            ymin: spot.ymin * scale.1 + offset.1,
-            xmax: spot.xmax * scale.0 + offset.0,
-            ymax: spot.ymax * scale.1 + offset.1,
+            xmin,
+            ymin,
+            xmax,
+            ymax,
         }
     }
 }
@@ -140,6 +146,13 @@ impl Spot {
             xmax: self.xmax + x,
             ymax: self.ymax + y,
         }
+    }
+
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.xmin < other.xmax
+            && other.xmin < self.xmax
+            && self.ymin < other.ymax
+            && other.ymin < self.ymax
     }
 
     pub(crate) fn width(self) -> f64 {

@@ -33,6 +33,8 @@ pub(crate) enum Written {
     MultiScanJpeg,
     /// Stored lying on its side, with the EXIF orientation that turns it upright (6).
     TurnedJpeg,
+    /// With inks in place of light, as printers have it.
+    CmykJpeg,
     Png,
     Webp,
     /// A PNG whose header promises 30,000 x 30,000 pixels.
@@ -69,6 +71,7 @@ impl Drawing {
                 encoder.set_optimized_huffman_tables(true);
             }),
             Written::TurnedJpeg => turned(&jpeg(&image::imageops::rotate270(&self.0), |_| {})),
+            Written::CmykJpeg => cmyk(&self.0),
             Written::Png => self.lossless(ImageFormat::Png),
             Written::Webp => self.lossless(ImageFormat::WebP),
             Written::Bomb => bomb(self.lossless(ImageFormat::Png)),
@@ -94,6 +97,20 @@ fn jpeg(image: &RgbImage, how: impl FnOnce(&mut Encoder<&mut Vec<u8>>)) -> Vec<u
     let (width, height) = (side(image.width()), side(image.height()));
     encoder
         .encode(image.as_raw(), width, height, ColorType::Rgb)
+        .unwrap();
+    bytes
+}
+
+fn cmyk(image: &RgbImage) -> Vec<u8> {
+    let inks: Vec<u8> = image
+        .pixels()
+        .flat_map(|Rgb([red, green, blue])| [255 - red, 255 - green, 255 - blue, 0])
+        .collect();
+    let mut bytes = Vec::new();
+    let side = |length: u32| u16::try_from(length).unwrap();
+    let (width, height) = (side(image.width()), side(image.height()));
+    Encoder::new(&mut bytes, 95)
+        .encode(&inks, width, height, ColorType::Cmyk)
         .unwrap();
     bytes
 }
@@ -349,12 +366,12 @@ impl Seen {
             .to_rgb8();
         let lossy = self.content_type == "image/jpeg";
         // A JPEG smears colours over its blocks, so its edges tell of what was beside the cut.
-        let (edge, tolerance) = if lossy { (8, 12) } else { (0, 0) };
+        // What was scaled may be rounded another way by another processor.
+        let (edge, tolerance) = if lossy { (8, 12) } else { (0, 1) };
         let near = |is: &Rgb<u8>, should: [u8; 3]| {
-            let pairs = is.0.iter().zip(should);
-            pairs.fold(true, |near, (is, should)| {
-                near && is.abs_diff(should) <= tolerance
-            })
+            is.0.iter()
+                .zip(should)
+                .all(|(is, should)| is.abs_diff(should) <= tolerance)
         };
         let (width, height) = image.dimensions();
         let everywhere = self.color.iter().flat_map(|color| {

@@ -105,6 +105,29 @@ pub(super) fn made(
     })
 }
 
+/// What was made of a picture and is written already.
+pub(super) fn written(
+    before: &Picture,
+    image: DynamicImage,
+    origin: Option<Origin>,
+    format: Format,
+    quality: Quality,
+    bytes: Bytes,
+) -> Picture {
+    Picture {
+        role: before.role.clone(),
+        item: before.item,
+        content_type: format.content_type().to_owned(),
+        data: PictureData::Made(Arc::new(Canvas {
+            image: Arc::new(image),
+            origin,
+            format,
+            quality,
+            bytes: OnceLock::from(Some(bytes)),
+        })),
+    }
+}
+
 /// The same picture without its pixels, as what is sent needs it. Fails when it cannot be written.
 pub(super) fn finished(picture: &Picture) -> Result<Picture, String> {
     let PictureData::Made(made) = &picture.data else {

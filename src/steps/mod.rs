@@ -6,6 +6,7 @@
 
 mod album;
 mod annotate;
+mod blur;
 mod choice;
 mod color;
 mod crop;
@@ -17,6 +18,7 @@ mod made;
 mod opened;
 mod pad;
 mod places;
+mod reencode;
 mod resize;
 mod scale;
 #[cfg(test)]
@@ -155,8 +157,12 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Draws the event's boxes, labels and a caption into a picture.
     Annotate(annotate::Settings),
+    /// Makes plates, faces or parts of the scene unreadable in all pictures.
+    Blur(blur::Settings),
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Writes pictures anew: in another format, or within a budget of bytes.
+    Reencode(reencode::Settings),
     /// Makes pictures smaller, or of one size.
     Resize(resize::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
@@ -164,14 +170,23 @@ pub(crate) enum Settings {
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[annotate::NAME, crop::NAME, resize::NAME, track::NAME];
+const NAMES: &[&str] = &[
+    annotate::NAME,
+    blur::NAME,
+    crop::NAME,
+    reencode::NAME,
+    resize::NAME,
+    track::NAME,
+];
 
 impl Settings {
     /// Compiles what is a template in it.
     pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
             Self::Annotate(settings) => on_delivery(annotate::Annotate::new(settings, engine)?),
+            Self::Blur(settings) => on_delivery(blur::Blur::new(settings, engine)?),
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Reencode(settings) => on_delivery(reencode::Reencode::new(settings, engine)?),
             Self::Resize(settings) => on_delivery(resize::Resize::new(settings, engine)?),
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
         })
@@ -181,7 +196,9 @@ impl Settings {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Annotate(_) => annotate::NAME,
+            Self::Blur(_) => blur::NAME,
             Self::Crop(_) => crop::NAME,
+            Self::Reencode(_) => reencode::NAME,
             Self::Resize(_) => resize::NAME,
             Self::Track(_) => track::NAME,
         }
@@ -191,7 +208,9 @@ impl Settings {
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             annotate::NAME => Some(settings.give().map(Self::Annotate)),
+            blur::NAME => Some(settings.give().map(Self::Blur)),
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            reencode::NAME => Some(settings.give().map(Self::Reencode)),
             resize::NAME => Some(settings.give().map(Self::Resize)),
             track::NAME => Some(settings.give().map(Self::Track)),
             _ => None,

@@ -141,6 +141,62 @@ impl<'a> Places<'a> {
         }
     }
 
+    pub(super) fn event(&self) -> &'a Event {
+        self.event
+    }
+
+    /// Whether boxes that count in the frame count in this one: when several frames were sent, in the first.
+    pub(super) fn is_certain(&self, photo: &Photo, origin: &Origin) -> bool {
+        let frames = || {
+            let sent = self.event.images.iter();
+            sent.filter(|sent| sent.role == Role::FRAME && sent.item == origin.item)
+        };
+        let is_first = || {
+            let bytes = frames().next().and_then(Picture::bytes);
+            let own = match &photo.picture.data {
+                PictureData::Bytes(bytes) => Some(bytes),
+                PictureData::Url(_) | PictureData::Made(_) => None,
+            };
+            bytes
+                .zip(own)
+                .is_some_and(|(first, own)| first.as_ptr() == own.as_ptr())
+        };
+        origin.role != Role::FRAME || frames().count() < 2 || is_first()
+    }
+
+    /// The frame as it was sent, if its size is known.
+    pub(super) fn frame(&self) -> Option<Origin> {
+        Some(Origin::sent(Role::FRAME, None, self.frame?))
+    }
+
+    /// The way from pixels of the frame as it was sent to those of a picture of that origin, and the frame's size.
+    pub(super) fn from_frame(
+        &self,
+        origin: &Origin,
+    ) -> Result<(Size, impl Fn((f64, f64)) -> (f64, f64) + use<>), &'static str> {
+        let (frame, corner) = if origin.role == Role::FRAME {
+            (origin.size, (0.0, 0.0))
+        } else {
+            let sent = self.frame().ok_or("the size of the frame is not known")?;
+            let vehicle = What::Vehicles.of(self.event).into_iter();
+            let mut vehicle = vehicle.filter(|vehicle| {
+                origin.role == Role::VEHICLE
+                    && vehicle.area.is_some()
+                    && vehicle.area == self.vehicle(origin.item)
+                    && !vehicle.area.is_some_and(|area| self.odd.contains(&area))
+            });
+            let vehicle = vehicle
+                .next()
+                .ok_or("no way leads from the frame to this picture")?;
+            let spot = self.find(&vehicle, &sent)?;
+            (sent.size, (spot.xmin, spot.ymin))
+        };
+        let mapping = origin.mapping;
+        Ok((frame, move |(x, y)| {
+            mapping.point((x - corner.0, y - corner.1))
+        }))
+    }
+
     /// Where a thing lies in a picture of that origin; what lies outside of it has a spot too. Why that cannot be told,
     /// in words.
     pub(super) fn find(&self, thing: &Thing<'_>, origin: &Origin) -> Result<Spot, &'static str> {

@@ -102,6 +102,12 @@ impl Condition {
             .value(&self.code, scope)
             .is_ok_and(|value| value.is_true())
     }
+
+    /// The same where *no* is not the safe answer: `None` when it cannot be evaluated.
+    pub(crate) fn evaluated(&self, scope: &Scope) -> Option<bool> {
+        let value = self.engine.value(&self.code, scope);
+        Some(value.ok()?.is_true())
+    }
 }
 
 impl Structure {
