@@ -165,36 +165,28 @@ impl<'a> Places<'a> {
     }
 
     /// The frame as it was sent, if its size is known.
-    pub(super) fn frame(&self) -> Option<Origin> {
+    pub(super) fn sent_frame(&self) -> Option<Origin> {
         Some(Origin::sent(Role::FRAME, None, self.frame?))
     }
 
-    /// The way from pixels of the frame as it was sent to those of a picture of that origin, and the frame's size.
-    pub(super) fn from_frame(
-        &self,
-        origin: &Origin,
-    ) -> Result<(Size, impl Fn((f64, f64)) -> (f64, f64) + use<>), &'static str> {
-        let (frame, corner) = if origin.role == Role::FRAME {
-            (origin.size, (0.0, 0.0))
-        } else {
-            let sent = self.frame().ok_or("the size of the frame is not known")?;
-            let vehicle = What::Vehicles.of(self.event).into_iter();
-            let mut vehicle = vehicle.filter(|vehicle| {
-                origin.role == Role::VEHICLE
-                    && vehicle.area.is_some()
-                    && vehicle.area == self.vehicle(origin.item)
-                    && !vehicle.area.is_some_and(|area| self.odd.contains(&area))
-            });
-            let vehicle = vehicle
-                .next()
-                .ok_or("no way leads from the frame to this picture")?;
-            let spot = self.find(&vehicle, &sent)?;
-            (sent.size, (spot.xmin, spot.ymin))
-        };
-        let mapping = origin.mapping;
-        Ok((frame, move |(x, y)| {
-            mapping.point((x - corner.0, y - corner.1))
-        }))
+    /// The same pixels as a part of the frame as it was sent. Why that cannot be told, in words.
+    pub(super) fn in_the_frame(&self, origin: &Origin) -> Result<Origin, &'static str> {
+        if origin.role == Role::FRAME {
+            return Ok(origin.clone());
+        }
+        let sent = self
+            .sent_frame()
+            .ok_or("the size of the frame is not known")?;
+        let vehicles = What::Vehicles.of(self.event);
+        let vehicle = vehicles.iter().find(|vehicle| {
+            origin.role == Role::VEHICLE
+                && vehicle.area.is_some()
+                && vehicle.area == self.vehicle(origin.item)
+                && !vehicle.area.is_some_and(|area| self.odd.contains(&area))
+        });
+        let vehicle = vehicle.ok_or("no way leads from the frame to this picture")?;
+        let spot = self.find(vehicle, &sent)?;
+        Ok(origin.clone().cut_from(sent, (spot.xmin, spot.ymin)))
     }
 
     /// Where a thing lies in a picture of that origin; what lies outside of it has a spot too. Why that cannot be told,

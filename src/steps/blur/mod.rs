@@ -229,7 +229,7 @@ impl Blur {
             .iter()
             .flat_map(|what| what.of(places.event()))
             .find(|other| Some(other.item) == close_up.item);
-        let (Some(shown), Some(frame)) = (shown, places.frame()) else {
+        let (Some(shown), Some(frame)) = (shown, places.sent_frame()) else {
             return false;
         };
         let (Ok(shown), Ok(thing)) = (places.find(&shown, &frame), places.find(thing, &frame))
@@ -253,9 +253,10 @@ impl Blur {
         outside
             .chain(inside)
             .map(|(shape, outside)| {
-                let (frame, mapping) = places.from_frame(origin)?;
-                let corners = shape.corners(frame).into_iter();
-                Ok((Area(corners.map(mapping).collect()), outside))
+                let part = places.in_the_frame(origin)?;
+                let corners = shape.corners(part.size).into_iter();
+                let corners = corners.map(|corner| part.mapping.point(corner));
+                Ok((Area(corners.collect()), outside))
             })
             .collect()
     }

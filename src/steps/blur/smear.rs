@@ -235,7 +235,7 @@ mod tests {
     fn two_texts_of_the_same_length_look_the_same() {
         let text = |offset: u32| {
             RgbImage::from_fn(100, 40, |x, y| {
-                let dark = ((x + offset) / 3 + y / 5) % 2 == 0;
+                let dark = ((x + offset) / 3 + y / 5).is_multiple_of(2);
                 Rgb([if dark { 20 } else { 230 }; 3])
             })
         };
