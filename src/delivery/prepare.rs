@@ -108,10 +108,7 @@ pub(super) fn reshape(
     }
     match work.finish() {
         Ok(()) => Reshaped::Ready(work),
-        Err(reason) => Reshaped::Unfit {
-            reason,
-            notes: work.notes,
-        },
+        Err(reason) => Reshaped::Unfit(reason),
     }
 }
 
