@@ -61,6 +61,16 @@ impl Origin {
         self.moved(-f64::from(pixels.x), -f64::from(pixels.y))
     }
 
+    /// Of the same when the sent picture was itself cut out of another, with its corner there.
+    pub(crate) fn cut_from(self, other: Self, corner: (f64, f64)) -> Self {
+        let Mapping { scale, .. } = self.mapping;
+        let offset = self.mapping.point((-corner.0, -corner.1));
+        Self {
+            mapping: Mapping { scale, offset },
+            ..other
+        }
+    }
+
     /// Of the same with every pixel elsewhere, such as below a strip of text.
     pub(crate) fn moved(mut self, x: f64, y: f64) -> Self {
         self.mapping.offset.0 += x;
@@ -99,13 +109,20 @@ impl Mapping {
         offset: (0.0, 0.0),
     };
 
-    pub(super) fn apply(self, spot: Spot) -> Spot {
+    /// Where a pixel of the one lies in the other.
+    pub(crate) fn point(self, (x, y): (f64, f64)) -> (f64, f64) {
         let Self { scale, offset } = self;
+        (x * scale.0 + offset.0, y * scale.1 + offset.1)
+    }
+
+    pub(super) fn apply(self, spot: Spot) -> Spot {
+        let (xmin, ymin) = self.point((spot.xmin, spot.ymin));
+        let (xmax, ymax) = self.point((spot.xmax, spot.ymax));
         Spot {
-            xmin: spot.xmin * scale.0 + offset.0,
-            ymin: spot.ymin * scale.1 + offset.1,
-            xmax: spot.xmax * scale.0 + offset.0,
-            ymax: spot.ymax * scale.1 + offset.1,
+            xmin,
+            ymin,
+            xmax,
+            ymax,
         }
     }
 }
@@ -140,6 +157,13 @@ impl Spot {
             xmax: self.xmax + x,
             ymax: self.ymax + y,
         }
+    }
+
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.xmin < other.xmax
+            && other.xmin < self.xmax
+            && self.ymin < other.ymax
+            && other.ymin < self.ymax
     }
 
     pub(crate) fn width(self) -> f64 {
@@ -254,6 +278,15 @@ mod tests {
         };
         let spot = plate.on(&picture, same).unwrap();
         assert_eq!(spot.within(picture.size), Some(pixels(10, 10, 50, 20)));
+    }
+
+    #[test]
+    fn a_part_of_a_part_is_a_part_of_the_whole() {
+        let vehicle = Origin::sent(Role::VEHICLE, None, size(300, 200));
+        let half = vehicle.cut(pixels(10, 20, 100, 100)).scaled(0.5, 0.5);
+        let half = half.cut_from(frame(), (600.0, 100.0));
+        assert_eq!((half.role.clone(), half.size), (Role::FRAME, FRAME));
+        assert_eq!(half.mapping.point((630.0, 160.0)), (10.0, 20.0));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) enum Written {
     MultiScanJpeg,
     /// Stored lying on its side, with the EXIF orientation that turns it upright (6).
     TurnedJpeg,
+    /// With inks in place of light, as printers have it.
+    CmykJpeg,
     Png,
     Webp,
     /// A PNG whose header promises 30,000 x 30,000 pixels.
@@ -69,6 +71,7 @@ impl Drawing {
                 encoder.set_optimized_huffman_tables(true);
             }),
             Written::TurnedJpeg => turned(&jpeg(&image::imageops::rotate270(&self.0), |_| {})),
+            Written::CmykJpeg => cmyk(&self.0),
             Written::Png => self.lossless(ImageFormat::Png),
             Written::Webp => self.lossless(ImageFormat::WebP),
             Written::Bomb => bomb(self.lossless(ImageFormat::Png)),
@@ -87,15 +90,29 @@ impl Drawing {
 }
 
 fn jpeg(image: &RgbImage, how: impl FnOnce(&mut Encoder<&mut Vec<u8>>)) -> Vec<u8> {
+    encoded(image.as_raw(), image, ColorType::Rgb, how)
+}
+
+fn encoded(
+    samples: &[u8],
+    image: &RgbImage,
+    kind: ColorType,
+    how: impl FnOnce(&mut Encoder<&mut Vec<u8>>),
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, 95);
     how(&mut encoder);
+    let (width, height) = image.dimensions();
     let side = |length: u32| u16::try_from(length).unwrap();
-    let (width, height) = (side(image.width()), side(image.height()));
-    encoder
-        .encode(image.as_raw(), width, height, ColorType::Rgb)
-        .unwrap();
+    let (width, height) = (side(width), side(height));
+    encoder.encode(samples, width, height, kind).unwrap();
     bytes
+}
+
+fn cmyk(image: &RgbImage) -> Vec<u8> {
+    let inks = |Rgb([r, g, b]): &Rgb<u8>| [255 - r, 255 - g, 255 - b, 0];
+    let inks: Vec<u8> = image.pixels().flat_map(inks).collect();
+    encoded(&inks, image, ColorType::Cmyk, |_| {})
 }
 
 /// Puts an EXIF segment with one entry, the orientation, behind the start of the picture.
@@ -227,9 +244,6 @@ struct Seen {
     /// Colours at places, compared like `color`; in a JPEG away from edges.
     #[serde(default)]
     points: Vec<Point>,
-    /// At most so many bytes.
-    #[serde(default)]
-    bytes_max: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -345,10 +359,6 @@ impl Seen {
                 "{case}"
             );
         }
-        if let Some(max) = self.bytes_max {
-            let bytes = picture.bytes().unwrap().len();
-            assert!(bytes <= max, "{case}: {bytes} bytes");
-        }
         if self.color.is_none() && self.points.is_empty() {
             return;
         }
@@ -357,12 +367,12 @@ impl Seen {
             .to_rgb8();
         let lossy = self.content_type == "image/jpeg";
         // A JPEG smears colours over its blocks, so its edges tell of what was beside the cut.
-        let (edge, tolerance) = if lossy { (8, 12) } else { (0, 0) };
+        // What was scaled may be rounded another way by another processor.
+        let (edge, tolerance) = if lossy { (8, 12) } else { (0, 1) };
         let near = |is: &Rgb<u8>, should: [u8; 3]| {
-            let pairs = is.0.iter().zip(should);
-            pairs.fold(true, |near, (is, should)| {
-                near && is.abs_diff(should) <= tolerance
-            })
+            is.0.iter()
+                .zip(should)
+                .all(|(is, should)| is.abs_diff(should) <= tolerance)
         };
         let (width, height) = image.dimensions();
         let everywhere = self.color.iter().flat_map(|color| {

@@ -105,6 +105,29 @@ pub(super) fn made(
     })
 }
 
+/// What was made of a picture and is written already.
+pub(super) fn written(
+    before: &Picture,
+    image: DynamicImage,
+    origin: Option<Origin>,
+    format: Format,
+    quality: Quality,
+    bytes: Bytes,
+) -> Picture {
+    Picture {
+        role: before.role.clone(),
+        item: before.item,
+        content_type: format.content_type().to_owned(),
+        data: PictureData::Made(Arc::new(Canvas {
+            image: Arc::new(image),
+            origin,
+            format,
+            quality,
+            bytes: OnceLock::from(Some(bytes)),
+        })),
+    }
+}
+
 /// The same picture without its pixels, as what is sent needs it. Fails when it cannot be written.
 pub(super) fn finished(picture: &Picture) -> Result<Picture, String> {
     let PictureData::Made(made) = &picture.data else {
@@ -127,5 +150,83 @@ pub(super) fn size_of(image: &DynamicImage) -> Size {
     Size {
         width: image.width(),
         height: image.height(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Area, Plate, Unit};
+    use crate::steps::fixtures::{self, Drawing, Written};
+    use crate::steps::{Built, Settings, Work};
+    use crate::template::Engine;
+
+    fn take(yaml: &str, work: &mut Work) {
+        let steps: Vec<Settings> = serde_saphyr::from_str(yaml).unwrap();
+        for step in steps {
+            let Ok(Built::OnDelivery(step)) = step.build(&Engine::new(&[])) else {
+                panic!("{yaml}");
+            };
+            step.take(work).unwrap();
+        }
+    }
+
+    fn work() -> Work {
+        let area = Area {
+            xmin: 20,
+            ymin: 10,
+            xmax: 60,
+            ymax: 30,
+            unit: Unit::Pixels,
+            image: Role::FRAME,
+        };
+        let plate = Plate {
+            area: Some(area),
+            ..Plate::default()
+        };
+        let frame = Drawing::of(160, 120).written(Written::Png);
+        let frame = fixtures::sent(Role::FRAME, None, frame);
+        fixtures::work(fixtures::event(vec![plate]), vec![frame])
+    }
+
+    #[test]
+    fn several_steps_decode_a_picture_once_and_write_it_when_all_are_taken() {
+        let mut work = work();
+        take(
+            "- crop\n- resize: { width: 80, as: small }\n- annotate: { caption: x }\n- resize: { width: 100 }",
+            &mut work,
+        );
+        assert_eq!(format!("{:?}", work.opened), "1 decoded");
+        for picture in &work.pictures {
+            let canvas = Canvas::under(picture).unwrap();
+            assert!(canvas.bytes.get().is_none(), "{picture:?}");
+        }
+        work.finish().unwrap();
+        assert_eq!(format!("{:?}", work.opened), "0 decoded");
+        let written = |picture: &Picture| matches!(picture.data, PictureData::Bytes(_));
+        assert!(work.pictures.iter().all(written));
+    }
+
+    #[test]
+    fn the_last_word_on_format_and_quality_stands() {
+        let mut work = work();
+        take(
+            "- annotate: { format: jpeg, quality: 30 }\n- resize: { width: 100 }",
+            &mut work,
+        );
+        let canvas = Canvas::under(&work.pictures[0]).unwrap();
+        assert_eq!((canvas.format, canvas.quality), (Format::Jpeg, Quality(30)));
+    }
+
+    #[test]
+    fn what_a_format_has_no_room_for_is_not_made() {
+        let image = || DynamicImage::new_luma8(70_000, 1);
+        let make = |format| {
+            let role = Role::FRAME;
+            made(role, None, image(), None, format, Quality::default())
+        };
+        assert!(make(Format::Jpeg).unwrap_err().contains("65535"));
+        assert!(make(Format::Webp).unwrap_err().contains("16383"));
+        assert!(finished(&make(Format::Png).unwrap()).is_ok());
     }
 }

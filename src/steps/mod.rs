@@ -6,6 +6,7 @@
 
 mod album;
 mod annotate;
+mod blur;
 mod choice;
 mod chosen;
 mod color;
@@ -22,6 +23,7 @@ mod opened;
 mod pad;
 mod places;
 mod plates;
+mod reencode;
 mod remove;
 mod rename;
 mod resize;
@@ -209,10 +211,14 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Draws the event's boxes, labels and a caption into a picture.
     Annotate(annotate::Settings),
+    /// Makes plates, faces or parts of the scene unreadable in all pictures.
+    Blur(blur::Settings),
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
     /// Puts a keyed hash in place of plates and other texts: the same text makes the same hash, and nobody reads it back.
     Hash(hash::Settings),
+    /// Writes pictures anew: in another format, or within a budget of bytes.
+    Reencode(reencode::Settings),
     /// Takes fields out of the event.
     Remove(remove::Settings),
     /// Gives values another place in the event.
@@ -232,8 +238,10 @@ pub(crate) enum Settings {
 /// The words for the steps, in the order of [`Settings`].
 const NAMES: &[&str] = &[
     annotate::NAME,
+    blur::NAME,
     crop::NAME,
     hash::NAME,
+    reencode::NAME,
     remove::NAME,
     rename::NAME,
     resize::NAME,
@@ -248,8 +256,10 @@ impl Settings {
     pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
             Self::Annotate(settings) => on_delivery(annotate::Annotate::new(settings, engine)?),
+            Self::Blur(settings) => on_delivery(blur::Blur::new(settings, engine)?),
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
             Self::Hash(settings) => on_delivery(hash::Hash::new(&settings)?),
+            Self::Reencode(settings) => on_delivery(reencode::Reencode::new(settings, engine)?),
             Self::Remove(settings) => on_delivery(remove::Remove::new(&settings)?),
             Self::Rename(settings) => on_delivery(rename::Rename::new(&settings)?),
             Self::Resize(settings) => on_delivery(resize::Resize::new(settings, engine)?),
@@ -266,8 +276,10 @@ impl Settings {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Annotate(_) => annotate::NAME,
+            Self::Blur(_) => blur::NAME,
             Self::Crop(_) => crop::NAME,
             Self::Hash(_) => hash::NAME,
+            Self::Reencode(_) => reencode::NAME,
             Self::Remove(_) => remove::NAME,
             Self::Rename(_) => rename::NAME,
             Self::Resize(_) => resize::NAME,
@@ -283,8 +295,10 @@ impl Settings {
         match self {
             Self::Hash(settings) => settings.withholds(),
             Self::Strip(settings) => settings.withholds(),
+            Self::Blur(_) => true,
             Self::Annotate(_)
             | Self::Crop(_)
+            | Self::Reencode(_)
             | Self::Remove(_)
             | Self::Rename(_)
             | Self::Resize(_)
@@ -298,8 +312,10 @@ impl Settings {
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             annotate::NAME => Some(settings.give().map(Self::Annotate)),
+            blur::NAME => Some(settings.give().map(Self::Blur)),
             crop::NAME => Some(settings.give().map(Self::Crop)),
             hash::NAME => Some(settings.give().map(Self::Hash)),
+            reencode::NAME => Some(settings.give().map(Self::Reencode)),
             remove::NAME => Some(settings.give().map(Self::Remove)),
             rename::NAME => Some(settings.give().map(Self::Rename)),
             resize::NAME => Some(settings.give().map(Self::Resize)),

@@ -10,7 +10,10 @@ use image::DynamicImage;
 const PIXELS_MAX: u64 = 100_000_000;
 
 #[derive(Clone, Default)]
-pub(crate) struct Opened(Arc<Mutex<Vec<(Bytes, Arc<DynamicImage>)>>>);
+pub(crate) struct Opened(Arc<Mutex<Vec<Decoded>>>);
+
+/// A picture's bytes and its pixels.
+type Decoded = (Bytes, Arc<DynamicImage>);
 
 impl Opened {
     /// The picture in these very bytes, if it was decoded.

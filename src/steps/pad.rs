@@ -57,6 +57,14 @@ impl Pad {
         }
     }
 
+    /// On each side of a length, in pixels.
+    pub(super) fn of(self, length: f64) -> f64 {
+        match self {
+            Self::Percent(percent) => length * percent / 100.0,
+            Self::Pixels(pixels) => f64::from(pixels),
+        }
+    }
+
     fn along(self, start: u32, length: u32, limit: u32) -> (u32, u32) {
         let room = match self {
             // The cast saturates, and the room is clamped to the picture below.

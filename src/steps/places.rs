@@ -146,6 +146,54 @@ impl<'a> Places<'a> {
         }
     }
 
+    pub(super) fn event(&self) -> &'a Event {
+        self.event
+    }
+
+    /// Whether boxes that count in the frame count in this one: when several frames were sent, in the first.
+    pub(super) fn is_certain(&self, photo: &Photo, origin: &Origin) -> bool {
+        let frames = || {
+            let sent = self.event.images.iter();
+            sent.filter(|sent| sent.role == Role::FRAME && sent.item == origin.item)
+        };
+        let is_first = || {
+            let bytes = frames().next().and_then(Picture::bytes);
+            let own = match &photo.picture.data {
+                PictureData::Bytes(bytes) => Some(bytes),
+                PictureData::Url(_) | PictureData::Made(_) => None,
+            };
+            bytes
+                .zip(own)
+                .is_some_and(|(first, own)| first.as_ptr() == own.as_ptr())
+        };
+        origin.role != Role::FRAME || frames().count() < 2 || is_first()
+    }
+
+    /// The frame as it was sent, if its size is known.
+    pub(super) fn sent_frame(&self) -> Option<Origin> {
+        Some(Origin::sent(Role::FRAME, None, self.frame?))
+    }
+
+    /// The same pixels as a part of the frame as it was sent. Why that cannot be told, in words.
+    pub(super) fn in_the_frame(&self, origin: &Origin) -> Result<Origin, &'static str> {
+        if origin.role == Role::FRAME {
+            return Ok(origin.clone());
+        }
+        let sent = self
+            .sent_frame()
+            .ok_or("the size of the frame is not known")?;
+        let vehicles = What::Vehicles.of(self.event);
+        let vehicle = vehicles.iter().find(|vehicle| {
+            origin.role == Role::VEHICLE
+                && vehicle.area.is_some()
+                && vehicle.area == self.vehicle(origin.item)
+                && !vehicle.area.is_some_and(|area| self.odd.contains(&area))
+        });
+        let vehicle = vehicle.ok_or("no way leads from the frame to this picture")?;
+        let spot = self.find(vehicle, &sent)?;
+        Ok(origin.clone().cut_from(sent, (spot.xmin, spot.ymin)))
+    }
+
     /// Where a thing lies in a picture of that origin; what lies outside of it has a spot too. Why that cannot be told,
     /// in words.
     pub(super) fn find(&self, thing: &Thing<'_>, origin: &Origin) -> Result<Spot, &'static str> {

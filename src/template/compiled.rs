@@ -116,6 +116,12 @@ impl Condition {
             None => self.source.to_owned(),
         }
     }
+
+    /// The same where *no* is not the safe answer: `None` when it cannot be evaluated.
+    pub(crate) fn evaluated(&self, scope: &Scope) -> Option<bool> {
+        let value = self.engine.value(&self.code, scope);
+        Some(value.ok()?.is_true())
+    }
 }
 
 impl Structure {

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_case_comes_out_as_expected() {
-        crate::steps::fixtures::every_case("annotate");
+        fixtures::every_case("annotate");
     }
 
     #[test]
