@@ -24,6 +24,8 @@ mod markers;
 mod part;
 mod scan;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod turned;
 
 use image::DynamicImage;
