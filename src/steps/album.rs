@@ -266,3 +266,110 @@ impl Photo {
 fn undecodable(error: image::ImageError) -> String {
     format!("cannot be decoded: {error}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Role;
+    use crate::steps::fixtures::{Drawing, Written, sent};
+
+    const RED: [u8; 3] = [208, 32, 32];
+
+    fn album(bytes: Vec<u8>) -> Album {
+        Album::of(&[sent(Role::FRAME, None, bytes)], 1_000_000)
+    }
+
+    fn drawing() -> Drawing {
+        Drawing::of(160, 120).with([96, 64, 136, 80], RED)
+    }
+
+    fn pixels(x: u32, y: u32, width: u32, height: u32) -> Pixels {
+        Pixels {
+            x,
+            y,
+            width,
+            height,
+        }
+    }
+
+    fn is_red(part: &DynamicImage) -> bool {
+        let near = |pixel: &image::Rgb<u8>| (0..3).all(|n| pixel[n].abs_diff(RED[n]) < 24);
+        part.to_rgb8().pixels().all(near)
+    }
+
+    #[test]
+    fn parts_of_a_baseline_jpeg_are_decoded_without_the_rest() {
+        for written in [Written::Jpeg, Written::MultiScanJpeg, Written::TurnedJpeg] {
+            let album = album(drawing().written(written));
+            let photo = album.photos().next().unwrap();
+            let (red, dark) = (pixels(100, 68, 30, 8), pixels(0, 0, 20, 10));
+            photo.expect(red);
+            photo.expect(dark);
+            assert!(is_red(&photo.part(red).unwrap()), "{written:?}");
+            assert_eq!(photo.parts.borrow().len(), 2, "both in one go");
+            assert_eq!(photo.part(dark).unwrap().width(), 20);
+            assert!(photo.image.get().is_none(), "{written:?}");
+            assert_eq!(album.complaints().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_part_that_nobody_expected_is_decoded_too() {
+        let album = album(drawing().written(Written::Jpeg));
+        let photo = album.photos().next().unwrap();
+        photo.expect(pixels(0, 0, 20, 10));
+        photo.part(pixels(0, 0, 20, 10)).unwrap();
+        assert!(is_red(&photo.part(pixels(100, 68, 30, 8)).unwrap()));
+        assert!(photo.image.get().is_none());
+    }
+
+    #[test]
+    fn most_of_a_picture_and_other_pictures_are_decoded_whole() {
+        let cut = |written: Written, part: Pixels| {
+            let album = album(drawing().written(written));
+            let photo = album.photos().next().unwrap();
+            let part = photo.part(part).unwrap();
+            assert!(photo.image.get().is_some_and(Result::is_ok), "{written:?}");
+            part
+        };
+        let most = cut(Written::Jpeg, pixels(10, 10, 150, 100));
+        assert_eq!((most.width(), most.height()), (150, 100));
+        assert!(is_red(&cut(Written::Png, pixels(100, 68, 30, 8))));
+        assert!(is_red(&cut(
+            Written::ProgressiveJpeg,
+            pixels(100, 68, 30, 8)
+        )));
+    }
+
+    #[test]
+    fn the_whole_picture_is_right_with_its_colours_in_separate_scans() {
+        let album = album(drawing().written(Written::MultiScanJpeg));
+        let photo = album.photos().next().unwrap();
+        assert!(is_red(&photo.image().unwrap().crop_imm(100, 68, 30, 8)));
+    }
+
+    #[test]
+    fn a_picture_that_ends_early_is_cut_with_a_complaint() {
+        for written in [Written::Jpeg, Written::MultiScanJpeg] {
+            let mut bytes = drawing().written(written);
+            bytes.truncate(bytes.len() - 200);
+            let album = album(bytes);
+            let photo = album.photos().next().unwrap();
+            assert_eq!(album.complaints().count(), 0, "nobody looked yet");
+            photo.part(pixels(0, 0, 20, 10)).unwrap();
+            let complaints: Vec<_> = album.complaints().collect();
+            assert!(complaints[0].contains("ends early"), "{complaints:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_part_is_left_to_the_decoder_for_everything() {
+        let mut bytes = drawing().written(Written::Jpeg);
+        let middle = bytes.len() / 2;
+        bytes.splice(middle..middle, [0xff, 0xd3]);
+        let album = album(bytes);
+        let photo = album.photos().next().unwrap();
+        photo.part(pixels(100, 100, 30, 8));
+        assert!(photo.image.get().is_some());
+    }
+}

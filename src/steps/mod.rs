@@ -25,6 +25,8 @@ use serde_json::json;
 use crate::decide::Decider;
 use crate::event::{Event, Item, Picture};
 
+pub(crate) use jpeg::try_jpeg;
+
 /// What steps work on: the event (never changed in the store) and the pictures at hand.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {

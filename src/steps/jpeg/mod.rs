@@ -22,6 +22,7 @@ mod huffman;
 mod idct;
 mod markers;
 mod part;
+mod probe;
 mod scan;
 mod tables;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod turned;
 use image::DynamicImage;
 
 pub(super) use condition::{breaks_off, is_scattered};
+pub(crate) use probe::try_jpeg;
 pub(super) use turned::turns_sideways;
 
 use crate::event::{Pixels, Size};
