@@ -49,7 +49,7 @@ pub(super) struct Cursor {
     /// How many of them are valid.
     count: u32,
     /// The byte behind those.
-    next: usize,
+    pub(super) next: usize,
 }
 
 impl Cursor {
@@ -79,6 +79,11 @@ impl Cursor {
     pub(super) fn skip(&mut self, bits: u32) {
         self.window <<= bits;
         self.count -= bits;
+    }
+
+    /// How many bits were taken since then, without a refill.
+    pub(super) fn since(self, before: Self) -> u32 {
+        before.count - self.count
     }
 
     /// A value of that many bits, at most 15, as told by F.2.2.1 EXTEND: with a leading zero it is negative.
@@ -114,6 +119,11 @@ impl<'a> Bits<'a> {
             low: 0,
             cursor: Cursor::START,
         }
+    }
+
+    /// Before this the cursor may be moved over a whole unit.
+    pub(super) fn low(&self) -> usize {
+        self.low
     }
 
     pub(super) fn clean(&self) -> &Clean {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Fault;
-use super::bits::{Bits, Clean, Cursor};
-use super::huffman::{self, END, Huffman, LOOK, Starts, Strides, bits_of, coefficients_of};
+use super::bits::{Clean, Cursor};
+use super::huffman::{END, Huffman, bits_of, coefficients_of, difference_of};
 
 /// Where the coefficients of a block stand that are stored in zigzag order (T.81, figure 5).
 #[rustfmt::skip]
@@ -27,83 +27,47 @@ pub(super) struct Block {
 pub(super) struct Code {
     pub(super) dc: Arc<Huffman>,
     pub(super) ac: Arc<Huffman>,
-    starts: Arc<Starts>,
-    strides: Arc<Strides>,
 }
 
 impl Code {
-    pub(super) fn new(dc: Arc<Huffman>, ac: Arc<Huffman>) -> Self {
-        Self {
-            starts: huffman::starts(&dc, &ac).into(),
-            strides: ac.strides().into(),
-            dc,
-            ac,
-        }
-    }
-
     /// Passes over a block; returns by how much its first value differs from that of the block before it.
-    #[inline(always)]
     pub(super) fn pass(&self, cursor: &mut Cursor, clean: &Clean) -> Result<i32, Fault> {
         cursor.refill(clean);
-        let start = self.starts[cursor.peek(LOOK)];
-        let mut coefficients = coefficients_of(start);
-        if coefficients >= 64 {
-            return self.pass_slowly(cursor, clean);
-        }
-        let difference = start as i32 >> 16;
-        cursor.skip(bits_of(start));
-        if start & END != 0 {
-            return Ok(difference);
-        }
-        // A start and a stride, or two strides, are what one refill is good for.
+        let mut entry = self.start(*cursor)?;
+        let difference = difference_of(entry);
+        let mut coefficients = 1;
         loop {
-            let stride = u32::from(self.strides[cursor.peek(LOOK)]);
-            if coefficients + coefficients_of(stride) >= 64 {
-                break;
-            }
-            coefficients += coefficients_of(stride);
-            cursor.skip(bits_of(stride));
-            if stride & END != 0 {
+            cursor.skip(bits_of(entry));
+            if entry & END != 0 {
                 return Ok(difference);
             }
             cursor.refill(clean);
-            let stride = u32::from(self.strides[cursor.peek(LOOK)]);
-            if coefficients + coefficients_of(stride) >= 64 {
-                break;
-            }
-            coefficients += coefficients_of(stride);
-            cursor.skip(bits_of(stride));
-            if stride & END != 0 {
-                return Ok(difference);
-            }
+            entry = self.stride(*cursor, coefficients)?;
+            coefficients += coefficients_of(entry);
         }
-        self.pass_rest(cursor, clean, coefficients)?;
-        Ok(difference)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn pass_slowly(&self, cursor: &mut Cursor, clean: &Clean) -> Result<i32, Fault> {
-        let difference = self.first(cursor)?;
-        self.pass_rest(cursor, clean, 1)?;
-        Ok(difference)
+    /// The first code of a block with its value, as an entry of a table would tell it. Needs 31 valid bits.
+    pub(super) fn start(&self, mut cursor: Cursor) -> Result<u32, Fault> {
+        let before = cursor;
+        let difference = self.first(&mut cursor)?;
+        Ok((difference as u32) << 16 | 1 << 5 | cursor.since(before))
     }
 
-    /// Goes on behind so many coefficients, code by code.
-    #[cold]
-    #[inline(never)]
-    fn pass_rest(&self, cursor: &mut Cursor, clean: &Clean, mut at: u32) -> Result<(), Fault> {
-        while at < 64 {
-            cursor.refill(clean);
-            let symbol = self.ac.symbol(cursor)?;
-            let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-            if size == 0 && run != 15 {
-                return Ok(());
-            }
-            at += run + 1;
-            cursor.skip(size);
+    /// The same for a code behind so many coefficients.
+    pub(super) fn stride(&self, mut cursor: Cursor, coefficients: u32) -> Result<u32, Fault> {
+        let before = cursor;
+        let symbol = self.ac.symbol(&mut cursor)?;
+        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 && run != 15 {
+            return Ok(END | cursor.since(before));
         }
-        if at > 64 { Err(OVERFULL) } else { Ok(()) }
+        let end = match coefficients + run + 1 {
+            ..64 => 0,
+            64 => END,
+            _ => return Err(OVERFULL),
+        };
+        Ok(end | (run + 1) << 5 | (cursor.since(before) + size))
     }
 
     #[inline(always)]
@@ -154,28 +118,6 @@ impl Code {
         }
         Ok(Block { values, flat })
     }
-}
-
-/// Passes over units (MCUs) of these blocks, each with the place of its colour in `before`, the first values of the
-/// blocks before. Returns how many there were: fewer than `units` when the data ran out.
-pub(super) fn pass(
-    bits: &mut Bits<'_>,
-    unit: &[(usize, &Code)],
-    units: usize,
-    before: &mut [i32; 3],
-) -> Result<usize, Fault> {
-    for passed in 0..units {
-        if !bits.ready() {
-            return Ok(passed);
-        }
-        let mut cursor = bits.cursor;
-        for (color, code) in unit {
-            let difference = code.pass(&mut cursor, bits.clean())?;
-            before[color % 3] = before[color % 3].wrapping_add(difference);
-        }
-        bits.cursor = cursor;
-    }
-    Ok(units)
 }
 
 const OVERFULL: Fault = Fault::Damaged("a block has more than 64 coefficients");

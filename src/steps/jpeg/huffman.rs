@@ -1,30 +1,29 @@
 //! Huffman tables (T.81, C and F.2.2.3), laid out for looking up many bits at once.
 //!
-//! A table answers for the next twelve bits what code they begin with. For what is only passed over it answers more: how
+//! A table answers for the next eleven bits what code they begin with. For what is only passed over it answers more: how
 //! far all the codes reach that end within these bits, together with their values, and how many coefficients that is; that
-//! is two or three codes in a look, and the end of the block counts as one of them. Codes longer than twelve bits, values
-//! that do not fit and the last of 64 coefficients are left to the slow way.
+//! is two or three codes in a look, and the end of the block counts as one of them. Longer codes, first values that do not
+//! fit and the last of 64 coefficients are left to the slow way. More bits make fewer looks, but the tables of a picture
+//! must stay in the processor's first cache and be made for each picture anew: with twelve it was not faster.
 
 use super::Fault;
 use super::bits::{Cursor, extend};
 
 /// How many bits are looked up at once.
-pub(super) const LOOK: u32 = 12;
-const ENTRIES: usize = 1 << LOOK;
+pub(super) const LOOK: u32 = 11;
+pub(super) const ENTRIES: usize = 1 << LOOK;
 
-/// Says of a look: the slow way. As many coefficients fit into no block.
+/// Says of an entry: this goes the slow way. As many coefficients fit into no block.
 const SLOW: u32 = 64 << 5;
 
-/// What `bits` bits decode to when they are only passed over: `bits | coefficients << 5 | END`, or [`SLOW`].
-pub(super) type Strides = [u16; ENTRIES];
-
-/// The same for the start of a block, whose first value is needed, with that value in the upper half.
-pub(super) type Starts = [u32; ENTRIES];
-
-/// A stride that ends its block.
+/// An entry that ends its block.
 pub(super) const END: u32 = 1 << 15;
 
-/// How many bits a stride or start takes.
+/// What the next bits decode to when they are only passed over: `bits | coefficients << 5 | END`, or [`SLOW`]; at the start
+/// of a block, whose first value is needed, with that value in the upper half.
+pub(super) type Entries = [u32; ENTRIES];
+
+/// How many bits an entry takes.
 #[inline(always)]
 pub(super) fn bits_of(entry: u32) -> u32 {
     entry & 31
@@ -34,6 +33,12 @@ pub(super) fn bits_of(entry: u32) -> u32 {
 #[inline(always)]
 pub(super) fn coefficients_of(entry: u32) -> u32 {
     (entry >> 5) & 127
+}
+
+/// How much more the first value is than that of the block before.
+#[inline(always)]
+pub(super) fn difference_of(entry: u32) -> i32 {
+    entry as i32 >> 16
 }
 
 /// One table, for the first value of blocks (DC) or for the others (AC).
@@ -118,17 +123,15 @@ impl Huffman {
     }
 
     /// For the values behind the first.
-    pub(super) fn strides(&self) -> Box<Strides> {
-        let mut strides = Box::new([0; ENTRIES]);
-        for (start, stride) in strides.iter_mut().enumerate() {
+    pub(super) fn strides(&self, entries: &mut Entries) {
+        for (start, entry) in entries.iter_mut().enumerate() {
             let (bits, coefficients, end) = self.stride(start, 0);
-            *stride = if bits == 0 {
-                SLOW as u16
+            *entry = if bits == 0 {
+                SLOW
             } else {
-                (bits | coefficients << 5 | end) as u16
+                bits | coefficients << 5 | end
             };
         }
-        strides
     }
 
     /// As far as codes reach that end within `start`, of which `bits` are taken already.
@@ -154,12 +157,10 @@ impl Huffman {
 }
 
 /// For whole blocks, of which `dc` decodes the first value and `ac` the others.
-pub(super) fn starts(dc: &Huffman, ac: &Huffman) -> Box<Starts> {
-    let mut starts = Box::new([0; ENTRIES]);
-    for (start, entry) in starts.iter_mut().enumerate() {
+pub(super) fn starts(dc: &Huffman, ac: &Huffman, entries: &mut Entries) {
+    for (start, entry) in entries.iter_mut().enumerate() {
         *entry = start_of(dc, ac, start).unwrap_or(SLOW);
     }
-    starts
 }
 
 #[inline]

@@ -1,9 +1,9 @@
-//! Parts of a JPEG, without decoding all of it.
+//! Parts of a JPEG, without decoding all of it; and writing one.
 //!
 //! A plate is a hundredth of a camera's picture, yet a decoder makes all of its pixels. What cannot be avoided is the
 //! entropy coding: where a block begins is known only when the one before it has been passed, and its first value counts
 //! from that one. So this decoder passes over all blocks up to the box, looking up several codes at once and keeping
-//! nothing but the first values ([`huffman`], [`blocks`]), transforms and colours only the blocks of the box with the
+//! nothing but the first values ([`huffman`], [`track`]), transforms and colours only the blocks of the box with the
 //! neighbours that interpolation looks at ([`idct`], [`part`], [`color`]), and stops behind its last line. Where the
 //! camera writes restart markers, it leaps from marker to marker instead ([`bits`]). All boxes of a picture are served in
 //! one walk ([`scan`]).
@@ -17,6 +17,7 @@ mod bits;
 mod blocks;
 mod color;
 mod condition;
+mod fdct;
 mod header;
 mod huffman;
 mod idct;
@@ -24,16 +25,20 @@ mod markers;
 mod part;
 mod probe;
 mod scan;
+mod standard;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod track;
 mod turned;
+mod write;
 
 use image::DynamicImage;
 
 pub(super) use condition::{breaks_off, is_scattered};
 pub(crate) use probe::try_jpeg;
 pub(super) use turned::turns_sideways;
+pub(super) use write::{Pixmap, write};
 
 use crate::event::{Pixels, Size};
 use header::{Component, Header};

@@ -2,11 +2,15 @@
 
 use super::Fault;
 use super::bits::Bits;
-use super::blocks::{self, Code};
+use super::blocks::Code;
 use super::header::Header;
 use super::idct;
 use super::part::Part;
 use super::tables::Tables;
+use super::track::Track;
+
+/// Blocks in a unit (T.81, B.2.3).
+const BLOCKS_MAX: usize = 10;
 
 /// One scan: how its units (MCUs) are made and lie in the picture.
 pub(super) struct Scan {
@@ -14,6 +18,7 @@ pub(super) struct Scan {
     blocks: Vec<Piece>,
     /// How each colour of the scan is coded.
     colors: Vec<Color>,
+    track: Track,
     across: usize,
     down: usize,
     /// Units between two restart markers.
@@ -46,7 +51,7 @@ struct Walk<'a, 'b> {
     at: usize,
     restarts: usize,
     /// The first values of the blocks before, by colour of the scan.
-    before: [i32; 3],
+    before: [i32; 4],
 }
 
 /// How far a walk came.
@@ -68,53 +73,63 @@ impl Scan {
             .get(..count * 2)
             .filter(|_| matches!(count, 1..=3))
             .ok_or(WRONG)?;
-        let mut scan = Self {
-            blocks: Vec::new(),
-            colors: Vec::with_capacity(count),
-            across: header.width.div_ceil(8 * header.h_max),
-            down: header.height.div_ceil(8 * header.v_max),
-            restart: (tables.restart > 0).then_some(tables.restart),
-        };
-        let mut codes: Vec<(u8, Code)> = Vec::new();
+        let (mut blocks, mut colors) = (Vec::new(), Vec::with_capacity(count));
+        let (mut across, mut down) = (
+            header.width.div_ceil(8 * header.h_max),
+            header.height.div_ceil(8 * header.v_max),
+        );
+        let (mut codes, mut known, mut unit) = (Vec::new(), Vec::new(), Vec::new());
         for [id, which] in told.as_chunks::<2>().0 {
             let mut components = header.components.iter();
             let component = components
                 .position(|component| component.id == *id)
                 .ok_or(WRONG)?;
-            if scan.colors.iter().any(|color| color.component == component) {
+            if colors
+                .iter()
+                .any(|color: &Color| color.component == component)
+            {
                 return Err(WRONG);
             }
-            let code = match codes.iter().find(|(other, _)| other == which) {
-                Some((_, code)) => code.clone(),
-                None => tables.code(*which)?,
+            let code = if let Some(code) = known.iter().position(|known| known == which) {
+                code
+            } else {
+                known.push(*which);
+                codes.push(tables.code(*which)?);
+                codes.len() - 1
             };
-            codes.push((*which, code.clone()));
             let of = &header.components[component];
             // A colour alone is stored block by block, without those that would only fill up units.
             let (h, v) = if count == 1 {
-                (scan.across, scan.down) = (of.width.div_ceil(8), of.height.div_ceil(8));
+                (across, down) = (of.width.div_ceil(8), of.height.div_ceil(8));
                 (1, 1)
             } else {
                 (of.h, of.v)
             };
-            let color = scan.colors.len();
-            scan.blocks.extend((0..h * v).map(|n| Piece {
-                color,
-                x: n % h,
-                y: n / h,
-            }));
-            scan.colors.push(Color {
+            let color = colors.len();
+            for n in 0..h * v {
+                let (x, y) = (n % h, n / h);
+                blocks.push(Piece { color, x, y });
+                unit.push((color, code));
+            }
+            colors.push(Color {
                 component,
-                code,
+                code: codes[code].clone(),
                 quantisation: tables.quantisation_of(of.quantisation)?,
                 h,
                 v,
             });
         }
-        if scan.blocks.len() > 10 {
+        if blocks.len() > BLOCKS_MAX {
             return Err(WRONG);
         }
-        Ok(scan)
+        Ok(Self {
+            blocks,
+            colors,
+            track: Track::new(codes, &unit),
+            across,
+            down,
+            restart: (tables.restart > 0).then_some(tables.restart),
+        })
     }
 
     pub(super) fn components(&self) -> impl Iterator<Item = usize> {
@@ -134,7 +149,7 @@ impl Scan {
             bits: Bits::of(data),
             at: 0,
             restarts: 0,
-            before: [0; 3],
+            before: [0; 4],
         };
         let reached = walk.go(parts)?;
         let length = if more { walk.bits.length() } else { data.len() };
@@ -201,16 +216,13 @@ impl Walk<'_, '_> {
                 }
                 self.restarts = restarts;
                 self.at = restarts * interval;
-                self.before = [0; 3];
+                self.before = [0; 4];
             }
         }
         if unit > self.at {
-            let colors = &self.scan.colors;
-            let blocks = self.scan.blocks.iter();
-            let blocks: Vec<_> = blocks
-                .map(|piece| (piece.color, &colors[piece.color].code))
-                .collect();
-            let passed = blocks::pass(&mut self.bits, &blocks, unit - self.at, &mut self.before)?;
+            let Scan { track, blocks, .. } = self.scan;
+            let (units, before) = (unit - self.at, &mut self.before);
+            let passed = track.pass(&mut self.bits, blocks.len(), units, before)?;
             self.at += passed;
         }
         if unit > self.at {

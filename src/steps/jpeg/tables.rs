@@ -88,10 +88,10 @@ impl Tables {
                 .flatten()
                 .ok_or(MISSING)
         };
-        Ok(Code::new(
-            of(&self.dc, which >> 4)?,
-            of(&self.ac, which & 15)?,
-        ))
+        Ok(Code {
+            dc: of(&self.dc, which >> 4)?,
+            ac: of(&self.ac, which & 15)?,
+        })
     }
 }
 
