@@ -1,6 +1,6 @@
 //! A plate of 300 x 100 pixels out of each JPEG in a folder, by camhook's own files: `cut PICTURES PIXELS`.
 //!
-//! Prints a line for each picture, place and way, with its milliseconds, and writes the pixels of the plates to the folder
+//! Prints a line for each picture, place and way, with its milliseconds of the processor, and writes the pixels of the plates to the folder
 //! PIXELS, for comparison. `run.sh` makes the pictures, runs this and Pillow in turns, and adds it all up.
 
 mod event {

@@ -108,7 +108,7 @@ impl<'a> Lines<'a> {
             }
             Growth::Down => {
                 let (left, near, far) = self.two(y);
-                let bias = if y % 2 == 0 { 1 } else { 2 };
+                let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 let line = near[x - left..].iter().zip(&far[x - left..]).take(width);
                 self.grown
                     .extend(line.map(|(near, far)| ((weigh(*near, *far) + bias) >> 2) as u8));
@@ -125,7 +125,7 @@ impl<'a> Lines<'a> {
     /// The place of the first sample, the line of samples that line `y` of pixels lies in, and the one it is next to.
     fn two(&self, y: usize) -> (usize, &'a [u8], &'a [u8]) {
         let near = y / 2;
-        let far = if y % 2 == 0 {
+        let far = if y.is_multiple_of(2) {
             near.saturating_sub(1)
         } else {
             (near + 1).min(self.component.height - 1)

@@ -130,7 +130,7 @@ impl Header {
             of_all(|component| component.v),
         );
         for component in &mut components {
-            let fits = |side: usize, max: usize| matches!(side, 1..=4) && max % side == 0;
+            let fits = |side: usize, max: usize| matches!(side, 1..=4) && max.is_multiple_of(side);
             if !fits(component.h, h_max) || !fits(component.v, v_max) || component.quantisation > 3
             {
                 return Err(Fault::Other("the colours' samples are of an odd number"));

@@ -4,7 +4,7 @@ use super::{Jpeg, breaks_off, is_scattered};
 use crate::event::{Pixels, Size};
 
 /// Larger pictures are not decoded whole.
-const BYTES_MAX: u64 = 4_000_000;
+const BYTES_MAX: u64 = 500_000;
 
 /// Decodes some parts of the picture. Returns whether it is one that can be decoded in parts. Panics when a part is not to the
 /// bit what it is in the whole, and the other parts along with it change what it is.
