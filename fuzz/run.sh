@@ -21,6 +21,7 @@ grep -rhoE '"[A-Za-z@][A-Za-z0-9_@.:/-]{1,38}"' src/sources src/config | sort -u
 seeds() {
   case $1 in
     config) ls routes.yaml tests/fixtures/config/*/routes.yaml ;;
+    jpeg) ls fuzz/corpus/jpeg/* ;;
     auto | map | multipart) ls tests/fixtures/sources/*/*/request.http ;;
     repair) ls tests/fixtures/sources/kipod/*/request.http ;;
     *) ls tests/fixtures/sources/"$1"/*/request.http ;;

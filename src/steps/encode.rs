@@ -10,6 +10,7 @@ use image::{DynamicImage, ImageResult};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
+use super::jpeg;
 use crate::event::Size;
 
 /// How a picture is written: `jpeg` is small and understood by every receiver, `png` and `webp` keep every pixel.
@@ -78,7 +79,13 @@ impl Format {
     pub(super) fn write(self, image: &DynamicImage, quality: Quality) -> ImageResult<Bytes> {
         let mut bytes = Cursor::new(Vec::new());
         let image = self.plain(image);
+        if self == Self::Jpeg
+            && let Some(jpeg) = jpeg::write(&pixmap(&image), quality.0)
+        {
+            return Ok(Bytes::from(jpeg));
+        }
         match self {
+            // What was not written above: for the reason why not.
             Self::Jpeg => {
                 image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality.0))
             }
@@ -98,6 +105,17 @@ impl Format {
         } else {
             DynamicImage::ImageLuma8(image.to_luma8())
         }
+    }
+}
+
+/// A plain picture for the writer of JPEGs.
+fn pixmap(image: &DynamicImage) -> jpeg::Pixmap<'_> {
+    let side = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+    jpeg::Pixmap {
+        width: side(image.width()),
+        height: side(image.height()),
+        pixels: image.as_bytes(),
+        grey: !image.color().has_color(),
     }
 }
 

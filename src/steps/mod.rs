@@ -53,6 +53,8 @@ use opened::Opened;
 /// Mistakes in the settings of one step, each with the way to it inside the settings: keys from the outside in.
 pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
 
+pub(crate) use jpeg::try_jpeg;
+
 /// What steps work on: the event (never changed in the store) and the pictures at hand.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {

@@ -12,12 +12,13 @@ use crate::event::{Event, Original};
 use crate::explain;
 use crate::name::Name;
 use crate::sources::{self, DecodeSettings, MapSettings, Source};
+use crate::steps;
 use crate::store;
 use crate::template::{Engine, Known};
 
 /// What can be fed besides the kinds of sources: maps of fields, the reader of multipart bodies, the mender of Kipod's JSON,
-/// the loader of `routes.yaml`.
-const PIECES: [&str; 4] = ["map", "multipart", "repair", "config"];
+/// the decoder of parts of a JPEG, the loader of `routes.yaml`.
+const PIECES: [&str; 5] = ["map", "multipart", "repair", "jpeg", "config"];
 
 /// Whatever can be fed, by name: each kind of source, and pieces that deserve more than comes through to them.
 #[must_use]
@@ -27,7 +28,7 @@ pub fn fed() -> Vec<&'static str> {
 
 /// Feeds one input. Returns whether it had the form that is asked for; a fuzzer does well to forget the others.
 ///
-/// `config` takes a `routes.yaml`, all others a raw request: request line, headers, blank line, body.
+/// `config` takes a `routes.yaml`, `jpeg` a picture, all others a raw request: request line, headers, blank line, body.
 ///
 /// Panics when the piece is not true to what it promises, or nothing has that name.
 pub fn feed(name: &str, input: &[u8]) -> bool {
@@ -35,6 +36,7 @@ pub fn feed(name: &str, input: &[u8]) -> bool {
         "map" => map(input),
         "multipart" => multipart(input),
         "repair" => request(input).is_some_and(|request| sources::mend_kipod(&request.body)),
+        "jpeg" => steps::try_jpeg(input),
         "config" => config(input),
         kind => decode(kind, input),
     }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use super::album::Album;
 use super::made::made;
 use super::{Flow, Step, StepError, Work};
-use crate::event::{Area, Event, Item, Picture, Role};
+use crate::event::{Area, Event, Item, Picture, Pixels, Role};
 use settings::{Prefer, Region};
+use sight::{Look, Sight};
 
 pub(crate) use settings::Settings;
 
@@ -35,6 +36,14 @@ struct Subject<'a> {
     only: bool,
 }
 
+/// What is there to show of a subject.
+struct Finding<'a> {
+    /// The sender's own crop.
+    sent: Option<Picture>,
+    /// Where it can be cut from; `None` when it has no box, or is not to be cut.
+    look: Option<Look<'a>>,
+}
+
 impl Crop {
     pub(super) fn new(settings: Settings) -> Self {
         let role = match &settings.name {
@@ -44,56 +53,57 @@ impl Crop {
         Self { settings, role }
     }
 
-    /// The picture to be seen under this step's name, or why there is none. The note is for the record either way.
-    fn depict(
-        &self,
-        subject: &Subject<'_>,
-        event: &Event,
-        album: &Album,
-    ) -> (Option<Picture>, String) {
-        let item = subject.item;
+    /// Looks for the subject, and tells the album which part of which picture is going to be cut.
+    fn find<'a>(&self, subject: &Subject<'_>, event: &Event, album: &'a Album) -> Finding<'a> {
         let sent = self.sent(subject, album);
-        if let (Some(sent), Prefer::Sender) = (&sent, self.settings.prefer) {
+        if sent.is_some() && self.settings.prefer == Prefer::Sender {
+            return Finding { sent, look: None };
+        }
+        let own_role = self.settings.region.role();
+        let area = subject.area;
+        let look = area.map(|area| sight::look(subject, area, &own_role, event, album));
+        if let Some(best) = look.as_ref().and_then(|look| look.sights.first()) {
+            best.photo.expect(self.pixels(best));
+        }
+        Finding { sent, look }
+    }
+
+    /// The picture to be seen under this step's name, or why there is none. The note is for the record either way.
+    fn depict(&self, item: Item, found: &Finding<'_>) -> (Option<Picture>, String) {
+        let sent = found.sent.as_ref();
+        if let (Some(sent), Prefer::Sender) = (sent, self.settings.prefer) {
             return (
                 Some(self.renamed(sent, item)),
                 format!("{item}: kept the sender's own picture"),
             );
         }
-        let (cut, note) = self.cut(subject, event, album);
+        let (cut, note) = match &found.look {
+            Some(look) => self.cut(item, look),
+            None => (None, "no box".to_owned()),
+        };
         match (cut, sent) {
             (Some(cut), _) => (Some(cut), format!("{item}: {note}")),
             (None, Some(sent)) => (
-                Some(self.renamed(&sent, item)),
+                Some(self.renamed(sent, item)),
                 format!("{item}: {note}; kept the sender's own picture"),
             ),
             (None, None) => (None, format!("{item}: {note}")),
         }
     }
 
-    fn cut(
-        &self,
-        subject: &Subject<'_>,
-        event: &Event,
-        album: &Album,
-    ) -> (Option<Picture>, String) {
-        let Some(area) = subject.area else {
-            return (None, "no box".to_owned());
-        };
-        let own_role = self.settings.region.role();
-        let look = sight::look(subject, area, &own_role, event, album);
+    fn cut(&self, item: Item, look: &Look<'_>) -> (Option<Picture>, String) {
         for sight in &look.sights {
-            let Some(image) = sight.photo.image() else {
+            let pixels = self.pixels(sight);
+            let Some(cut) = sight.photo.part(pixels) else {
                 continue; // the album tells why
             };
-            let pixels = self.settings.pad.around(sight.pixels, sight.size);
-            let cut = image.crop_imm(pixels.x, pixels.y, pixels.width, pixels.height);
             let from = format!(
                 "{} {}x{}",
                 sight.photo.picture.role, sight.size.width, sight.size.height
             );
             let origin = Some(sight.origin.clone().cut(pixels));
             let (format, quality) = (self.settings.format, self.settings.quality);
-            let (role, item) = (self.role.clone(), Some(subject.item));
+            let (role, item) = (self.role.clone(), Some(item));
             return match made(role, item, cut, origin, format, quality) {
                 Ok(picture) => (
                     Some(picture),
@@ -112,6 +122,11 @@ impl Crop {
             look.otherwise
         };
         (None, note.to_owned())
+    }
+
+    /// What is cut: the box, and the room around it.
+    fn pixels(&self, sight: &Sight<'_>) -> Pixels {
+        self.settings.pad.around(sight.pixels, sight.size)
     }
 
     /// The sender's own crop of the subject.
@@ -172,8 +187,11 @@ impl Step for Crop {
         let album = Album::of(&work.pictures, self.settings.max_pixels, &work.opened);
         let subjects = self.settings.region.subjects(&event, work.item);
         let mut notes = Vec::new();
-        for subject in &subjects {
-            let (picture, note) = self.depict(subject, &event, &album);
+        // All of them are looked for before any is cut, so that each picture is decoded in one go.
+        let find = |subject| self.find(subject, &event, &album);
+        let found: Vec<_> = subjects.iter().map(find).collect();
+        for (subject, found) in subjects.iter().zip(&found) {
+            let (picture, note) = self.depict(subject.item, found);
             notes.push(note);
             if let Some(picture) = picture {
                 self.put(picture, subject, &mut work.pictures);

@@ -10,7 +10,8 @@ use crate::steps::pad::Pad;
 
 /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box. In a delivery about one item
 /// (`each`), only that item is cut. Pictures are turned as their EXIF orientation says before they are cut, because boxes
-/// count in the picture as displayed. JPEG, PNG and WebP can be cut; a sequential JPEG with its colours in separate scans cannot.
+/// count in the picture as displayed. JPEG, PNG and WebP can be cut; of a JPEG that is not progressive, only the part that is
+/// cut is decoded.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Crop")]
