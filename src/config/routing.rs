@@ -12,7 +12,7 @@ use super::tree::Node;
 use crate::decide::Decider;
 use crate::name::{Name, NameError};
 use crate::routes::{self, Route};
-use crate::steps::{self, Step};
+use crate::steps::{Built, Step};
 
 /// The steps of each route, by its name.
 pub(super) type StepsOf = BTreeMap<Name, Vec<Box<dyn Step>>>;
@@ -83,24 +83,35 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
         }
     };
     let steps = steps?.steps;
-    route.deciders = deciders(&steps);
-    let built = steps.into_iter().map(steps::Settings::build);
-    Some((route, built.collect()))
+    let mut on_delivery = Vec::new();
+    let mut faultless = true;
+    for (n, step) in steps.into_iter().enumerate() {
+        let name = step.name();
+        match step.build(&loader.engine) {
+            Ok(Built::OnDelivery(step)) => on_delivery.push(step),
+            Ok(Built::OnArrival(decider)) => add(&mut route.deciders, decider),
+            Err(mistakes) => {
+                faultless = false;
+                for (path, mistake) in mistakes {
+                    let mut way = vec!["steps".to_owned(), n.to_string(), name.to_owned()];
+                    way.extend(path);
+                    loader.template_mistake(item.node, &way, mistake);
+                }
+            }
+        }
+    }
+    faultless.then_some((route, on_delivery))
 }
 
-/// The steps that are decided when an event comes in. What they remember is found again by the step's word, so that it
-/// outlives a change of its settings and of the steps around it; a second one of its kind is numbered.
-fn deciders(steps: &[steps::Settings]) -> Vec<(Arc<str>, Arc<dyn Decider>)> {
-    let mut deciders: Vec<(Arc<str>, Arc<dyn Decider>)> = Vec::new();
-    for decider in steps.iter().filter_map(steps::Settings::decider) {
-        let same = |(_, other): &&(Arc<str>, Arc<dyn Decider>)| other.name() == decider.name();
-        let name = match deciders.iter().filter(same).count() {
-            0 => decider.name().to_owned(),
-            n => format!("{} {}", decider.name(), n + 1),
-        };
-        deciders.push((name.into(), decider));
-    }
-    deciders
+/// A step that is decided when an event comes in. What it remembers is found again by its word, so that it outlives a
+/// change of its settings and of the steps around it; a second one of its kind is numbered.
+fn add(deciders: &mut Vec<(Arc<str>, Arc<dyn Decider>)>, decider: Arc<dyn Decider>) {
+    let same = |(_, other): &&(Arc<str>, Arc<dyn Decider>)| other.name() == decider.name();
+    let name = match deciders.iter().filter(same).count() {
+        0 => decider.name().to_owned(),
+        n => format!("{} {}", decider.name(), n + 1),
+    };
+    deciders.push((name.into(), decider));
 }
 
 /// The name of a route that is given none. Deliveries remember their route by its name while the file may change around

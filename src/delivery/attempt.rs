@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 use crate::event::{Event, EventId, Item, Picture};
@@ -160,29 +160,33 @@ async fn payload(
 
     let make = || async {
         let (steps, event) = (steps.clone(), event.clone());
+        let (lists, now) = (current.pipelines.lists.clone(), shared.clock.now());
         let light = steps.is_empty();
         on_a_core(shared, light, move || {
-            prepare::reshape(&steps, &event, item)
+            prepare::reshape(&steps, &event, item, &lists, now, |_, _| {})
         })
         .await
-        .unwrap_or_else(|reason| Reshaped::Unfit {
-            reason,
-            notes: Vec::new(),
-        })
+        .unwrap_or_else(Reshaped::Unfit)
     };
     let key = (job.event, job.route.clone(), item);
-    let reshaped = current.memo.get(key, make, weight).await;
+    // A list that comes from a server may be there a moment later, and what failed for want of it then go well: such a
+    // failure is not remembered, and tried again.
+    let lacks_a_list = current.pipelines.lists.any_not_here();
+    let unfit = |reason| match lacks_a_list {
+        true => Outcome::Trouble { reason },
+        false => Outcome::Unfit { reason },
+    };
+    let reshaped = match lacks_a_list {
+        true => Arc::new(OnceCell::new_with(Some(make().await))),
+        false => current.memo.get(key, make, weight).await,
+    };
     match reshaped.get() {
-        Some(Reshaped::Filtered { reason, .. }) => {
+        Some(Reshaped::Filtered(reason)) => {
             return Err(Outcome::Filtered {
                 reason: reason.clone(),
             });
         }
-        Some(Reshaped::Unfit { reason, .. }) => {
-            return Err(Outcome::Unfit {
-                reason: reason.clone(),
-            });
-        }
+        Some(Reshaped::Unfit(reason)) => return Err(unfit(reason.clone())),
         Some(Reshaped::Ready(_)) | None => {}
     }
 
@@ -200,7 +204,8 @@ async fn payload(
     .await;
     match written {
         Ok(Some(Ok(payload))) => Ok(payload),
-        Ok(Some(Err(reason))) | Err(reason) => Err(Outcome::Unfit { reason }),
+        Ok(Some(Err(reason))) => Err(unfit(reason)),
+        Err(reason) => Err(Outcome::Unfit { reason }),
         Ok(None) => Err(gone()),
     }
 }
@@ -212,7 +217,7 @@ fn weight(reshaped: &Reshaped) -> usize {
             let pictures = work.pictures.iter().filter_map(Picture::bytes);
             work.event.original.body.len() + pictures.map(bytes::Bytes::len).sum::<usize>()
         }
-        Reshaped::Filtered { .. } | Reshaped::Unfit { .. } => 0,
+        Reshaped::Filtered(_) | Reshaped::Unfit(_) => 0,
     }
 }
 

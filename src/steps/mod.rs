@@ -1,8 +1,8 @@
 //! Steps: what happens to an event's pictures and fields on the way to a target. Pure; CPU work, run on the blocking pool.
 //!
 //! To add a step: one file with its `Settings` and its [`Step`], its line in [`Settings`] below, its cases under
-//! `tests/fixtures/steps/`. A step that must be decided once for each event, and not for each try of each delivery, is a
-//! [`Decider`] too, and is listed in [`Settings::decider`]: it is asked in the accepting commit.
+//! `tests/fixtures/steps/`. What must be decided once for each event, and not for each try of each delivery, is a
+//! [`Decider`] instead: it is asked in the accepting commit.
 
 mod album;
 mod crop;
@@ -18,12 +18,18 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
 use crate::decide::Decider;
 use crate::event::{Event, Item, Picture};
+use crate::lists::Lists;
+use crate::template::{self, Engine, Mistake, Scope};
+
+/// Mistakes in the settings of one step, each with the way to it inside the settings: keys from the outside in.
+pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
 
 pub(crate) use jpeg::try_jpeg;
 
@@ -37,6 +43,24 @@ pub(crate) struct Work {
     pub(crate) pictures: Vec<Picture>,
     /// What was done or could not be done, in words, for `explain` and for the delivery's record.
     pub(crate) notes: Vec<String>,
+    pub(crate) lists: Lists,
+    pub(crate) now: Timestamp,
+}
+
+impl Work {
+    /// What the templates of a step see: all but what belongs to one target.
+    #[expect(dead_code, reason = "for steps whose settings are templates")]
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::new(&template::Given {
+            event: &self.event,
+            item: self.item,
+            pictures: &self.pictures,
+            lists: &self.lists,
+            with: None,
+            delivery: None,
+            now: self.now,
+        })
+    }
 }
 
 /// One step of a route.
@@ -44,6 +68,14 @@ pub(crate) trait Step: Send + Sync {
     /// Its word in `routes.yaml`.
     fn name(&self) -> &'static str;
     fn take(&self, work: &mut Work) -> Result<Flow, StepError>;
+}
+
+/// A step as a route has it.
+pub(crate) enum Built {
+    /// Taken for each delivery.
+    OnDelivery(Box<dyn Step>),
+    /// Decided once, when the event comes in.
+    OnArrival(Arc<dyn Decider>),
 }
 
 /// Whether the delivery goes on.
@@ -79,19 +111,20 @@ pub(crate) enum Settings {
 const NAMES: &[&str] = &[crop::NAME, track::NAME];
 
 impl Settings {
-    pub(crate) fn build(self) -> Box<dyn Step> {
-        match self {
-            Self::Crop(settings) => Box::new(crop::Crop::new(settings)),
-            Self::Track(settings) => Box::new(track::Track::new(settings)),
-        }
+    /// Compiles what is a template in it.
+    pub(crate) fn build(self, _: &Engine) -> Result<Built, Mistakes> {
+        Ok(match self {
+            Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
+        })
     }
 
-    /// For a step that is decided when the event comes in.
-    pub(crate) fn decider(&self) -> Option<Arc<dyn Decider>> {
-        let Self::Track(settings) = self else {
-            return None;
-        };
-        Some(Arc::new(track::Track::new(settings.clone())))
+    /// Its word in `routes.yaml`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Crop(_) => crop::NAME,
+            Self::Track(_) => track::NAME,
+        }
     }
 
     /// The step of that name, with what `settings` gives; `None` when no step is called so.
@@ -173,7 +206,7 @@ mod tests {
             let steps: Vec<Settings> = serde_saphyr::from_str(yaml).unwrap();
             assert_eq!(steps.len(), 1, "{yaml}");
             for step in steps {
-                assert_eq!(step.build().name(), "crop");
+                assert_eq!(step.name(), "crop");
             }
         }
     }

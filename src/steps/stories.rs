@@ -11,10 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Settings;
+use super::{Built, Settings};
 use crate::decide::{Asked, Book};
 use crate::event::{Event, Item};
 use crate::lists::Lists;
+use crate::template::Engine;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +47,9 @@ pub(super) fn every_story(step: &str) {
 fn live_through(path: &Path) {
     let read = |file: &str| std::fs::read_to_string(path.join(file)).unwrap();
     let settings: Settings = serde_saphyr::from_str(&read("settings.yaml")).unwrap();
-    let decider = settings.decider().expect("it is decided on arrival");
+    let Ok(Built::OnArrival(decider)) = settings.build(&Engine::new(&[])) else {
+        panic!("{}: a step that is decided on arrival", path.display());
+    };
     let story: Vec<Moment> = serde_json::from_str(&read("story.json")).unwrap();
     let (lists, mut book) = (Lists::default(), Book::default());
     for moment in story {

@@ -11,7 +11,6 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Step, StepError, Work};
 use crate::decide::{Asked, Book, Decider, Decision};
 use crate::event::{Camera, Dwell, Event, Item, Kind, Moment, Object, Original, Status};
 use crate::name::Name;
@@ -274,17 +273,6 @@ impl Decider for Track {
             book.write(&key, target, later(now, LEFT), now);
         }
         told
-    }
-}
-
-/// In the delivering half there is nothing left to do.
-impl Step for Track {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn take(&self, _: &mut Work) -> Result<Flow, StepError> {
-        Ok(Flow::Continue)
     }
 }
 

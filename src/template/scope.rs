@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use minijinja::Value;
+use jiff::Timestamp;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, Value};
 use serde_json::Value as Json;
 
 use super::output::from_json;
 use super::view::Seen;
 use crate::event::{DeliveryId, Event, Item, Picture};
-use crate::lists::{List, Lists};
+use crate::lists::{Lists, Table};
 use crate::payload::around::TOKEN;
 use crate::payload::late;
 
@@ -31,7 +32,7 @@ pub(crate) struct Given<'a> {
     pub(crate) with: Option<&'a Json>,
     /// The delivery and which attempt this is, from 1.
     pub(crate) delivery: Option<(DeliveryId, u32)>,
-    pub(crate) now: jiff::Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +44,8 @@ struct Root {
     lists: Value,
     with: Value,
     delivery: Option<(DeliveryId, u32)>,
-    now: jiff::Timestamp,
+    now: Timestamp,
+    wrapped: Value,
 }
 
 impl Scope {
@@ -62,10 +64,14 @@ impl Scope {
                     .collect(),
                 item: given.item,
             }),
-            lists: Value::from_object(ListsView(given.lists.clone())),
+            lists: Value::from_object(ListsView {
+                lists: given.lists.clone(),
+                when: given.event.occurred_at.instant(),
+            }),
             with: given.with.map_or(Value::from(()), from_json),
             delivery: given.delivery,
             now: given.now,
+            wrapped: Value::from(()),
         })
     }
 
@@ -96,6 +102,21 @@ impl Scope {
         match &self.root {
             Some(root) => Self::of(Root {
                 images: Value::from_object(none),
+                ..(**root).clone()
+            }),
+            None => Self::plain(self.value()),
+        }
+    }
+
+    /// The same with a finished body, for what is written around it.
+    pub(crate) fn wrapping(&self, body: Vec<u8>, content_type: Option<&str>) -> Self {
+        match &self.root {
+            Some(root) => Self::of(Root {
+                wrapped: Value::from_pairs([
+                    ("size", Value::from(body.len())),
+                    ("body", Value::from_bytes(body)),
+                    ("content_type", Value::from(content_type)),
+                ]),
                 ..(**root).clone()
             }),
             None => Self::plain(self.value()),
@@ -141,6 +162,7 @@ impl Object for Root {
             "session" => Value::from_pairs([("token", Value::from(late::mark(TOKEN)))]),
             "captured" => Value::from_object(CapturedView),
             "now" => Value::from(self.now.to_string()),
+            "wrapped" => self.wrapped.clone(),
             "delivery" => match self.delivery {
                 Some((id, attempt)) => Value::from_pairs([
                     ("id", Value::from(id.to_string())),
@@ -290,27 +312,51 @@ impl Object for PictureView {
     }
 }
 
-/// All lists by name.
+/// All lists by name, as they are at the moment of the event.
 #[derive(Debug)]
-struct ListsView(Lists);
+struct ListsView {
+    lists: Lists,
+    when: Timestamp,
+}
 
 impl Object for ListsView {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.get_value_by_str(key.as_str()?)
     }
 
+    /// One that was not fetched yet is an error to whatever is asked of it, so that a condition on it is no either way.
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        Some(Value::from_object(ListView(self.0.get(key)?.clone())))
+        let list = self.lists.get(key)?;
+        let state = list.state();
+        Some(match &state.table {
+            Some(table) => Value::from_object(ListView {
+                table: table.clone(),
+                when: self.when,
+            }),
+            None => Value::from(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("the list `{key}` was not fetched yet"),
+            )),
+        })
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.0.keys().map(|name| Value::from(&**name)).collect())
+        Enumerator::Values(self.lists.iter().map(|(name, _)| name.into()).collect())
     }
 }
 
 /// One list: rows by plate.
 #[derive(Debug)]
-pub(super) struct ListView(pub(super) List);
+pub(super) struct ListView {
+    table: Arc<Table>,
+    when: Timestamp,
+}
+
+impl ListView {
+    pub(super) fn contains(&self, plate: &str) -> bool {
+        self.table.find(plate, self.when).is_some()
+    }
+}
 
 impl Object for ListView {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
@@ -318,13 +364,14 @@ impl Object for ListView {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let row = self.0.get(key)?;
-        Some(Value::from_pairs(row.iter().map(|(column, cell)| {
-            (column.as_str(), Value::from(cell.as_str()))
-        })))
+        let row = self.table.find(key, self.when)?;
+        Some(Value::from_pairs(
+            row.iter().map(|(column, cell)| (column, Value::from(cell))),
+        ))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.keys().into_iter().map(Value::from).collect())
+        let keys = self.table.keys(self.when);
+        Enumerator::Values(keys.into_iter().map(Value::from).collect())
     }
 }

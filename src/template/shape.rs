@@ -147,6 +147,7 @@ const DWELL: Shape = Map(&[
 ]);
 const STATUS: Shape = Map(&[("name", TEXT), ("active", FLAG), ("rule", TEXT)]);
 pub(super) const DELIVERY: Shape = Map(&[("id", TEXT), ("attempt", NUMBER)]);
+pub(super) const WRAPPED: Shape = Map(&[("body", TEXT), ("content_type", TEXT), ("size", NUMBER)]);
 pub(super) const SESSION: Shape = Map(&[("token", TEXT)]);
 pub(super) const NOW: Shape = MOMENT;
 
