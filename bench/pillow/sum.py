@@ -35,7 +35,8 @@ for name, place, way in ms:
     if way != "camhook":
         continue
     pillow, mine = ms[name, place, "pillow"], ms[name, place, way]
+    whole = ms[name, place, "whole"]
     limit = ms.get((name, place, "entropy"))
     decode = ms[name, place, "camhook-decode"]
     beside = f"{limit:.2f} | {decode / limit:.2f} / {mine / limit:.2f}" if limit else "– | –"
-    print(f"| {name} | {place} | {pillow:.2f} | {ms[name, place, "whole"]:.2f} | {mine:.2f} | {pillow / mine:.1f} | {beside} | {nearness(name, place)} |")
+    print(f"| {name} | {place} | {pillow:.2f} | {whole:.2f} | {mine:.2f} | {pillow / mine:.1f} | {beside} | {nearness(name, place)} |")
