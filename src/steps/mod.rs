@@ -156,6 +156,16 @@ impl Work {
         for picture in &mut self.pictures {
             *picture = made::finished(picture)?;
         }
+        if self.private {
+            // What is told of the sent pictures is told of those that took their place.
+            let event = Arc::make_mut(&mut self.event);
+            let sent = std::mem::take(&mut event.images);
+            let now = |sent: &Picture| {
+                let same = |now: &&Picture| now.role == sent.role && now.item == sent.item;
+                self.pictures.iter().find(same).cloned()
+            };
+            event.images = sent.iter().filter_map(now).collect();
+        }
         if self.event.images.iter().any(is_made) {
             let event = Arc::make_mut(&mut self.event);
             for picture in &mut event.images {
