@@ -5,12 +5,16 @@
 //! remembers what it needs in a [`Book`]. What must survive a restart rides as a [`Change`] in the very record that keeps
 //! the event: either both are on disk, or neither, and then the change is undone in memory as well.
 //!
+//! What one event is told may follow from another that came a moment before it, so both must reach the disk in that
+//! order: whoever decides takes a turn ([`Memory::turn`]), and the store ends it once the record has its place in the log.
+//!
 //! A book is a map in memory, bounded in number and, by each step, in the size of a page. What it says on disk is what was
 //! *written* to it; a page that was merely looked at and mended in place is as old, after a restart, as its last writing.
 
 mod book;
 mod memory;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -40,24 +44,28 @@ pub(crate) struct Asked<'a> {
     pub(crate) event: &'a Arc<Event>,
     /// The plate, face or object, if the route has `each`.
     pub(crate) item: Option<Item>,
-    #[expect(dead_code, reason = "for steps whose settings are templates")]
     pub(crate) lists: &'a Lists,
     pub(crate) now: Timestamp,
 }
 
 /// What becomes of the event, or of one item of it.
+#[derive(Default)]
 pub(crate) struct Decision {
     /// Why it goes no further; `None` lets it pass.
-    pub(crate) filtered_by: Option<&'static str>,
+    pub(crate) filtered_by: Option<Cow<'static, str>>,
     /// Events told beside it; they go through the steps behind this one, to the route's targets.
     pub(crate) told: Vec<Event>,
 }
 
 impl Decision {
     pub(crate) fn pass() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn filtered(why: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            filtered_by: None,
-            told: Vec::new(),
+            filtered_by: Some(why.into()),
+            ..Self::default()
         }
     }
 }

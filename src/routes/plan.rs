@@ -403,8 +403,9 @@ mod tests {
             let mut told = Event::clone(asked.event);
             told.plates = vec![asked.event.plates[n].clone()];
             Decision {
-                filtered_by: Some("seen before"),
+                filtered_by: Some("seen before".into()),
                 told: vec![told],
+                ..Decision::default()
             }
         }
     }

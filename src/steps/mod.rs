@@ -10,8 +10,11 @@ mod encode;
 #[cfg(test)]
 mod fixtures;
 mod jpeg;
+mod key;
+mod sample;
 #[cfg(test)]
 mod stories;
+mod throttle;
 mod track;
 
 use std::borrow::Cow;
@@ -101,18 +104,28 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Of much that is alike, lets one in so many pass, or one in a time.
+    Sample(sample::Settings),
+    /// Lets at most so many pass in a time.
+    Throttle(throttle::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
     Track(track::Settings),
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, track::NAME];
+const NAMES: &[&str] = &[crop::NAME, sample::NAME, throttle::NAME, track::NAME];
 
 impl Settings {
     /// Compiles what is a template in it.
-    pub(crate) fn build(self, _: &Engine) -> Result<Built, Mistakes> {
+    pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Sample(settings) => {
+                Built::OnArrival(Arc::new(sample::Sample::build(settings, engine)?))
+            }
+            Self::Throttle(settings) => {
+                Built::OnArrival(Arc::new(throttle::Throttle::build(settings, engine)?))
+            }
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
         })
     }
@@ -121,6 +134,8 @@ impl Settings {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Crop(_) => crop::NAME,
+            Self::Sample(_) => sample::NAME,
+            Self::Throttle(_) => throttle::NAME,
             Self::Track(_) => track::NAME,
         }
     }
@@ -129,6 +144,8 @@ impl Settings {
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            sample::NAME => Some(settings.give().map(Self::Sample)),
+            throttle::NAME => Some(settings.give().map(Self::Throttle)),
             track::NAME => Some(settings.give().map(Self::Track)),
             _ => None,
         }

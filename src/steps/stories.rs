@@ -69,7 +69,11 @@ fn live_through(path: &Path) {
                 (decision.filtered_by, decision.told)
             }
         };
-        assert_eq!(filtered_by, moment.filtered.as_deref(), "{place}");
+        assert_eq!(
+            filtered_by.as_deref(),
+            moment.filtered.as_deref(),
+            "{place}"
+        );
         let told: Vec<Value> = told.iter().map(Event::to_json).collect();
         assert_eq!(told.len(), moment.told.len(), "{place}: {told:#?}");
         for (told, expected) in told.iter().zip(&moment.told) {

@@ -282,8 +282,8 @@ const SOURCE_PLUMBING: [&str; 16] = [
     "plain",
     "probe",
 ];
-const STEP_PLUMBING: [&str; 7] = [
-    "mod", "album", "encode", "jpeg", "fixtures", "stories", "decode",
+const STEP_PLUMBING: [&str; 8] = [
+    "mod", "album", "encode", "jpeg", "fixtures", "stories", "decode", "key",
 ];
 
 #[test]
