@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{DeliveryId, EventId, Item};
+use crate::event::{DeliveryId, Event, EventId, Item, Moment, Score};
 use crate::name::Name;
 
 /// What the routes decided for one event.
@@ -13,6 +13,9 @@ use crate::name::Name;
 pub(crate) struct Plan {
     pub(crate) routes: Vec<Choice>,
     pub(crate) deliveries: Vec<Planned>,
+    /// Deliveries of earlier events that this one ends, and what of this event itself went into an earlier one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) joined: Vec<Joined>,
 }
 
 /// What one route decided; routes whose `from` does not name the event's source are not told.
@@ -30,6 +33,69 @@ pub(crate) struct Planned {
     pub(crate) route: Name,
     pub(crate) target: Name,
     pub(crate) item: Option<Item>,
+    /// It is held until then, because another event may yet take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+/// An event, or one item of it, that a route delivers as a part of another: it was the same, or the two are a pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Joined {
+    pub(crate) route: Name,
+    /// What is not delivered by itself. Its delivery, if one waits that was never tried, is filtered.
+    pub(crate) part: Part,
+    pub(crate) into: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) into_item: Option<Item>,
+    pub(crate) how: How,
+    /// In words, with the step's name.
+    pub(crate) why: String,
+}
+
+/// What is told of an event that is delivered as a part of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) id: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) item: Option<Item>,
+    pub(crate) occurred_at: Moment,
+    pub(crate) camera: Option<String>,
+    /// The plate.
+    pub(crate) text: Option<String>,
+    pub(crate) score: Option<f64>,
+}
+
+/// What makes an event a part of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum How {
+    /// It tells the same.
+    Same,
+    /// It is the front of what the other is the rear of.
+    Front,
+    Rear,
+}
+
+/// Bytes of a text in a [`Part`]; of a longer one the beginning is kept.
+const PART_TEXT_MAX: usize = 128;
+
+impl Part {
+    pub(crate) fn of(event: &Event, item: Option<Item>) -> Self {
+        let short = |text: &String| text[..text.floor_char_boundary(PART_TEXT_MAX)].to_owned();
+        let plate = match item {
+            Some(Item::Plate(n)) => event.plates.get(n),
+            Some(_) => None,
+            None => event.plates.first(),
+        };
+        Self {
+            id: event.id,
+            item,
+            occurred_at: event.occurred_at,
+            camera: event.camera.id.as_ref().map(short),
+            text: plate.and_then(|plate| plate.text.as_ref()).map(short),
+            score: plate.and_then(|plate| plate.score).map(Score::fraction),
+        }
+    }
 }
 
 /// Where a delivery stands.

@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Item};
+use crate::event::{Event, EventId, Item};
+use crate::fate::{How, Part};
 use crate::lists::Lists;
 
 pub(crate) use book::Book;
@@ -29,6 +30,12 @@ pub(crate) use memory::{Change, Memory, Written};
 pub(crate) trait Decider: Send + Sync {
     /// Its word in `routes.yaml`.
     fn name(&self) -> &'static str;
+
+    /// Whether it holds events back until it has seen others. Then no deciding step may stand behind it: what it let
+    /// pass in place of another must not be filtered.
+    fn holds(&self) -> bool {
+        false
+    }
 
     /// Asked once for each item that the route's condition lets through.
     fn decide(&self, asked: &Asked<'_>, book: &mut Book) -> Decision;
@@ -55,6 +62,18 @@ pub(crate) struct Decision {
     pub(crate) filtered_by: Option<Cow<'static, str>>,
     /// Events told beside it; they go through the steps behind this one, to the route's targets.
     pub(crate) told: Vec<Event>,
+    /// It passes, but is not delivered before that moment: another may come in its place.
+    pub(crate) not_before: Option<Timestamp>,
+    /// What is delivered as a part of another event on this route; that of other events is no longer delivered by itself.
+    pub(crate) joins: Vec<Join>,
+}
+
+/// Makes an event, or an item of it, a part of another.
+pub(crate) struct Join {
+    pub(crate) part: Part,
+    pub(crate) into: (EventId, Option<Item>),
+    pub(crate) how: How,
+    pub(crate) why: String,
 }
 
 impl Decision {

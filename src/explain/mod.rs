@@ -97,6 +97,7 @@ fn delivery(pipelines: &Pipelines, event: &Arc<Event>, planned: &Planned, now: T
         route,
         target,
         item,
+        not_before,
     } = planned;
     let ready = prepare(pipelines, route, target, event, *item, (*id, 1), now);
     let mut story = json!({ "target": target, "item": item });
@@ -114,6 +115,9 @@ fn delivery(pipelines: &Pipelines, event: &Arc<Event>, planned: &Planned, now: T
             ("dead", notes)
         }
     };
+    if let Some(not_before) = not_before {
+        story["not_before"] = not_before.to_string().into();
+    }
     story["outcome"] = outcome.into();
     story["steps"] = steps.into();
     story

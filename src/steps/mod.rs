@@ -6,6 +6,7 @@
 
 mod album;
 mod crop;
+mod dedupe;
 mod encode;
 #[cfg(test)]
 mod fixtures;
@@ -104,6 +105,8 @@ pub(crate) struct StepError {
 pub(crate) enum Settings {
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Of several reads of one passage, delivers one.
+    Dedupe(dedupe::Settings),
     /// Of much that is alike, lets one in so many pass, or one in a time.
     Sample(sample::Settings),
     /// Lets at most so many pass in a time.
@@ -113,13 +116,22 @@ pub(crate) enum Settings {
 }
 
 /// The words for the steps, in the order of [`Settings`].
-const NAMES: &[&str] = &[crop::NAME, sample::NAME, throttle::NAME, track::NAME];
+const NAMES: &[&str] = &[
+    crop::NAME,
+    dedupe::NAME,
+    sample::NAME,
+    throttle::NAME,
+    track::NAME,
+];
 
 impl Settings {
     /// Compiles what is a template in it.
     pub(crate) fn build(self, engine: &Engine) -> Result<Built, Mistakes> {
         Ok(match self {
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Dedupe(settings) => {
+                Built::OnArrival(Arc::new(dedupe::Dedupe::build(settings, engine)?))
+            }
             Self::Sample(settings) => {
                 Built::OnArrival(Arc::new(sample::Sample::build(settings, engine)?))
             }
@@ -134,6 +146,7 @@ impl Settings {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Crop(_) => crop::NAME,
+            Self::Dedupe(_) => dedupe::NAME,
             Self::Sample(_) => sample::NAME,
             Self::Throttle(_) => throttle::NAME,
             Self::Track(_) => track::NAME,
@@ -144,6 +157,7 @@ impl Settings {
     fn read<E>(name: &str, settings: impl Given<E>) -> Option<Result<Self, E>> {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            dedupe::NAME => Some(settings.give().map(Self::Dedupe)),
             sample::NAME => Some(settings.give().map(Self::Sample)),
             throttle::NAME => Some(settings.give().map(Self::Throttle)),
             track::NAME => Some(settings.give().map(Self::Track)),

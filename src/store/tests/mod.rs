@@ -129,6 +129,7 @@ impl Bench {
                 filtered_by: None,
             }],
             deliveries: targets.iter().map(|target| planned(target)).collect(),
+            joined: vec![],
         };
         let events = vec![(Arc::new(event), plan)];
         let written = Written::default();
@@ -170,6 +171,7 @@ fn planned(target: &str) -> Planned {
         route: name("all"),
         target: name(target),
         item: Some(Item::Plate(0)),
+        not_before: None,
     }
 }
 
