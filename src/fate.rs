@@ -1,11 +1,12 @@
 //! What becomes of an event: the plan made on arrival, its deliveries, their attempts and fates.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{DeliveryId, Event, EventId, Item, Moment, Score};
+use crate::event::{DeliveryId, Event, EventId, Item, Moment, Picture, Role, Score};
 use crate::name::Name;
 
 /// What the routes decided for one event.
@@ -63,6 +64,85 @@ pub(crate) struct Part {
     /// The plate.
     pub(crate) text: Option<String>,
     pub(crate) score: Option<f64>,
+}
+
+/// What one delivery is made of, besides its event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts {
+    /// The reads that are the same as this one, in the order of their capture; the first [`MERGED_MAX`] are told.
+    pub(crate) merged: Vec<Part>,
+    pub(crate) merged_count: usize,
+    pub(crate) pair: Option<Pair>,
+}
+
+pub(crate) const MERGED_MAX: usize = 16;
+
+/// The other half of a pair of cameras' reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    pub(crate) other: Arc<Event>,
+    pub(crate) other_item: Option<Item>,
+    pub(crate) other_is_front: bool,
+}
+
+impl Pair {
+    /// What comes before the role of the other half's pictures: `front_frame`.
+    pub(crate) fn other_prefix(&self) -> &'static str {
+        if self.other_is_front { FRONT } else { REAR }
+    }
+
+    pub(crate) fn own_prefix(&self) -> &'static str {
+        if self.other_is_front { REAR } else { FRONT }
+    }
+
+    /// The other half's pictures under roles of their own, of each role that of its item or else the first.
+    pub(crate) fn pictures(&self) -> Vec<Picture> {
+        let mut pictures: Vec<Picture> = Vec::new();
+        for picture in &self.other.images {
+            let role = Role::named(&format!("{}{}", self.other_prefix(), picture.role.as_str()));
+            let fits = picture.item.is_some() && picture.item == self.other_item;
+            let known = pictures.iter().position(|known| known.role == role);
+            let picture = Picture {
+                role,
+                item: None,
+                ..picture.clone()
+            };
+            match known {
+                None => pictures.push(picture),
+                Some(n) if fits => pictures[n] = picture,
+                Some(_) => {}
+            }
+        }
+        pictures
+    }
+}
+
+/// The roles that the pictures of both halves have.
+pub(crate) fn pair_roles() -> Vec<String> {
+    let roles = [
+        Role::FRAME,
+        Role::VEHICLE,
+        Role::PLATE,
+        Role::FACE,
+        Role::THUMBNAIL,
+    ];
+    let both = |role: Role| [FRONT, REAR].map(|prefix| format!("{prefix}{}", role.as_str()));
+    roles.into_iter().flat_map(both).collect()
+}
+
+const FRONT: &str = "front_";
+const REAR: &str = "rear_";
+
+impl Parts {
+    /// Without the other half of a pair, whose event is to be loaded.
+    pub(crate) fn merged(joined: &[Joined]) -> Self {
+        let same = || joined.iter().filter(|joined| joined.how == How::Same);
+        Self {
+            merged: same().take(MERGED_MAX).map(|one| one.part.clone()).collect(),
+            merged_count: same().count(),
+            pair: None,
+        }
+    }
 }
 
 /// What makes an event a part of another.

@@ -52,10 +52,15 @@ pub(super) fn pictures(root: &Node) -> Vec<String> {
     let steps = items(root.get("routes"))
         .into_iter()
         .flat_map(|route| items(route.get("steps")));
-    steps
-        .flat_map(|step| step.entries().to_vec())
+    let steps: Vec<_> = steps.flat_map(|step| step.entries().to_vec()).collect();
+    let mut pictures: Vec<String> = steps
+        .iter()
         .filter_map(|(_, settings)| settings.get("as")?.text().map(str::to_owned))
-        .collect()
+        .collect();
+    if steps.iter().any(|(name, _)| is_pair(name)) {
+        pictures.extend(fate::pair_roles());
+    }
+    pictures
 }
 
 fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<dyn Step>>)> {
@@ -89,7 +94,19 @@ fn route(loader: &mut Loader<'_>, mut item: Item<'_>) -> Option<(Route, Vec<Box<
         let name = step.name();
         match step.build(&loader.engine) {
             Ok(Built::OnDelivery(step)) => on_delivery.push(step),
-            Ok(Built::OnArrival(decider)) => add(&mut route.deciders, decider),
+            Ok(Built::OnArrival(decider)) => {
+                if let Some((_, other)) = route.deciders.last().filter(|(_, other)| other.holds()) {
+                    let at = place(item.node, &["steps".to_owned(), n.to_string()]);
+                    let message = format!(
+                        "`{name}` stands behind `{}`, which holds events back until it has seen others",
+                        other.name()
+                    );
+                    let help = format!("put `{name}` before it, or into a route of its own");
+                    loader.mistake(Mistake::new(at, message).help(help));
+                    faultless = false;
+                }
+                add(&mut route.deciders, decider);
+            }
             Err(mistakes) => {
                 faultless = false;
                 for (path, mistake) in mistakes {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::{DeliveryId, Event, Item, Kind, Original};
+use crate::fate::Parts;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -81,7 +82,7 @@ pub(crate) fn prepare(
         .targets
         .get(target)
         .ok_or_else(|| unfit(format!("there is no target `{target}`"), Vec::new()))?;
-    match reshape(steps, event, item, &pipelines.lists, now) {
+    match reshape(steps, event, item, None, &pipelines.lists, now) {
         Reshaped::Filtered { reason, notes } => Err(Unready::Filtered { reason, notes }),
         Reshaped::Unfit { reason, notes } => Err(Unready::Unfit { reason, notes }),
         Reshaped::Ready(work) => match write(outlet, &pipelines.lists, &work, delivery, now) {
@@ -99,13 +100,19 @@ pub(super) fn reshape(
     steps: &[Box<dyn Step>],
     event: &Arc<Event>,
     item: Option<Item>,
+    parts: Option<Arc<Parts>>,
     lists: &Lists,
     now: Timestamp,
 ) -> Reshaped {
+    let mut pictures = event.images.clone();
+    if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
+        pictures.extend(pair.pictures());
+    }
     let mut work = Work {
         event: event.clone(),
         item,
-        pictures: event.images.clone(),
+        pictures,
+        parts,
         notes: Vec::new(),
         lists: lists.clone(),
         now,
@@ -148,6 +155,7 @@ pub(super) fn write(
             delivery: Some(delivery),
             now,
         })
+        .made_of(work.parts.as_ref())
     };
     let scope = match &outlet.with {
         Some(with) => scope(Some(&with.values(&work.event, &scope(None))?)),
@@ -231,6 +239,7 @@ mod tests {
             steps,
             &event(),
             item,
+            None,
             &Lists::default(),
             Timestamp::UNIX_EPOCH,
         )

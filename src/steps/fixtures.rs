@@ -162,6 +162,7 @@ pub(crate) fn work(mut event: Event, pictures: Vec<Picture>) -> Work {
         notes: Vec::new(),
         lists: Lists::default(),
         now: Timestamp::UNIX_EPOCH,
+        parts: None,
     }
 }
 

@@ -29,6 +29,7 @@ use serde_json::json;
 
 use crate::decide::Decider;
 use crate::event::{Event, Item, Picture};
+use crate::fate::Parts;
 use crate::lists::Lists;
 use crate::template::{self, Engine, Mistake, Scope};
 
@@ -47,6 +48,8 @@ pub(crate) struct Work {
     pub(crate) notes: Vec<String>,
     pub(crate) lists: Lists,
     pub(crate) now: Timestamp,
+    /// What went into this delivery besides its event, if anything did.
+    pub(crate) parts: Option<Arc<Parts>>,
 }
 
 impl Work {
@@ -62,6 +65,7 @@ impl Work {
             delivery: None,
             now: self.now,
         })
+        .made_of(self.parts.as_ref())
     }
 }
 

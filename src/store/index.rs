@@ -259,6 +259,9 @@ impl Index {
             if event.awaits_pictures {
                 self.await_pictures(number, &event.source)?;
             }
+            for joined in &event.plan.joined {
+                self.join(lsn, now, joined)?;
+            }
         }
         Ok(())
     }
@@ -279,7 +282,8 @@ impl Index {
         let added = self
             .db
             .prepare_cached(
-                "INSERT OR IGNORE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?7, 0, 0, ?8, ?9, ?10)",
+                "INSERT OR IGNORE INTO deliveries
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', max(?7, coalesce(?11, ?7)), ?7, 0, 0, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 number,
@@ -291,7 +295,8 @@ impl Index {
                 micros(now),
                 lsn as i64,
                 replanned as i64,
-                camera
+                camera,
+                planned.not_before.map(micros)
             ])?;
         if added > 0 {
             self.books

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::output::from_json;
 use super::view::Seen;
 use crate::event::{DeliveryId, Event, Item, Picture};
+use crate::fate::{Part, Parts};
 use crate::lists::{List, Lists};
 use crate::payload::around::TOKEN;
 use crate::payload::late;
@@ -44,6 +45,7 @@ struct Root {
     with: Value,
     delivery: Option<(DeliveryId, u32)>,
     now: jiff::Timestamp,
+    parts: Option<Arc<Parts>>,
 }
 
 impl Scope {
@@ -61,11 +63,33 @@ impl Scope {
                     .map(|picture| !picture.came_with(given.event))
                     .collect(),
                 item: given.item,
+                own_prefix: None,
             }),
             lists: Value::from_object(ListsView(given.lists.clone())),
             with: given.with.map_or(Value::from(()), from_json),
             delivery: given.delivery,
             now: given.now,
+            parts: None,
+        })
+    }
+
+    /// The same for a delivery that other events went into: `delivery.merged`, `pair`, and the pictures of both halves of a
+    /// pair under `images.front_…` and `images.rear_…`.
+    pub(crate) fn made_of(self, parts: Option<&Arc<Parts>>) -> Self {
+        let (Some(parts), Some(root)) = (parts, &self.root) else {
+            return self;
+        };
+        let images = match (&parts.pair, root.images.downcast_object_ref::<Images>()) {
+            (Some(pair), Some(images)) => Value::from_object(Images {
+                own_prefix: Some(pair.own_prefix()),
+                ..images.clone()
+            }),
+            _ => root.images.clone(),
+        };
+        Self::of(Root {
+            images,
+            parts: Some(parts.clone()),
+            ..(**root).clone()
         })
     }
 
@@ -92,6 +116,7 @@ impl Scope {
             pictures: Vec::new(),
             made: Vec::new(),
             item: None,
+            own_prefix: None,
         };
         match &self.root {
             Some(root) => Self::of(Root {
@@ -116,6 +141,30 @@ impl Scope {
 }
 
 impl Root {
+    fn merged(&self) -> Value {
+        let merged = self.parts.iter().flat_map(|parts| &parts.merged);
+        let json = |part: &Part| serde_json::to_value(part).unwrap_or_default();
+        from_json(&merged.map(json).collect())
+    }
+
+    fn merged_count(&self) -> usize {
+        self.parts.as_ref().map_or(0, |parts| parts.merged_count)
+    }
+
+    /// Both halves as events; null when this is none of a pair.
+    fn pair(&self) -> Value {
+        let pair = self.parts.as_ref().and_then(|parts| parts.pair.as_ref());
+        let Some(pair) = pair else {
+            return Value::from(());
+        };
+        let (own, other) = (self.event.clone(), Seen::new(&pair.other).root());
+        let (front, rear) = match pair.other_is_front {
+            true => (other, own),
+            false => (own, other),
+        };
+        Value::from_pairs([("front", front), ("rear", rear)])
+    }
+
     fn item(&self, wanted: fn(&Item) -> bool) -> Value {
         match &self.item {
             Some((item, value)) if wanted(item) => value.clone(),
@@ -145,9 +194,12 @@ impl Object for Root {
                 Some((id, attempt)) => Value::from_pairs([
                     ("id", Value::from(id.to_string())),
                     ("attempt", Value::from(attempt)),
+                    ("merged", self.merged()),
+                    ("merged_count", Value::from(self.merged_count())),
                 ]),
                 None => Value::from(()),
             },
+            "pair" => self.pair(),
             _ => return None,
         })
     }
@@ -173,12 +225,14 @@ impl Object for CapturedView {
 }
 
 /// The pictures at hand, by role.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Images {
     pictures: Vec<Picture>,
     /// Which of them steps made; the others came with the event.
     made: Vec<bool>,
     item: Option<Item>,
+    /// Of one half of a pair, what its own roles may begin with.
+    own_prefix: Option<&'static str>,
 }
 
 impl Images {
@@ -215,7 +269,10 @@ impl Object for Images {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         match key {
             "list" => Some(Value::from_object(PictureList(self.clone()))),
-            role => Some(picture(self.of_role(role)?)),
+            role => {
+                let own = self.own_prefix.and_then(|prefix| role.strip_prefix(prefix));
+                Some(picture(self.of_role(own.unwrap_or(role))?))
+            }
         }
     }
 

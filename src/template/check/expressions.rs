@@ -266,6 +266,7 @@ fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
             ("lists", Shape::Lists),
             ("with", Shape::With),
             ("delivery", shape::DELIVERY),
+            ("pair", shape::PAIR),
             ("session", shape::SESSION),
             ("captured", Shape::Open),
             ("now", shape::NOW),
@@ -286,7 +287,7 @@ fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
 /// Why a name that there is cannot be used, and what to do instead.
 fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
     match (names, name) {
-        (Names::Choosing, "images" | "with" | "delivery" | "session" | "captured") => Some((
+        (Names::Choosing, "images" | "with" | "delivery" | "pair" | "session" | "captured") => Some((
             format!("`{name}` is not known yet when routes choose"),
             "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
         )),
