@@ -138,7 +138,10 @@ impl Parts {
     pub(crate) fn merged(joined: &[Joined]) -> Self {
         let same = || joined.iter().filter(|joined| joined.how == How::Same);
         Self {
-            merged: same().take(MERGED_MAX).map(|one| one.part.clone()).collect(),
+            merged: same()
+                .take(MERGED_MAX)
+                .map(|one| one.part.clone())
+                .collect(),
             merged_count: same().count(),
             pair: None,
         }

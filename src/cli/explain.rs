@@ -1,6 +1,6 @@
 //! `camhook explain`: what each route would do with an event.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{Common, Failure};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::{Event, EventId, PictureData};
-use crate::explain;
+use crate::explain::{self, Explainer};
 use crate::name::Name;
 
 #[derive(Debug, Args)]
@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// Only this route.
     #[arg(long)]
     route: Option<String>,
+    /// Write the pictures that steps make into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pictures: Option<PathBuf>,
 }
 
 pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(), Failure> {
@@ -60,7 +63,16 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
         }
     };
     for event in &events {
-        let story = explain::explain(&planned, &pipelines, event, only.as_ref(), now);
+        let mut explainer = Explainer::new(&planned, &pipelines, only.as_ref());
+        explainer.pictures = arguments.pictures.as_ref().map(|_| Vec::new());
+        let story = explainer.story(event, now);
+        let pictures = explainer.pictures.take();
+        if let (Some(folder), Some(pictures)) = (&arguments.pictures, pictures) {
+            std::fs::create_dir_all(folder)?;
+            for (name, bytes) in pictures {
+                std::fs::write(folder.join(name), bytes)?;
+            }
+        }
         if common.json {
             story
                 .iter()
@@ -130,8 +142,11 @@ fn tell(event: &Event, story: &[Value]) {
     for route in story {
         line("");
         tell_route(route);
-        for note in route["notes"].as_array().into_iter().flatten() {
-            line(&format!("  step  {}", cell(note)));
+        for step in route["asked"].as_array().into_iter().flatten() {
+            line(&format!(
+                "  step  {}: as if it remembered nothing",
+                cell(step)
+            ));
         }
         for told in route["told"].as_array().into_iter().flatten() {
             line("");
@@ -175,33 +190,57 @@ fn tell_route(route: &Value) {
             }
         ));
         for step in delivery["steps"].as_array().into_iter().flatten() {
-            line(&format!("    step  {}", cell(step)));
+            tell_step(step);
         }
-        request(&delivery["request"]);
+        if !delivery["request"].is_null() {
+            let text = explain::text(&delivery["request"]);
+            text.lines().for_each(|text| line(&format!("    {text}")));
+        }
     }
 }
 
-fn request(request: &Value) {
-    if request["method"].is_null() {
-        for (name, value) in request.as_object().into_iter().flatten() {
-            line(&format!("    {}  {}", name.replace('_', " "), cell(value)));
+/// What a step noted, made, took away and changed.
+fn tell_step(step: &Value) {
+    let list = |key: &str| step[key].as_array().cloned().unwrap_or_default();
+    let mut effects: Vec<String> = list("notes").iter().map(cell).collect();
+    for picture in list("pictures") {
+        let size = match &picture["width"] {
+            Value::Null => String::new(),
+            width => format!(", {width} x {} px", picture["height"]),
+        };
+        let kind = cell(&picture["content_type"]);
+        let mut made = format!(
+            "made {}: {kind}{size}, {} bytes",
+            of(&picture),
+            cell(&picture["size"])
+        );
+        if !picture["file"].is_null() {
+            made.push_str(&format!(" ({})", cell(&picture["file"])));
         }
-        return;
+        effects.push(made);
     }
-    line(&format!(
-        "    {} {}",
-        cell(&request["method"]),
-        cell(&request["url"])
-    ));
-    for (name, value) in request["headers"].as_object().into_iter().flatten() {
-        line(&format!("    {name}: {}", cell(value)));
+    let gone = list("gone");
+    effects.extend(
+        gone.iter()
+            .map(|picture| format!("took away {}", of(picture))),
+    );
+    let changed = list("changed");
+    effects.extend(changed.iter().map(|change| {
+        let [field, was, is] = ["field", "was", "is"].map(|key| cell(&change[key]));
+        format!("{field}: {was} became {is}")
+    }));
+    if effects.is_empty() {
+        effects.push("changed nothing".to_owned());
     }
-    line("");
-    let pieces = match &request["body"] {
-        Value::Array(pieces) => pieces.iter().map(cell).collect::<String>(),
-        body => cell(body),
-    };
-    for text in pieces.lines() {
-        line(&format!("    {text}"));
+    for effect in effects {
+        line(&format!("    step  {}: {effect}", cell(&step["step"])));
+    }
+}
+
+/// Which picture: `plate of plates/0`.
+fn of(picture: &Value) -> String {
+    match &picture["item"] {
+        Value::Null => cell(&picture["role"]),
+        item => format!("{} of {}", cell(&picture["role"]), cell(item)),
     }
 }

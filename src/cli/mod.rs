@@ -13,6 +13,7 @@ mod run;
 mod send;
 mod show;
 mod steer;
+mod test;
 mod when;
 
 use std::path::PathBuf;
@@ -82,6 +83,8 @@ enum Command {
     Purge(steer::Purge),
     /// Show what each route would do with an event; nothing is sent.
     Explain(explain::Arguments),
+    /// Hold the config against your tests of it (`tests.yaml`); nothing is sent.
+    Test(test::Arguments),
     /// Systems that camhook knows how to speak to; `show NAME` and `test NAME` tell more of one.
     Presets(presets::Arguments),
     /// Set up cameras over their own API: where they post to, and their plate lists.
@@ -162,6 +165,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
             Command::Camera(arguments) => camera::camera(&common, arguments).await,
             Command::Explain(arguments) => explain::explain(&common, arguments).await,
+            Command::Test(arguments) => test::test(&common, &arguments),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

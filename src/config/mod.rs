@@ -28,6 +28,7 @@ mod routing;
 mod schema;
 mod secrets;
 mod shape;
+mod sheet;
 mod sinks;
 mod tree;
 mod verdict;
@@ -59,6 +60,7 @@ pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use preset::{Each, Kind, Preset, Tried};
 pub(crate) use schema::schema;
+pub(crate) use sheet::sheet;
 pub(crate) use watch::watch;
 
 /// Everything that one `routes.yaml` says, ready to run.
@@ -151,7 +153,8 @@ impl Config {
         Self::load_with(path, around, &environment)
     }
 
-    fn load_with(
+    /// Reads it with these values for `${NAME}`.
+    pub(crate) fn load_with(
         path: &Path,
         around: &Surroundings,
         environment: expand::Environment<'_>,

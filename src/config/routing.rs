@@ -10,9 +10,10 @@ use super::load::{Item, Loader, Places, place};
 use super::mistake::Mistake;
 use super::tree::Node;
 use crate::decide::Decider;
+use crate::fate;
 use crate::name::{Name, NameError};
 use crate::routes::{self, Route};
-use crate::steps::{Built, Step};
+use crate::steps::{self, Built, Step};
 
 /// The steps of each route, by its name.
 pub(super) type StepsOf = BTreeMap<Name, Vec<Box<dyn Step>>>;
@@ -57,7 +58,7 @@ pub(super) fn pictures(root: &Node) -> Vec<String> {
         .iter()
         .filter_map(|(_, settings)| settings.get("as")?.text().map(str::to_owned))
         .collect();
-    if steps.iter().any(|(name, _)| is_pair(name)) {
+    if steps.iter().any(|(name, _)| name.text == steps::PAIR) {
         pictures.extend(fate::pair_roles());
     }
     pictures

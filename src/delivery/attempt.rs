@@ -197,23 +197,20 @@ async fn payload(
         let (lists, now) = (current.pipelines.lists.clone(), shared.clock.now());
         let light = steps.is_empty();
         on_a_core(shared, light, move || {
-            prepare::reshape(&steps, &event, item, parts, &lists, now)
+            prepare::reshape(&steps, &event, item, parts, &lists, now, |_, _| {})
         })
         .await
-        .unwrap_or_else(|reason| Reshaped::Unfit {
-            reason,
-            notes: Vec::new(),
-        })
+        .unwrap_or_else(Reshaped::Unfit)
     };
     let key = (job.event, job.route.clone(), item);
     let reshaped = current.memo.get(key, make, weight).await;
     match reshaped.get() {
-        Some(Reshaped::Filtered { reason, .. }) => {
+        Some(Reshaped::Filtered(reason)) => {
             return Err(Outcome::Filtered {
                 reason: reason.clone(),
             });
         }
-        Some(Reshaped::Unfit { reason, .. }) => {
+        Some(Reshaped::Unfit(reason)) => {
             return Err(Outcome::Unfit {
                 reason: reason.clone(),
             });
@@ -247,7 +244,7 @@ fn weight(reshaped: &Reshaped) -> usize {
             let pictures = work.pictures.iter().filter_map(Picture::bytes);
             work.event.original.body.len() + pictures.map(bytes::Bytes::len).sum::<usize>()
         }
-        Reshaped::Filtered { .. } | Reshaped::Unfit { .. } => 0,
+        Reshaped::Filtered(_) | Reshaped::Unfit(_) => 0,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::{DeliveryId, Event, Item, Kind, Original};
-use crate::fate::Parts;
+use crate::fate::{Parts, Planned};
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -40,62 +40,53 @@ pub(crate) struct Outlet {
     pub(crate) settings: Settings,
 }
 
-/// Ready to be sent.
-pub(crate) struct Prepared {
-    /// What the steps did, in words.
-    pub(crate) notes: Vec<String>,
-    pub(crate) payload: Payload,
-}
-
 /// Why nothing is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unready {
     /// A step found that there is nothing to deliver.
-    Filtered { reason: String, notes: Vec<String> },
+    Filtered(String),
     /// It cannot be made; another try would end the same.
-    Unfit { reason: String, notes: Vec<String> },
+    Unfit(String),
 }
 
 /// What steps made of an event.
 pub(super) enum Reshaped {
     Ready(Work),
-    Filtered { reason: String, notes: Vec<String> },
-    Unfit { reason: String, notes: Vec<String> },
+    Filtered(String),
+    Unfit(String),
 }
 
-/// What the target would be sent, with nothing sent. `attempt` counts from 1.
+/// What the target would be sent at the first attempt, with nothing sent. `watch` is shown what each step leaves.
 pub(crate) fn prepare(
     pipelines: &Pipelines,
-    route: &Name,
-    target: &Name,
     event: &Arc<Event>,
-    item: Option<Item>,
-    delivery: (DeliveryId, u32),
+    planned: &Planned,
     now: Timestamp,
-) -> Result<Prepared, Unready> {
-    let unfit = |reason, notes| Unready::Unfit { reason, notes };
-    let steps = pipelines
-        .routes
-        .get(route)
-        .ok_or_else(|| unfit(no_route(route), Vec::new()))?;
-    let outlet = pipelines
-        .targets
-        .get(target)
-        .ok_or_else(|| unfit(format!("there is no target `{target}`"), Vec::new()))?;
-    match reshape(steps, event, item, None, &pipelines.lists, now) {
-        Reshaped::Filtered { reason, notes } => Err(Unready::Filtered { reason, notes }),
-        Reshaped::Unfit { reason, notes } => Err(Unready::Unfit { reason, notes }),
-        Reshaped::Ready(work) => match write(outlet, &pipelines.lists, &work, delivery, now) {
-            Ok(payload) => Ok(Prepared {
-                notes: work.notes,
-                payload,
-            }),
-            Err(reason) => Err(unfit(reason, work.notes)),
-        },
+    watch: impl FnMut(&'static str, &Work),
+) -> Result<Payload, Unready> {
+    let Planned {
+        id,
+        route,
+        target,
+        item,
+        not_before: _,
+    } = planned;
+    let Some(steps) = pipelines.routes.get(route) else {
+        return Err(Unready::Unfit(no_route(route)));
+    };
+    let Some(outlet) = pipelines.targets.get(target) else {
+        let reason = format!("there is no target `{target}`");
+        return Err(Unready::Unfit(reason));
+    };
+    let lists = &pipelines.lists;
+    match reshape(steps, event, *item, None, lists, now, watch) {
+        Reshaped::Filtered(reason) => Err(Unready::Filtered(reason)),
+        Reshaped::Unfit(reason) => Err(Unready::Unfit(reason)),
+        Reshaped::Ready(work) => write(outlet, lists, &work, (*id, 1), now).map_err(Unready::Unfit),
     }
 }
 
-/// Takes the steps of a route.
+/// Takes the steps of a route; `watch` is shown what each of them leaves.
 pub(super) fn reshape(
     steps: &[Box<dyn Step>],
     event: &Arc<Event>,
@@ -103,6 +94,7 @@ pub(super) fn reshape(
     parts: Option<Arc<Parts>>,
     lists: &Lists,
     now: Timestamp,
+    mut watch: impl FnMut(&'static str, &Work),
 ) -> Reshaped {
     let mut pictures = event.images.clone();
     if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
@@ -118,20 +110,14 @@ pub(super) fn reshape(
         now,
     };
     for step in steps {
-        match step.take(&mut work) {
+        let flow = step.take(&mut work);
+        watch(step.name(), &work);
+        match flow {
             Ok(Flow::Continue) => {}
             Ok(Flow::Filtered { reason }) => {
-                return Reshaped::Filtered {
-                    reason: format!("{}: {reason}", step.name()),
-                    notes: work.notes,
-                };
+                return Reshaped::Filtered(format!("{}: {reason}", step.name()));
             }
-            Err(error) => {
-                return Reshaped::Unfit {
-                    reason: error.to_string(),
-                    notes: work.notes,
-                };
-            }
+            Err(error) => return Reshaped::Unfit(error.to_string()),
         }
     }
     Reshaped::Ready(work)
@@ -234,15 +220,21 @@ mod tests {
         ))
     }
 
-    fn taken(steps: &[Box<dyn Step>], item: Option<Item>) -> Reshaped {
-        reshape(
+    /// What came of the steps, and what each of them had noted by then.
+    fn taken(steps: &[Box<dyn Step>]) -> (Reshaped, Vec<Vec<String>>) {
+        let (lists, now) = (Lists::default(), Timestamp::UNIX_EPOCH);
+        let mut seen = Vec::new();
+        let watch = |_: &'static str, work: &Work| seen.push(work.notes.clone());
+        let reshaped = reshape(
             steps,
             &event(),
-            item,
+            Some(Item::Plate(1)),
             None,
-            &Lists::default(),
-            Timestamp::UNIX_EPOCH,
-        )
+            &lists,
+            now,
+            watch,
+        );
+        (reshaped, seen)
     }
 
     fn go_on() -> Result<Flow, StepError> {
@@ -255,9 +247,10 @@ mod tests {
             Box::new(Told("crop", go_on)),
             Box::new(Told("annotate", go_on)),
         ];
-        let Reshaped::Ready(work) = taken(&steps, Some(Item::Plate(1))) else {
+        let (Reshaped::Ready(work), seen) = taken(&steps) else {
             panic!("both go on");
         };
+        assert_eq!(seen, [vec!["crop"], vec!["crop", "annotate"]]);
         assert_eq!(work.notes, ["crop", "annotate"]);
         assert_eq!(work.item, Some(Item::Plate(1)));
         assert!(
@@ -278,11 +271,11 @@ mod tests {
             Box::new(Told("crop", filter)),
             Box::new(Told("annotate", go_on)),
         ];
-        let Reshaped::Filtered { reason, notes } = taken(&steps, None) else {
+        let (Reshaped::Filtered(reason), seen) = taken(&steps) else {
             panic!("the first one filters");
         };
         assert_eq!(reason, "crop: no picture fits");
-        assert_eq!(notes, ["crop"]);
+        assert_eq!(seen, [["crop"]]);
     }
 
     #[test]
@@ -294,7 +287,7 @@ mod tests {
             })
         };
         let steps: [Box<dyn Step>; 1] = [Box::new(Told("crop", fail))];
-        let Reshaped::Unfit { reason, .. } = taken(&steps, None) else {
+        let (Reshaped::Unfit(reason), _) = taken(&steps) else {
             panic!("it fails");
         };
         assert_eq!(reason, "crop: the picture is broken");
@@ -302,16 +295,16 @@ mod tests {
 
     #[test]
     fn a_route_that_is_gone_is_told_with_the_way_out() {
-        let unready = prepare(
-            &Pipelines::default(),
-            &Name::new("old").unwrap(),
-            &Name::new("vms").unwrap(),
-            &event(),
-            None,
-            (DeliveryId::at(Timestamp::UNIX_EPOCH), 1),
-            Timestamp::UNIX_EPOCH,
-        );
-        let Err(Unready::Unfit { reason, .. }) = unready else {
+        let planned = Planned {
+            id: DeliveryId::at(Timestamp::UNIX_EPOCH),
+            route: Name::new("old").unwrap(),
+            target: Name::new("vms").unwrap(),
+            item: None,
+            not_before: None,
+        };
+        let (pipelines, now) = (Pipelines::default(), Timestamp::UNIX_EPOCH);
+        let unready = prepare(&pipelines, &event(), &planned, now, |_, _| {});
+        let Err(Unready::Unfit(reason)) = unready else {
             panic!("there is no such route");
         };
         assert!(

@@ -1,126 +1,195 @@
 //! Explain: what each route would do with an event, to the last byte of each request. Nothing is sent or stored.
 
+mod cases;
 mod describe;
+mod effect;
+mod outcome;
 mod request;
+mod text;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::config;
 use crate::decide::{Memory, Written};
 use crate::delivery::{Pipelines, Unready, prepare};
-use crate::event::Event;
+use crate::event::{DeliveryId, Event};
 use crate::fate::{Choice, Plan, Planned};
 use crate::name::Name;
-use crate::routes;
+use crate::routes::{self, Route};
 
+use effect::Effects;
+
+pub(crate) use cases::Cases;
+pub(crate) use outcome::Made;
 pub(crate) use request::{decode, parse};
+pub(crate) use text::text;
 
-/// The story of one event, one entry a route: `{route, outcome, condition, deliveries: [{target, item, outcome, steps,
-/// reason, request}]}`, secrets masked. A route with steps that are decided on arrival also has `notes`, and under `told`
-/// the same story of each event that they would tell, with its `event`.
-pub(crate) fn explain(
-    planned: &config::Planned,
-    pipelines: &Pipelines,
-    event: &Arc<Event>,
-    only: Option<&Name>,
-    now: Timestamp,
-) -> Vec<Value> {
-    // Steps that are decided on arrival are asked as if they had never seen anything: their memory is the running
-    // camhook's, and must not be disturbed.
-    let mut written = Written::default();
-    let (routes, memory) = (&planned.routes, Memory::blank());
-    let decided = routes::decide(
-        routes,
-        event.clone(),
-        &planned.lists,
-        now,
-        &memory,
-        &mut written,
-    );
-    let Some(((event, plan), told)) = decided.split_first() else {
-        return Vec::new();
-    };
-    let choices = plan
-        .routes
-        .iter()
-        .filter(|choice| only.is_none_or(|only| *only == choice.route));
-    choices
-        .map(|choice| {
-            let mut story = route(pipelines, event, plan, choice, now);
-            let asked: Vec<&str> = routes
-                .iter()
-                .filter(|route| route.name == choice.route)
-                .flat_map(|route| route.deciders.iter().map(|(_, decider)| decider.name()))
-                .collect();
-            if !asked.is_empty() {
-                let of_this = told.iter().flat_map(|(event, plan)| {
-                    let mine = plan.routes.iter().filter(|mine| mine.route == choice.route);
-                    mine.map(move |choice| (event, plan, choice))
-                });
-                let told = of_this.map(|(event, plan, choice)| {
-                    let mut story = route(pipelines, event, plan, choice, now);
-                    story["event"] = event.to_json();
-                    story
-                });
-                story["told"] = told.collect();
-                let asked = asked.join(", ");
-                story["notes"] = json!([format!("{asked}: as if it remembered nothing")]);
+/// The delivery that requests are shown of, the same each time.
+const EXAMPLE: [u8; 16] = [
+    0x01, 0x9c, 0xb8, 0x1d, 0x9b, 0x50, 0x70, 0, 0x80, 0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xcd,
+];
+
+/// Tells what routes would do, event after event. What steps remember of earlier ones is its own; at first nothing.
+pub(crate) struct Explainer<'a> {
+    planned: &'a config::Planned,
+    pipelines: &'a Pipelines,
+    only: Option<&'a Name>,
+    memory: Memory,
+    /// Pictures that steps made, by the name their story has under `file`; `None` when they are not wanted.
+    pub(crate) pictures: Option<Vec<(String, Bytes)>>,
+}
+
+impl<'a> Explainer<'a> {
+    /// With `only`, of that route alone.
+    pub(crate) fn new(
+        planned: &'a config::Planned,
+        pipelines: &'a Pipelines,
+        only: Option<&'a Name>,
+    ) -> Self {
+        Self {
+            planned,
+            pipelines,
+            only,
+            memory: Memory::blank(),
+            pictures: None,
+        }
+    }
+
+    /// The story of one event, one entry a route: `{route, outcome, condition, deliveries: [{target, item, outcome, steps,
+    /// reason, request}]}`, secrets masked. A route with steps that are decided on arrival also has `asked`, their names,
+    /// and under `told` the same story of each event that they would tell, with its `event`.
+    pub(crate) fn story(&mut self, event: &Arc<Event>, now: Timestamp) -> Vec<Value> {
+        // Steps that are decided on arrival are asked of a memory of their own: that of the running camhook must not be
+        // disturbed.
+        let mut written = Written::default();
+        let (routes, lists) = (self.planned.routes.clone(), &self.planned.lists);
+        let decided = routes::decide(
+            &routes,
+            event.clone(),
+            lists,
+            now,
+            &self.memory,
+            &mut written,
+        );
+        written.kept();
+        let Some(((event, plan), told)) = decided.split_first() else {
+            return Vec::new();
+        };
+        let mut stories = Vec::new();
+        for choice in &plan.routes {
+            if self.only.is_some_and(|only| *only != choice.route) {
+                continue;
             }
-            story
-        })
+            let mut story = self.route(event, plan, choice, now);
+            let asked = asked(&routes, &choice.route);
+            if !asked.is_empty() {
+                story["asked"] = asked.into();
+                story["told"] = self.told(told, Some(&choice.route), now).into();
+            }
+            stories.push(story);
+        }
+        stories
+    }
+
+    /// What steps tell because time has passed: the stories of those events.
+    pub(crate) fn overdue(&mut self, now: Timestamp) -> Vec<Value> {
+        let mut written = Written::default();
+        let (routes, lists) = (self.planned.routes.clone(), &self.planned.lists);
+        let told = routes::overdue(&routes, lists, now, &self.memory, &mut written);
+        written.kept();
+        self.told(&told, self.only, now)
+    }
+
+    /// The stories of events that steps told on a route, or on any.
+    fn told(
+        &mut self,
+        told: &[(Arc<Event>, Plan)],
+        of: Option<&Name>,
+        now: Timestamp,
+    ) -> Vec<Value> {
+        let mut stories = Vec::new();
+        for (event, plan) in told {
+            for choice in &plan.routes {
+                if of.is_none_or(|of| *of == choice.route) {
+                    let mut story = self.route(event, plan, choice, now);
+                    story["event"] = event.to_json();
+                    stories.push(story);
+                }
+            }
+        }
+        stories
+    }
+
+    /// What becomes of one event on one route.
+    fn route(&mut self, event: &Arc<Event>, plan: &Plan, choice: &Choice, now: Timestamp) -> Value {
+        if let Some(condition) = &choice.filtered_by {
+            return json!({ "route": choice.route, "outcome": "filtered", "condition": condition });
+        }
+        let mut deliveries = Vec::new();
+        for planned in &plan.deliveries {
+            if planned.route == choice.route {
+                deliveries.push(self.delivery(event, planned, now));
+            }
+        }
+        json!({ "route": choice.route, "outcome": "planned", "deliveries": deliveries })
+    }
+
+    fn delivery(&mut self, event: &Arc<Event>, planned: &Planned, now: Timestamp) -> Value {
+        let stem = self.pictures.as_ref().map(|_| stem(planned));
+        let mut effects = Effects::of(event, stem);
+        let planned = &Planned {
+            id: DeliveryId::from_bytes(EXAMPLE),
+            ..planned.clone()
+        };
+        let ready = prepare(self.pipelines, event, planned, now, |step, work| {
+            effects.after(step, work);
+        });
+        let (steps, made) = effects.told();
+        if let Some(pictures) = &mut self.pictures {
+            pictures.extend(made);
+        }
+        let mut story = json!({ "target": planned.target, "item": planned.item });
+        if let Some(not_before) = planned.not_before {
+            story["not_before"] = not_before.to_string().into();
+        }
+        let blot = &self.pipelines.blot;
+        let outcome = match ready {
+            Ok(payload) => {
+                story["request"] = describe::payload(&payload, blot);
+                "send"
+            }
+            Err(Unready::Filtered(reason)) => {
+                story["reason"] = reason.into();
+                "filtered"
+            }
+            Err(Unready::Unfit(reason)) => {
+                story["reason"] = blot.out(&reason).into();
+                "dead"
+            }
+        };
+        story["outcome"] = outcome.into();
+        story["steps"] = steps;
+        story
+    }
+}
+
+/// The steps of a route that are decided on arrival.
+fn asked(routes: &[Route], route: &Name) -> Vec<&'static str> {
+    let mine = routes.iter().filter(|known| known.name == *route);
+    mine.flat_map(|route| route.deciders.iter().map(|(_, decider)| decider.name()))
         .collect()
 }
 
-/// What becomes of one event on one route.
-fn route(
-    pipelines: &Pipelines,
-    event: &Arc<Event>,
-    plan: &Plan,
-    choice: &Choice,
-    now: Timestamp,
-) -> Value {
-    if let Some(condition) = &choice.filtered_by {
-        return json!({ "route": choice.route, "outcome": "filtered", "condition": condition });
+/// What tells the pictures of one delivery from those of others.
+fn stem(planned: &Planned) -> String {
+    match planned.item {
+        Some(item) => format!("{}-{}-{item}", planned.route, planned.target),
+        None => format!("{}-{}", planned.route, planned.target),
     }
-    let mine = |planned: &&Planned| planned.route == choice.route;
-    let deliveries = plan.deliveries.iter().filter(mine);
-    let deliveries = deliveries.map(|planned| delivery(pipelines, event, planned, now));
-    json!({ "route": choice.route, "outcome": "planned", "deliveries": deliveries.collect::<Value>() })
-}
-
-fn delivery(pipelines: &Pipelines, event: &Arc<Event>, planned: &Planned, now: Timestamp) -> Value {
-    let Planned {
-        id,
-        route,
-        target,
-        item,
-        not_before,
-    } = planned;
-    let ready = prepare(pipelines, route, target, event, *item, (*id, 1), now);
-    let mut story = json!({ "target": target, "item": item });
-    let (outcome, steps) = match ready {
-        Ok(prepared) => {
-            story["request"] = describe::payload(&prepared.payload, &pipelines.blot);
-            ("send", prepared.notes)
-        }
-        Err(Unready::Filtered { reason, notes }) => {
-            story["reason"] = reason.into();
-            ("filtered", notes)
-        }
-        Err(Unready::Unfit { reason, notes }) => {
-            story["reason"] = pipelines.blot.out(&reason).into();
-            ("dead", notes)
-        }
-    };
-    if let Some(not_before) = not_before {
-        story["not_before"] = not_before.to_string().into();
-    }
-    story["outcome"] = outcome.into();
-    story["steps"] = steps.into();
-    story
 }
 
 #[cfg(test)]
@@ -140,16 +209,48 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let post = json!({ "kind": "track", "objects": [{ "class": "car", "track_id": "7" }] });
         let event = Arc::new(Event::from_json(post, now).unwrap());
-        let stories = explain(&planned, &pipelines, &event, None, now);
+        let mut explainer = Explainer::new(&planned, &pipelines, None);
+        let stories = explainer.story(&event, now);
         let story = &stories[0];
         assert_eq!(story["outcome"], "filtered");
         assert_eq!(story["condition"], "track: told as entered, dwell, left");
-        assert_eq!(
-            story["notes"],
-            json!(["track: as if it remembered nothing"])
-        );
+        assert_eq!(story["asked"], json!(["track"]));
         let told = &story["told"][0];
         assert_eq!(told["event"]["status"]["name"], "entered");
         assert_eq!(told["deliveries"][0]["outcome"], "send");
+        let minute = now + jiff::SignedDuration::from_mins(1);
+        let left = explainer.overdue(minute);
+        assert_eq!(left[0]["event"]["status"]["name"], "left");
+    }
+
+    #[test]
+    fn a_step_is_told_by_what_it_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("routes.yaml");
+        let yaml = "targets: { all: { log: {} } }\nroutes: [ { name: yard, each: plate, steps: [crop], to: [all] } ]\n";
+        std::fs::write(&path, yaml).unwrap();
+        let config = Config::load(&path).unwrap_or_else(|report| panic!("{}", report.plain()));
+        let planned = config.planned();
+        let (_, pipelines) = config.open();
+        let now = Timestamp::UNIX_EPOCH;
+        let coming = r#"{ "sample": "stream", "plate": "AB1" }"#;
+        let coming: cases::Coming = serde_json::from_str(coming).unwrap();
+        let event = coming
+            .events(&planned, folder.path(), now)
+            .unwrap()
+            .remove(0);
+        let mut explainer = Explainer::new(&planned, &pipelines, None);
+        explainer.pictures = Some(Vec::new());
+        let stories = explainer.story(&event, now);
+        let step = &stories[0]["deliveries"][0]["steps"][0];
+        assert_eq!(step["step"], "crop");
+        let note = step["notes"][0].as_str().unwrap();
+        assert!(note.starts_with("plates/0: "), "{note}");
+        let made = &step["pictures"][0];
+        assert_eq!(made["role"], "plate");
+        assert!(made["width"].as_u64() > made["height"].as_u64());
+        let kept = explainer.pictures.unwrap();
+        assert_eq!(kept[0].0, "yard-all-plates-0-crop-plates-0-plate.jpg");
+        assert_eq!(made["file"], kept[0].0.as_str());
     }
 }

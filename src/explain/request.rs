@@ -85,7 +85,7 @@ pub(crate) fn parse(file: &Bytes, now: Timestamp) -> Result<Original, ReadError>
     })
 }
 
-fn through(planned: &Planned, original: Original) -> Result<Vec<Arc<Event>>, ReadError> {
+pub(super) fn through(planned: &Planned, original: Original) -> Result<Vec<Arc<Event>>, ReadError> {
     let path = original
         .path
         .split('?')

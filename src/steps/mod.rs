@@ -12,6 +12,7 @@ mod encode;
 mod fixtures;
 mod jpeg;
 mod key;
+mod pair;
 mod sample;
 #[cfg(test)]
 mod stories;
@@ -111,6 +112,8 @@ pub(crate) enum Settings {
     Crop(crop::Settings),
     /// Of several reads of one passage, delivers one.
     Dedupe(dedupe::Settings),
+    /// Makes one delivery of what the front and the rear camera of a lane saw of one vehicle.
+    Pair(pair::Settings),
     /// Of much that is alike, lets one in so many pass, or one in a time.
     Sample(sample::Settings),
     /// Lets at most so many pass in a time.
@@ -119,10 +122,14 @@ pub(crate) enum Settings {
     Track(track::Settings),
 }
 
+/// The step that makes pictures known by the side they show.
+pub(crate) const PAIR: &str = pair::NAME;
+
 /// The words for the steps, in the order of [`Settings`].
 const NAMES: &[&str] = &[
     crop::NAME,
     dedupe::NAME,
+    pair::NAME,
     sample::NAME,
     throttle::NAME,
     track::NAME,
@@ -136,6 +143,7 @@ impl Settings {
             Self::Dedupe(settings) => {
                 Built::OnArrival(Arc::new(dedupe::Dedupe::build(settings, engine)?))
             }
+            Self::Pair(settings) => Built::OnArrival(Arc::new(pair::Pair::build(settings)?)),
             Self::Sample(settings) => {
                 Built::OnArrival(Arc::new(sample::Sample::build(settings, engine)?))
             }
@@ -151,6 +159,7 @@ impl Settings {
         match self {
             Self::Crop(_) => crop::NAME,
             Self::Dedupe(_) => dedupe::NAME,
+            Self::Pair(_) => pair::NAME,
             Self::Sample(_) => sample::NAME,
             Self::Throttle(_) => throttle::NAME,
             Self::Track(_) => track::NAME,
@@ -162,6 +171,7 @@ impl Settings {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
             dedupe::NAME => Some(settings.give().map(Self::Dedupe)),
+            pair::NAME => Some(settings.give().map(Self::Pair)),
             sample::NAME => Some(settings.give().map(Self::Sample)),
             throttle::NAME => Some(settings.give().map(Self::Throttle)),
             track::NAME => Some(settings.give().map(Self::Track)),

@@ -120,7 +120,10 @@ fn read(told: &str) -> Option<Joined> {
 
 impl Store {
     /// What went into that event, on any route: its own parts, and theirs.
-    pub(crate) async fn joined(&self, event: EventId) -> std::result::Result<Vec<Joined>, StoreError> {
+    pub(crate) async fn joined(
+        &self,
+        event: EventId,
+    ) -> std::result::Result<Vec<Joined>, StoreError> {
         self.read(move |db, _| parts(db, event)).await
     }
 
@@ -138,7 +141,8 @@ impl Store {
         let mut wanted = vec![(event, item)];
         let mut parts = Vec::new();
         while let Some((into, into_item)) = wanted.pop() {
-            let of_this = |joined: &mut Joined| joined.into == into && joined.into_item == into_item;
+            let of_this =
+                |joined: &mut Joined| joined.into == into && joined.into_item == into_item;
             for joined in joined.extract_if(.., of_this) {
                 wanted.push((joined.part.id, joined.part.item));
                 parts.push(joined);

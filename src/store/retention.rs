@@ -21,8 +21,7 @@ const REMOVED_AT_ONCE: usize = 500;
 /// Deliveries told in one record.
 const CARRIED_AT_ONCE: usize = 2_000;
 
-const CARRIED_COLUMNS: &str =
-    "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned, not_before";
+const CARRIED_COLUMNS: &str = "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned, not_before";
 
 impl Index {
     /// Whether any delivery of that event waits.
@@ -307,7 +306,11 @@ impl Index {
         // Fetching may have ended between the carried moment and this record.
         let waits = carried.fate == Fate::Pending && carried.due.is_none();
         let due = if waits && !self.awaits_pictures(carried.event)? {
-            Some(carried.planned_at.max(carried.not_before.unwrap_or(i64::MIN)))
+            Some(
+                carried
+                    .planned_at
+                    .max(carried.not_before.unwrap_or(i64::MIN)),
+            )
         } else {
             carried.due
         };

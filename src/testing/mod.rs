@@ -15,6 +15,7 @@ use crate::config::{Config, Planned};
 use crate::decide::Written;
 use crate::delivery::{Pipelines, Unready, prepare};
 use crate::event::{DeliveryId, Event, EventId, Item, Original};
+use crate::fate;
 use crate::payload::Payload;
 use crate::routes;
 use crate::sources;
@@ -91,17 +92,16 @@ impl Way {
     #[must_use]
     pub fn prepare(&self) -> usize {
         let now = self.event.received_at;
-        let ready = prepare(
-            &self.pipelines,
-            &self.planned.routes[0].name,
-            &self.planned.targets[0],
-            &self.event,
-            Some(Item::Plate(0)),
-            (DeliveryId::at(now), 1),
-            now,
-        );
+        let planned = fate::Planned {
+            id: DeliveryId::at(now),
+            route: self.planned.routes[0].name.clone(),
+            target: self.planned.targets[0].clone(),
+            item: Some(Item::Plate(0)),
+            not_before: None,
+        };
+        let ready = prepare(&self.pipelines, &self.event, &planned, now, |_, _| {});
         match ready {
-            Ok(prepared) => match prepared.payload {
+            Ok(payload) => match payload {
                 Payload::Http(request) => request.body.len(),
                 Payload::Line { .. }
                 | Payload::Files(_)
@@ -110,7 +110,7 @@ impl Way {
                 | Payload::Mail(_)
                 | Payload::Log { .. } => 0,
             },
-            Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {
+            Err(Unready::Filtered(reason) | Unready::Unfit(reason)) => {
                 panic!("{reason}")
             }
         }

@@ -24,6 +24,7 @@ mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod sinks; // databases, mail servers, Home Assistant over MQTT
-mod tidy; // what compilers and linters do not check
+mod tidy;
+mod user_tests; // what compilers and linters do not check
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do

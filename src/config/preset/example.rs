@@ -11,6 +11,7 @@ use super::shipped::EXAMPLE_EVENT;
 use crate::config::{Config, Report, Surroundings};
 use crate::delivery::{Unready, prepare};
 use crate::event::{DeliveryId, Event, Item, PictureData};
+use crate::fate::Planned;
 use crate::name::Name;
 use crate::payload::{Field, Payload, Request, late};
 
@@ -67,12 +68,16 @@ pub(crate) fn try_out(
     let name = Name::new("example").expect("it is a name");
     let now = NOW.parse().expect("it is a moment");
     let id: DeliveryId = DELIVERY.parse().expect("it is an id");
-    let delivery = (id, 1);
-    match prepare(&pipelines, &name, &name, &event, item, delivery, now) {
-        Ok(prepared) => Tried::Made(told(&prepared.payload)),
-        Err(Unready::Filtered { reason, .. } | Unready::Unfit { reason, .. }) => {
-            Tried::Dead(reason)
-        }
+    let planned = Planned {
+        id,
+        route: name.clone(),
+        target: name,
+        item,
+        not_before: None,
+    };
+    match prepare(&pipelines, &event, &planned, now, |_, _| {}) {
+        Ok(payload) => Tried::Made(told(&payload)),
+        Err(Unready::Filtered(reason) | Unready::Unfit(reason)) => Tried::Dead(reason),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 mod accepting;
 mod damage;
 mod faults;
+mod joined;
 mod leasing;
 mod notes;
 mod pictures;

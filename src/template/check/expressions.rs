@@ -287,10 +287,12 @@ fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
 /// Why a name that there is cannot be used, and what to do instead.
 fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
     match (names, name) {
-        (Names::Choosing, "images" | "with" | "delivery" | "pair" | "session" | "captured") => Some((
-            format!("`{name}` is not known yet when routes choose"),
-            "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
-        )),
+        (Names::Choosing, "images" | "with" | "delivery" | "pair" | "session" | "captured") => {
+            Some((
+                format!("`{name}` is not known yet when routes choose"),
+                "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
+            ))
+        }
         (Names::Reading { it: false, .. }, "it") => Some((
             "`it` is an element of `each`, which is not set here".to_owned(),
             "add such as `each: \"{{ body.detections }}\"`, or read `body`",
