@@ -145,7 +145,8 @@ impl Intake {
             true => Written::in_turn(memory.turn().await),
             false => Written::default(),
         };
-        let now = original.received_at;
+        // Steps compare moments: each decision's is later than those of the decisions before it.
+        let now = self.store.now();
         let mut planned = Vec::with_capacity(events.len());
         for event in events {
             let event = Arc::new(event);

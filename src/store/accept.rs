@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::log::Draft;
@@ -56,6 +57,11 @@ impl Store {
         let accepted = kept.await?;
         written.kept();
         Ok(accepted)
+    }
+
+    /// The moment that its decisions are made at.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// What deciding steps remember. It is kept with the events it came of, see [`Intake::written`].
