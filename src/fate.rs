@@ -25,6 +25,16 @@ pub(crate) struct Choice {
     pub(crate) route: Name,
     /// The condition that said no (for every item, if the route has `each`); `None` when deliveries were planned.
     pub(crate) filtered_by: Option<String>,
+    /// Items that a deciding step filtered while others went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// An item that is not delivered, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LeftOut {
+    pub(crate) item: Item,
+    pub(crate) reason: String,
 }
 
 /// A delivery to be made.
@@ -157,6 +167,8 @@ pub(crate) enum How {
     /// It is the front of what the other is the rear of.
     Front,
     Rear,
+    /// It is the recognition of the plate whose stay the other tells of.
+    Recognition,
 }
 
 /// Bytes of a text in a [`Part`]; of a longer one the beginning is kept.

@@ -16,7 +16,12 @@ pub(super) fn show(kept: &Kept, joined: &[Joined]) -> Value {
         .routes
         .iter()
         .map(|choice| match &choice.filtered_by {
-            None => json!({ "route": choice.route, "outcome": "planned" }),
+            None if choice.left_out.is_empty() => {
+                json!({ "route": choice.route, "outcome": "planned" })
+            }
+            None => {
+                json!({ "route": choice.route, "outcome": "planned", "left_out": choice.left_out })
+            }
             Some(condition) => {
                 json!({ "route": choice.route, "outcome": "filtered", "condition": condition })
             }

@@ -117,7 +117,7 @@ async fn parts(shared: &Shared, job: &Job) -> Result<Parts, StoreError> {
     let mut parts = Parts::merged(&joined);
     let half = joined
         .iter()
-        .find(|joined| joined.how != How::Same && joined.into == job.event);
+        .find(|joined| matches!(joined.how, How::Front | How::Rear) && joined.into == job.event);
     if let Some(half) = half {
         match shared.store.event(half.part.id).await {
             Ok(other) => {

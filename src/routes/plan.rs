@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Each, Route};
 use crate::decide::{Asked, Book, Memory, Written};
 use crate::event::{DeliveryId, Event, Item};
-use crate::fate::{Choice, Joined, Plan, Planned};
+use crate::fate::{Choice, Joined, LeftOut, Plan, Planned};
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::template::{Given, Scope};
@@ -63,14 +63,16 @@ pub(crate) fn decide(
     let scope = scope(&event, lists, now);
     for route in routes.iter().filter(|route| route.takes(&event)) {
         let (chosen, mut filtered_by) = choose(route, &event, &scope);
+        let mut left_out = Vec::new();
         let mut chosen: Vec<Chosen> = chosen.into_iter().map(Chosen::now).collect();
         if !route.deciders.is_empty() && !chosen.is_empty() {
             let mut passing = Passing::new(route, lists, now, memory, written);
-            filtered_by = passing.sift(&event, &mut chosen, 0);
+            (filtered_by, left_out) = passing.sift(&event, &mut chosen, 0);
             told.append(&mut passing.told);
             plan.joined.append(&mut passing.joined);
         }
         add(&mut plan, route, chosen, filtered_by, now, None);
+        note(&mut plan, left_out);
     }
     drop(scope);
     let mut all = Vec::with_capacity(1 + told.len());
@@ -151,25 +153,34 @@ impl<'a> Passing<'a> {
         self.memory.open(route, step, self.now, self.written, ask)
     }
 
-    /// Leaves what the steps let pass, from the given one on; when that is nothing, returns who said no.
+    /// Leaves what the steps let pass, from the given one on; when that is nothing, returns who said no, else the items that
+    /// are left out.
     fn sift(
         &mut self,
         event: &Arc<Event>,
         chosen: &mut Vec<Chosen>,
         from: usize,
-    ) -> Option<String> {
+    ) -> (Option<String>, Vec<LeftOut>) {
         let mut said_no = None;
+        let mut left_out = Vec::new();
         chosen.retain_mut(|one| match self.ask(event, one.item, from) {
             Ok(not_before) => {
                 one.not_before = not_before;
                 true
             }
             Err(reason) => {
+                if let Some(item) = one.item {
+                    let reason = reason.clone();
+                    left_out.push(LeftOut { item, reason });
+                }
                 said_no = Some(reason);
                 false
             }
         });
-        said_no.filter(|_| chosen.is_empty())
+        match chosen.is_empty() {
+            true => (said_no, Vec::new()),
+            false => (None, left_out),
+        }
     }
 
     /// Asks the steps about one item; returns until when it is held, or who said no.
@@ -219,13 +230,21 @@ impl<'a> Passing<'a> {
             }
         };
         let before = std::mem::take(&mut self.joined);
-        let filtered_by = self.sift(&event, &mut chosen, from);
+        let (filtered_by, left_out) = self.sift(&event, &mut chosen, from);
         let mut plan = Plan {
             joined: std::mem::replace(&mut self.joined, before),
             ..Plan::default()
         };
         add(&mut plan, self.route, chosen, filtered_by, self.now, None);
+        note(&mut plan, left_out);
         self.told.push((event, plan));
+    }
+}
+
+/// Notes what the last route left out.
+fn note(plan: &mut Plan, left_out: Vec<LeftOut>) {
+    if let Some(choice) = plan.routes.last_mut() {
+        choice.left_out = left_out;
     }
 }
 
@@ -241,6 +260,7 @@ fn add(
     plan.routes.push(Choice {
         route: route.name.clone(),
         filtered_by,
+        left_out: Vec::new(),
     });
     for one in chosen {
         let targets = route

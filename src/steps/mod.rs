@@ -7,6 +7,7 @@
 mod album;
 mod crop;
 mod dedupe;
+mod dwell;
 mod encode;
 #[cfg(test)]
 mod fixtures;
@@ -112,6 +113,8 @@ pub(crate) enum Settings {
     Crop(crop::Settings),
     /// Of several reads of one passage, delivers one.
     Dedupe(dedupe::Settings),
+    /// Joins the report of how long a vehicle stayed to the recognition of its plate.
+    Dwell(dwell::Settings),
     /// Makes one delivery of what the front and the rear camera of a lane saw of one vehicle.
     Pair(pair::Settings),
     /// Of much that is alike, lets one in so many pass, or one in a time.
@@ -129,6 +132,7 @@ pub(crate) const PAIR: &str = pair::NAME;
 const NAMES: &[&str] = &[
     crop::NAME,
     dedupe::NAME,
+    dwell::NAME,
     pair::NAME,
     sample::NAME,
     throttle::NAME,
@@ -143,6 +147,7 @@ impl Settings {
             Self::Dedupe(settings) => {
                 Built::OnArrival(Arc::new(dedupe::Dedupe::build(settings, engine)?))
             }
+            Self::Dwell(settings) => Built::OnArrival(Arc::new(dwell::Dwell::new(&settings))),
             Self::Pair(settings) => Built::OnArrival(Arc::new(pair::Pair::build(settings)?)),
             Self::Sample(settings) => {
                 Built::OnArrival(Arc::new(sample::Sample::build(settings, engine)?))
@@ -159,6 +164,7 @@ impl Settings {
         match self {
             Self::Crop(_) => crop::NAME,
             Self::Dedupe(_) => dedupe::NAME,
+            Self::Dwell(_) => dwell::NAME,
             Self::Pair(_) => pair::NAME,
             Self::Sample(_) => sample::NAME,
             Self::Throttle(_) => throttle::NAME,
@@ -171,6 +177,7 @@ impl Settings {
         match name {
             crop::NAME => Some(settings.give().map(Self::Crop)),
             dedupe::NAME => Some(settings.give().map(Self::Dedupe)),
+            dwell::NAME => Some(settings.give().map(Self::Dwell)),
             pair::NAME => Some(settings.give().map(Self::Pair)),
             sample::NAME => Some(settings.give().map(Self::Sample)),
             throttle::NAME => Some(settings.give().map(Self::Throttle)),

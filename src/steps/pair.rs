@@ -24,6 +24,7 @@ pub(super) const NAME: &str = "pair";
 
 /// Halves that wait at the same time; beyond it the oldest goes alone.
 const WAITING_MAX: usize = 32;
+const ONLY_TOLD: &str = "only what it tells is delivered";
 const EDITS_MAX: u8 = 3;
 /// The one page of those that wait.
 const WAITING: &str = "waiting";
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     /// What is told in an event of its own, kind `status`: `mismatch`, both halves came and their plates differ; `missing`,
     /// only one came. Default: none.
     tell: Vec<Word>,
+    /// Whether only what is told is delivered, and neither halves nor pairs: for a route of alerts. Default false.
+    only_told: bool,
     /// A capture time further than this from the arrival is not believed, the arrival counts in its place (`5m`).
     late: Span,
 }
@@ -90,6 +93,7 @@ impl Default for Settings {
             edits: 1,
             on_timeout: OnTimeout::Alone,
             tell: Vec::new(),
+            only_told: false,
             late: seconds(300),
         }
     }
@@ -301,6 +305,7 @@ impl Decider for Pair {
             waiting.0.push(half);
             self.remember(waiting, now, book);
             return match self.settings.on_timeout {
+                _ if self.settings.only_told => Decision::filtered(ONLY_TOLD),
                 OnTimeout::Alone => Decision {
                     not_before: Some(until),
                     ..Decision::default()
@@ -315,6 +320,13 @@ impl Decider for Pair {
             let original = &asked.event.original;
             self.told(Word::Mismatch, [&half, &other], original, now)
         });
+        let told = told.flatten().into_iter().collect();
+        if self.settings.only_told {
+            return Decision {
+                told,
+                ..Decision::filtered(ONLY_TOLD)
+            };
+        }
         Decision {
             joins: vec![Join {
                 how: match other.side {
@@ -325,7 +337,7 @@ impl Decider for Pair {
                 into: (asked.event.id, asked.item),
                 why: format!("delivered with {}", asked.event.id),
             }],
-            told: told.flatten().into_iter().collect(),
+            told,
             ..Decision::default()
         }
     }

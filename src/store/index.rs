@@ -218,6 +218,7 @@ impl Index {
     ) -> Result<()> {
         let first = lsn as i64 * NUMBERS_PER_RECORD;
         let mut next_delivery = first;
+        let mut added_ones = Vec::new();
         for (n, event) in events.iter().enumerate() {
             let number = first + n as i64;
             let added = self
@@ -259,9 +260,11 @@ impl Index {
             if event.awaits_pictures {
                 self.await_pictures(number, &event.source)?;
             }
-            for joined in &event.plan.joined {
-                self.join(lsn, now, joined)?;
-            }
+            added_ones.push(event);
+        }
+        // What an event goes into may be one that was told beside it.
+        for joined in added_ones.iter().flat_map(|event| &event.plan.joined) {
+            self.join(lsn, now, joined)?;
         }
         Ok(())
     }

@@ -84,7 +84,8 @@ async fn send(mut reads: Vec<Value>, address: Arc<RwLock<String>>) {
             let url = address.read().unwrap().clone();
             let sent = client
                 .post(url)
-                .json(&read)
+                .header("content-type", "application/json")
+                .body(read.to_string())
                 .timeout(Duration::from_secs(5))
                 .send();
             match sent.await {
@@ -92,7 +93,7 @@ async fn send(mut reads: Vec<Value>, address: Arc<RwLock<String>>) {
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
-        tokio::time::sleep(Duration::from_millis(15)).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
     }
 }
 

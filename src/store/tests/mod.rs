@@ -128,6 +128,7 @@ impl Bench {
             routes: vec![Choice {
                 route: name("all"),
                 filtered_by: None,
+                left_out: vec![],
             }],
             deliveries: targets.iter().map(|target| planned(target)).collect(),
             joined: vec![],
