@@ -53,9 +53,12 @@ pub(crate) struct Settings {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "DedupeKeep")]
 enum Keep {
+    /// The first one, at once.
     #[default]
     First,
+    /// The one with the best score, when `within` has passed.
     Best,
 }
 

@@ -96,6 +96,14 @@ impl Index {
         Ok(())
     }
 
+    /// What went into an event that is removed.
+    pub(super) fn forget_joined(&self, into: &[u8; 16]) -> Result<()> {
+        self.db
+            .prepare_cached("DELETE FROM joined WHERE into_event = ?1")?
+            .execute([into])?;
+        Ok(())
+    }
+
     /// What a segment tells of parts of events that lie in others.
     pub(super) fn joined_between(&self, book: &SegmentBook) -> Result<Vec<Joined>> {
         let (first, last) = book.numbers();

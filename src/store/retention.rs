@@ -42,19 +42,14 @@ impl Index {
             .db
             .prepare_cached("DELETE FROM events WHERE number = ?1 RETURNING source, plates, id")?
             .query_row([number], |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, String>(1)?,
-                    row.get::<_, [u8; 16]>(2)?,
-                ))
+                let (source, plates): (String, String) = (row.get(0)?, row.get(1)?);
+                Ok((source, plates, row.get::<_, [u8; 16]>(2)?))
             })
             .optional()?;
         let Some((source, plates, id)) = found else {
             return Ok(());
         };
-        self.db
-            .prepare_cached("DELETE FROM joined WHERE into_event = ?1")?
-            .execute([id])?;
+        self.forget_joined(&id)?;
         self.news.removed = true;
         self.books
             .source(&name_from(source)?, |book| book.events -= 1);
@@ -222,10 +217,11 @@ impl Index {
             });
         }
         for joined in self.joined_between(book)?.chunks(CARRIED_AT_ONCE) {
+            let joined = joined.to_vec();
             carries.push(Carry {
                 at: now,
                 as_of,
-                joined: joined.to_vec(),
+                joined,
                 ..Carry::default()
             });
         }

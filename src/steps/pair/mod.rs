@@ -5,10 +5,13 @@
 //! moment at which both or neither would go out. Nobody posts that nothing came, so the end of a wait is asked for by the
 //! ticker; what is told then rides in a record of its own, and the first goes alone.
 
+mod settings;
+
+pub(crate) use settings::Settings;
+
 use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +22,7 @@ use crate::event::{Event, Item, Kind, Original, Plate, Raw, Score, Status};
 use crate::fate::{How, Part};
 use crate::name::Name;
 use crate::units::Span;
+use settings::{By, OnTimeout, Word};
 
 pub(super) const NAME: &str = "pair";
 
@@ -28,76 +32,6 @@ const ONLY_TOLD: &str = "only what it tells is delivered";
 const EDITS_MAX: u8 = 3;
 /// The one page of those that wait.
 const WAITING: &str = "waiting";
-
-/// Makes one delivery of what the front and the rear camera of a lane saw of one vehicle: the second that comes carries the
-/// first, `pair.front` and `pair.rear` in templates. Events of other cameras pass.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Pair")]
-pub(crate) struct Settings {
-    /// Ids of the cameras that see vehicles from the front. Required.
-    front: Vec<String>,
-    /// Ids of the cameras that see them from behind. Required.
-    rear: Vec<String>,
-    /// Captures less than this apart may be of one vehicle, and so long the first half waits for the other (`10s`).
-    within: Span,
-    /// What makes two halves one: the same `plate` (default), or `none`: whichever passed first. With `none` give each lane
-    /// a route of its own.
-    by: By,
-    /// Letters or digits that may be read otherwise, left out or added in one of the two plates, 0 to 3 (1).
-    #[schemars(range(max = 3))]
-    edits: u8,
-    /// What becomes of a half whose other does not come: `alone` (default), delivered when the wait is over, or `drop`,
-    /// filtered.
-    on_timeout: OnTimeout,
-    /// What is told in an event of its own, kind `status`: `mismatch`, both halves came and their plates differ; `missing`,
-    /// only one came. Default: none.
-    tell: Vec<Word>,
-    /// Whether only what is told is delivered, and neither halves nor pairs: for a route of alerts. Default false.
-    only_told: bool,
-    /// A capture time further than this from the arrival is not believed, the arrival counts in its place (`5m`).
-    late: Span,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum By {
-    #[default]
-    Plate,
-    None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum OnTimeout {
-    #[default]
-    Alone,
-    Drop,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Word {
-    Mismatch,
-    Missing,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let seconds = |seconds| Span(std::time::Duration::from_secs(seconds));
-        Self {
-            front: Vec::new(),
-            rear: Vec::new(),
-            within: seconds(10),
-            by: By::Plate,
-            edits: 1,
-            on_timeout: OnTimeout::Alone,
-            tell: Vec::new(),
-            only_told: false,
-            late: seconds(300),
-        }
-    }
-}
 
 pub(super) struct Pair {
     settings: Settings,
