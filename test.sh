@@ -17,7 +17,12 @@ if ! [ -x /usr/sbin/mosquitto ]; then
   $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends mosquitto
 fi
 
-# So do the tests of PostgreSQL and of mail.
+# So do the tests of NATS, PostgreSQL and of mail.
+if ! [ -x /usr/sbin/nats-server ]; then
+  echo "test.sh: installing a NATS server (apt-get install nats-server)" >&2
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends nats-server
+fi
 if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && ! command -v postgres >/dev/null; then
   echo "test.sh: installing a database (apt-get install postgresql)" >&2
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
@@ -27,6 +32,23 @@ if ! /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; then
   echo "test.sh: installing a mail server (apt-get install python3-aiosmtpd)" >&2
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
   $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends python3-aiosmtpd
+fi
+
+# And those of S3, with a store and a client from PyPI. Debian keeps its own Python as it is, so they get one beside what is
+# built; it is made anew when the list of packages changes.
+venv="${CARGO_TARGET_DIR:-target}/test-venv"
+wanted=tests/it/harness/s3/requirements.txt
+if ! cmp -s "$wanted" "$venv/made-of"; then
+  if ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
+    echo "test.sh: installing Python's environments (apt-get install python3-venv)" >&2
+    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+    $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends python3-venv
+  fi
+  echo "test.sh: installing a store that speaks S3 into $venv (pip install moto)" >&2
+  rm -rf "$venv"
+  /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/python3" -m pip install -q --disable-pip-version-check -r "$wanted"
+  cp "$wanted" "$venv/made-of"
 fi
 
 # No debug info: half the build time and a quarter of the disk.

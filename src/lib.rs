@@ -32,6 +32,7 @@ mod targets;
 mod admin;
 mod delivery;
 mod fetch;
+mod refresh;
 mod server;
 // 5
 mod config;

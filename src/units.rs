@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
@@ -21,6 +22,10 @@ pub(crate) struct Rate {
     pub(crate) count: u32,
     pub(crate) per: Duration,
 }
+
+/// A time zone by its IANA name, such as `Europe/Rome`.
+#[derive(Debug, Clone)]
+pub(crate) struct Timezone(pub(crate) TimeZone);
 
 pub(crate) const SPAN_PATTERN: &str = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$";
 pub(crate) const SIZE_PATTERN: &str = r"^\d+(\.\d+)?\s*([kKMGT]i?)?B?$";
@@ -179,6 +184,29 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
+impl<'de> Deserialize<'de> for Timezone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        TimeZone::get(&name).map(Self).map_err(|_| {
+            de::Error::custom(format!(
+                "`{name}` is no time zone known here: expected an IANA name such as `Europe/Rome` or `UTC`"
+            ))
+        })
+    }
+}
+
+impl JsonSchema for Timezone {
+    fn schema_name() -> Cow<'static, str> {
+        "Timezone".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "an IANA time zone such as `Europe/Rome`, for times that are told without one; UTC unless set"
+        })
+    }
+}
+
 impl JsonSchema for Span {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
@@ -234,5 +262,13 @@ mod tests {
         for wrong in ["5", "0/s", "5/d", "1.5/s", "/s"] {
             assert!(Rate::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn zones_are_iana_names() {
+        assert!(serde_json::from_value::<Timezone>(serde_json::json!("UTC")).is_ok());
+        let error =
+            serde_json::from_value::<Timezone>(serde_json::json!("Europe/Rom")).unwrap_err();
+        assert!(error.to_string().contains("IANA"), "{error}");
     }
 }

@@ -57,6 +57,8 @@ impl Admin {
             ["deliveries"] => self.deliveries(request, parameters.deliveries()?).await,
             ["targets"] => self.targets().await,
             ["sources"] => self.sources().await,
+            ["lists"] => self.lists(),
+            ["lists", name] => self.list(name, parameters),
             ["quarantine"] => {
                 let rows = self.store.quarantined(parameters.page()?).await?;
                 Ok(ok(&rows.iter().map(quarantine_row).collect()))
@@ -70,7 +72,7 @@ impl Admin {
                 ))
             }
             _ => Err(Refusal::missing(
-                "the API has events, deliveries, targets, sources, quarantine, retry, replay, purge",
+                "the API has events, deliveries, targets, sources, lists, quarantine, retry, replay, purge",
             )),
         }
     }

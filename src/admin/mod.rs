@@ -5,6 +5,7 @@
 
 mod api;
 mod listener;
+mod lists;
 mod pages;
 mod question;
 mod rows;
@@ -19,6 +20,7 @@ use http::{Method, Request, Response, StatusCode};
 use crate::clock::Clock;
 use crate::event::EventId;
 use crate::fate::Fate;
+use crate::lists::Lists;
 use crate::name::Name;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -43,6 +45,9 @@ pub(crate) trait Planner: Send + Sync {
 
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
+
+    /// Lists as they are at this moment.
+    fn lists(&self) -> Lists;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(
@@ -184,6 +189,7 @@ impl Admin {
                 self.metrics.deliveries.get_or_create(&label).set(count);
             }
         }
+        self.measure_lists();
         self.metrics
             .store_bytes
             .set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));

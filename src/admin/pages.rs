@@ -40,8 +40,9 @@ pub(super) fn index() -> Response<Bytes> {
         \x20 /api/v1/deliveries  what became of it (?fate=dead)\n\
         \x20 /api/v1/targets     where it goes\n\
         \x20 /api/v1/sources     who sends\n\
+        \x20 /api/v1/lists       what plates are looked up in
         \x20 /api/v1/quarantine  what was not understood\n\
         \x20 /metrics  /healthz  /readyz\n\
-        or use the command line: camhook events, deliveries, targets, sources, quarantine\n";
+        or use the command line: camhook events, deliveries, targets, sources, lists, quarantine\n";
     text(StatusCode::OK, "text/plain; charset=utf-8", body)
 }

@@ -92,6 +92,12 @@ impl Parameters {
         Ok(query)
     }
 
+    pub(super) fn plate(mut self) -> Result<Option<String>, Refusal> {
+        let plate = self.take("plate");
+        self.rest("plate")?;
+        Ok(plate)
+    }
+
     pub(super) fn page(mut self) -> Result<usize, Refusal> {
         let limit = self.limit()?;
         self.rest("limit")?;

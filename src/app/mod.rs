@@ -18,6 +18,7 @@ use crate::config::{Config, Report, Surroundings};
 use crate::delivery::Deliveries;
 use crate::fate::Fate;
 use crate::fetch::Fetches;
+use crate::refresh::Refreshes;
 use crate::server::{self, Door, Server, Subscriptions};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -48,6 +49,7 @@ pub struct App {
     deliveries: Arc<Deliveries>,
     subscriptions: Arc<Subscriptions>,
     fetches: Arc<Fetches>,
+    refreshes: Arc<Refreshes>,
 }
 
 /// Where a camhook listens.
@@ -106,12 +108,15 @@ impl App {
                 .collect(),
             heard: heard(&config),
         };
+        let (accepting, delivering) = (Tasks::default(), Tasks::default());
+        let refreshed = std::mem::take(&mut config.refreshed);
+        let refreshes = Refreshes::start(refreshed, &config.store.path, clock.clone(), &delivering);
+        let refreshes = Arc::new(refreshes);
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
-        let (accepting, delivering) = (Tasks::default(), Tasks::default());
         let deliveries = Deliveries::start(
             pipelines,
             store.clone(),
@@ -168,6 +173,7 @@ impl App {
             deliveries,
             subscriptions,
             fetches,
+            refreshes,
         };
         app.follow(files, follower);
         Ok(app)

@@ -11,6 +11,7 @@ use crate::config::Planned;
 use crate::decide::Written;
 use crate::event::{Event, EventId};
 use crate::fate::Plan;
+use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes;
 use crate::sources;
@@ -164,6 +165,10 @@ impl Planner for Plans {
             .iter()
             .map(|source| (source.name.clone(), source.source.kind()))
             .collect()
+    }
+
+    fn lists(&self) -> Lists {
+        self.now.load().lists.clone()
     }
 
     fn replay<'a>(

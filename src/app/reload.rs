@@ -8,12 +8,14 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::planner::Plans;
+use crate::admin::Planner as _;
 use crate::config::{self, Config, Surroundings};
 use crate::delivery::Deliveries;
 use crate::fetch::Fetches;
+use crate::refresh::Refreshes;
 use crate::server::{Door, Subscriptions};
 use crate::tasks::Tasks;
-use crate::telemetry::{Metrics, Reloaded};
+use crate::telemetry::{ListOnly, Metrics, Reloaded};
 
 /// What a new config is put into.
 struct Running {
@@ -24,6 +26,7 @@ struct Running {
     deliveries: Arc<Deliveries>,
     subscriptions: Arc<Subscriptions>,
     fetches: Arc<Fetches>,
+    refreshes: Arc<Refreshes>,
     metrics: Metrics,
     settings: Fixed,
 }
@@ -59,6 +62,7 @@ impl App {
             deliveries: self.deliveries.clone(),
             subscriptions: self.subscriptions.clone(),
             fetches: self.fetches.clone(),
+            refreshes: self.refreshes.clone(),
             metrics: self.metrics.clone(),
             settings,
         };
@@ -110,6 +114,10 @@ impl Running {
                     );
                 }
                 let files = config.files.clone();
+                // Before anybody looks plates up in the new lists, they get what is in memory.
+                self.refreshes
+                    .replace(std::mem::take(&mut config.refreshed));
+                self.forget_lists(&config);
                 for route in self.plans.replace(&config.planned()) {
                     tracing::warn!(
                         %route,
@@ -140,6 +148,19 @@ impl Running {
                 outcome("refused");
                 tracing::error!(%error, "the new config could not be loaded, the running one stays");
                 None
+            }
+        }
+    }
+}
+
+impl Running {
+    /// What is not in the config any more is not measured any more.
+    fn forget_lists(&self, config: &Config) {
+        for (name, _) in self.plans.lists().iter() {
+            if config.lists.get(name).is_none() {
+                let label = ListOnly::new(name);
+                self.metrics.list_rows.remove(&label);
+                self.metrics.list_age_seconds.remove(&label);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Common, Failure, show};
 use crate::clock::Clock;
 use crate::config::{self, Config, Target};
+use crate::refresh::Refreshed;
 
 /// How long `--connect` waits for each target.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,9 +26,13 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         counted(routes, "route"),
     ));
     if !connect {
+        config.refreshed.iter().for_each(tell);
         return Ok(());
     }
     let mut unreachable = 0;
+    for list in &config.refreshed {
+        unreachable += usize::from(!fetch(list).await);
+    }
     let clock = Clock::system();
     for target in &config.targets {
         let Some((host, port)) = target.address() else {
@@ -59,6 +64,40 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         Err(Failure::Unreachable)
     } else {
         Ok(())
+    }
+}
+
+/// What is known of a list without asking its server.
+fn tell(list: &Refreshed) {
+    let (name, host, state) = (&list.name, list.origin.host(), list.list.state());
+    let copy = state.table.as_ref().zip(state.read_at);
+    let copy = copy.map_or_else(String::new, |(table, at)| {
+        let at = at.strftime("%Y-%m-%d %H:%M:%SZ");
+        format!("; the copy of {at} has {}", counted(table.len(), "row"))
+    });
+    show::line(&format!(
+        "  list {name}: nothing was fetched from {host}{copy}; `check --connect` fetches it"
+    ));
+}
+
+/// Fetches a list, to look at it only. False when that failed.
+async fn fetch(list: &Refreshed) -> bool {
+    let (name, host) = (&list.name, list.origin.host());
+    match list.origin.fetch_anew().await {
+        Ok(fresh) => {
+            let rows = counted(fresh.table.len(), "row");
+            show::line(&format!("  list {name}: {host} gives {rows}"));
+            if let Some(column) = list.origin.undated(&fresh.table) {
+                show::error(&format!(
+                    "  list {name}: warning: no row has a date in `{column}`"
+                ));
+            }
+            true
+        }
+        Err(why) => {
+            show::error(&format!("  list {name}: {}", show::clean(&why)));
+            false
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod import;
+mod lists;
 mod look;
 mod preset_page;
 mod presets;
@@ -14,6 +15,7 @@ mod send;
 mod show;
 mod steer;
 mod test;
+mod trust;
 mod when;
 
 use std::path::PathBuf;
@@ -61,6 +63,8 @@ enum Command {
         #[arg(long)]
         connect: bool,
     },
+    /// Show the certificates of a server, and what to write to trust it; --target puts it into the config.
+    Trust(trust::Arguments),
     /// Post sample events, with a drawn photo, to any URL.
     Send(send::Arguments),
     /// See an event go through in one process: camhook, a receiver and sample events.
@@ -73,6 +77,8 @@ enum Command {
     Targets(steer::Targets),
     /// Who sends.
     Sources,
+    /// What plates are looked up in; `show NAME PLATE` tells whether a plate is in it.
+    Lists(lists::Arguments),
     /// Requests that were kept but not understood.
     Quarantine(look::Quarantine),
     /// Make dead and held deliveries due again.
@@ -129,6 +135,8 @@ pub(crate) fn main() -> ExitCode {
     } = Arguments::parse();
     let command = command.unwrap_or(Command::Run);
     let made = match &command {
+        // What is made of variables is made anew with each start: no pin would stay in it.
+        Command::Trust(_) => Ok(None),
         Command::Import(_) | Command::Schema | Command::Presets(_) | Command::Demo(_) => Ok(None),
         _ => import::Made::instead_of(&common),
     };
@@ -151,6 +159,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run => run::run(&common, made.as_ref()).await,
             Command::Import(arguments) => import::import(&arguments),
             Command::Check { connect } => check::check(&common, connect).await,
+            Command::Trust(arguments) => trust::trust(&common, arguments).await,
             Command::Schema => check::schema(),
             Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,
@@ -159,6 +168,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Deliveries(arguments) => look::deliveries(&common, arguments).await,
             Command::Targets(arguments) => steer::targets(&common, arguments).await,
             Command::Sources => look::sources(&common).await,
+            Command::Lists(arguments) => lists::lists(&common, arguments).await,
             Command::Quarantine(arguments) => look::quarantine(&common, arguments).await,
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,

@@ -69,8 +69,7 @@ fn settings(preset: &Preset, page: &mut String) {
             kind = words.join(", ");
         }
         let default = match &setting.default {
-            None if setting.required => "required".to_owned(),
-            None => "–".to_owned(),
+            None => needed(preset, name, setting.required),
             Some(default) => format!("`{}`", escaped(&text(default))),
         };
         let about = escaped(&setting.about);
@@ -83,6 +82,24 @@ fn settings(preset: &Preset, page: &mut String) {
                 "| `{name}.CAMERA.{field}` | {kind} | {must} | {about} |\n"
             ));
         }
+    }
+}
+
+/// Where a setting must be given.
+fn needed(preset: &Preset, name: &str, always: bool) -> String {
+    let variants = || preset.variants.iter();
+    let with = variants().filter(|variant| variant.required.iter().any(|must| must == name));
+    let with: Vec<String> = with
+        .map(|variant| format!("required with `{}`", variant.when))
+        .collect();
+    match (always, with.is_empty()) {
+        (true, _) if preset.variants.is_empty() => "required".to_owned(),
+        (true, true) => {
+            let others: Vec<String> = variants().map(|v| format!("`{}`", v.when)).collect();
+            format!("required without {}", others.join(" or "))
+        }
+        (_, false) => with.join(", "),
+        (false, true) => "–".to_owned(),
     }
 }
 

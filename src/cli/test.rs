@@ -39,6 +39,7 @@ pub(super) fn test(common: &Common, arguments: &Arguments) -> Result<(), Failure
     };
     let around = Surroundings::default();
     let config = Config::load_with(&common.config, &around, &said).map_err(refused)?;
+    give_rows(&config, &cases)?;
     let planned = config.planned();
     let (_, pipelines) = config.open();
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -78,6 +79,23 @@ pub(super) fn test(common: &Common, arguments: &Arguments) -> Result<(), Failure
             Err(Failure::Told)
         }
     }
+}
+
+/// Lists that come from servers are as the tests say, so that these say the same on any machine.
+fn give_rows(config: &Config, cases: &Cases) -> Result<(), Failure> {
+    let known = |name: &String| (config.refreshed.iter()).any(|list| list.name.as_str() == name);
+    if let Some(name) = cases.lists.keys().find(|name| !known(name)) {
+        return Err(Failure::Said(format!(
+            "`lists`: `{name}` is no list that comes from a server"
+        )));
+    }
+    for list in &config.refreshed {
+        match cases.lists.get(list.name.as_str()) {
+            Some(rows) => list.pretend(rows)?,
+            None => list.list.forget(),
+        }
+    }
+    Ok(())
 }
 
 /// Prints a line; what a camera sent must not steer the terminal.

@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::fetch;
-use crate::sources::{CameraSettings, MapSettings, SourceKind, Timezone};
+use crate::sources::{CameraSettings, MapSettings, SourceKind};
 use crate::steps;
-use crate::units::{ByteSize, Span};
+use crate::units::{ByteSize, Span, Timezone};
 
 /// Where people and programs look in.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! From the file's `sources` and `lists` to what events come in by and are looked up in.
+//! From the file's `sources` to what events come in by.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use super::load::{Entry, Loader, Places, place, places};
 use super::mistake::Mistake;
 use super::secrets;
 use crate::fetch::{self, Fetcher};
-use crate::lists::{self, List, Lists};
 use crate::name::Name;
 use crate::server;
 use crate::sources::{self, DecodeSettings};
@@ -158,43 +157,4 @@ fn fetcher(
             None
         }
     }
-}
-
-/// Reads every list's file.
-pub(super) fn lists(loader: &mut Loader<'_>) -> Lists {
-    let mut lists = Vec::new();
-    for entry in loader.entries("lists") {
-        let Some(settings) =
-            loader.part::<lists::Settings>(entry.node, &entry.value, &[], entry.clean)
-        else {
-            continue;
-        };
-        let path = loader.folder.join(&settings.csv);
-        loader.files.push(path.clone());
-        let read = std::fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))
-            .and_then(|text| {
-                List::from_csv(&text, &settings.key)
-                    .map_err(|error| format!("{}: {}", path.display(), chain(&error)))
-            });
-        match read {
-            Ok(list) => lists.push((entry.name.as_str().to_owned(), list)),
-            Err(message) => {
-                let at = place(entry.node, &["csv".to_owned()]);
-                loader.mistake(Mistake::new(at, message));
-            }
-        }
-    }
-    Lists::new(lists)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -32,6 +32,8 @@ pub(super) struct Loader<'a> {
     pub(super) files: Vec<PathBuf>,
     /// What came from the environment and from secret files.
     pub(super) taken: Vec<String>,
+    /// What each source and target with a name at a broker is called there, with what must be alike where two share it.
+    pub(super) callers: BTreeMap<(String, u16, String), (String, Value)>,
     pub(super) clock: &'a Clock,
     pub(super) sessions: &'a Sessions,
 }

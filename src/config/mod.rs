@@ -7,7 +7,7 @@
 //! 3. [`preset`] fills in what presets say, each value with its place in the preset's file.
 //! 4. [`check`] walks the tree along the JSON Schema made from the rooms' settings: keys, types, words, units. What it
 //!    refuses is left out of the values, so that the rest of the entry is still looked at.
-//! 5. [`load`], with [`incoming`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
+//! 5. [`load`], with [`incoming`], [`tables`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
 //!    and compiles templates; their mistakes are brought back to the file by the way to the setting and the byte in it.
 //!
 //! Nothing here knows the settings themselves: they belong to the rooms, with their docs, and are joined by key.
@@ -22,6 +22,7 @@ mod mqtt;
 mod open;
 mod outgoing;
 mod parse;
+mod pin;
 mod position;
 pub(crate) mod preset;
 mod routing;
@@ -30,6 +31,7 @@ mod secrets;
 mod shape;
 mod sheet;
 mod sinks;
+mod tables;
 mod tree;
 mod verdict;
 mod watch;
@@ -43,6 +45,7 @@ use crate::fetch::Fetcher;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::payload::Payload;
+use crate::refresh::Refreshed;
 use crate::render::Renderer;
 use crate::routes::Route;
 use crate::secret::Blot;
@@ -58,6 +61,7 @@ pub(crate) use entry::Admin;
 pub(crate) use expand::environment;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
+pub(crate) use pin::pin;
 pub(crate) use preset::{Each, Kind, Preset, Tried};
 pub(crate) use schema::schema;
 pub(crate) use sheet::sheet;
@@ -72,6 +76,8 @@ pub(crate) struct Config {
     /// In the file's order; the one at `/` is always among them.
     pub(crate) sources: Vec<Source>,
     pub(crate) lists: Lists,
+    /// Those of them that come from servers.
+    pub(crate) refreshed: Vec<Refreshed>,
     /// In the file's order.
     pub(crate) targets: Vec<Target>,
     pub(crate) routes: Vec<Route>,
@@ -223,6 +229,7 @@ impl Config {
             checker: check::Checker::new(&schema),
             files: taken.files,
             taken: taken.secrets,
+            callers: BTreeMap::new(),
             clock: &around.clock,
             sessions: &around.sessions,
         };
@@ -268,20 +275,22 @@ impl Config {
         }
         let clients = Clients::new(loader.sessions.clone());
         let (sources, source_names) = incoming::sources(loader, &clients);
-        let lists = incoming::lists(loader);
+        let store = store::Settings {
+            path: loader.folder.join(store.path),
+            keep: store.keep.0,
+            max_size: store.max_size.0,
+        };
+        let (lists, refreshed) = tables::lists(loader, &clients, &store.path);
         let (targets, target_names) = outgoing::targets(loader, &clients);
         let (routes, steps) = routing::routes(loader, &source_names, &target_names);
         Self {
             server,
             admin,
-            store: store::Settings {
-                path: loader.folder.join(store.path),
-                keep: store.keep.0,
-                max_size: store.max_size.0,
-            },
+            store,
             log,
             sources,
             lists,
+            refreshed,
             targets,
             routes,
             steps,

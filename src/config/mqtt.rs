@@ -26,7 +26,21 @@ pub(super) fn subscription(
     let tls = trust(loader, entry, "mqtt", settings.tls.as_ref(), clients);
     // Looked through though there may be no trust.
     match Subscription::new(&entry.name, settings, usual, tls.clone()) {
-        Ok(subscription) => tls.map(|_| subscription),
+        Ok(subscription) => {
+            let address = &subscription.address;
+            let place = (address.host.clone(), address.port);
+            // Two sources never share a connection, even where all is alike.
+            let alike = Value::String(format!("source {}", entry.name));
+            call(
+                loader,
+                entry,
+                "source",
+                place,
+                subscription.client_id(),
+                alike,
+            );
+            tls.map(|_| subscription)
+        }
         Err(mistakes) => {
             for (key, message) in mistakes {
                 tell(loader, entry, "mqtt", &[key], message);
@@ -49,6 +63,8 @@ pub(super) fn target(
         loader.part(entry.node, &value, &["mqtt"], entry.clean);
     let sending: Option<targets::mqtt::Settings> =
         loader.part(entry.node, &value, &["mqtt"], entry.clean);
+    let client_id = value.get("client_id").and_then(Value::as_str);
+    let client_id = client_id.map(str::to_owned);
     let sender = sending.and_then(|settings| {
         let tls = trust(loader, entry, "mqtt", settings.tls.as_ref(), clients)?;
         match MqttTarget::new(&settings, tls, &loader.clock.clone()) {
@@ -63,12 +79,50 @@ pub(super) fn target(
         }
     });
     let address = sender.as_ref().map(MqttTarget::address);
+    if let (Some(place), Some(client_id)) = (address.clone(), client_id) {
+        // Targets that connect alike share one connection.
+        let connects = ["url", "username", "password", "tls", "status"];
+        let alike = connects.map(|key| value.get(key).cloned().unwrap_or_default());
+        call(
+            loader,
+            entry,
+            "target",
+            place,
+            &client_id,
+            alike.into_iter().collect(),
+        );
+    }
     let renderer = writing.and_then(|settings| {
         let built = Renderer::mqtt(&settings, &loader.engine, Names::Rendering, address);
         compiled(loader, entry.node, "mqtt", built)
     });
     let sender: Arc<dyn Target> = Arc::new(sender?);
     Some((renderer?, sender))
+}
+
+/// Refuses two with one name at one broker, which would throw out one of them for the other, again and again.
+fn call(
+    loader: &mut Loader<'_>,
+    entry: &Entry<'_>,
+    what: &str,
+    (host, port): (String, u16),
+    client_id: &str,
+    alike: Value,
+) {
+    let key = (host.to_ascii_lowercase(), port, client_id.to_owned());
+    let Some((other, known)) = loader.callers.get(&key) else {
+        let who = format!("{what} `{}`", entry.name);
+        loader.callers.insert(key, (who, alike));
+        return;
+    };
+    if *known != alike {
+        let message = format!(
+            "`{client_id}` is what {other} calls itself at this broker, which throws out one of two with the same name"
+        );
+        let way = ["mqtt", "client_id"].map(str::to_owned);
+        let at = place(entry.node, &way);
+        loader.mistake(Mistake::new(at, message).help("give each a `client_id` of its own"));
+    }
 }
 
 /// `key` is what the settings stand under.

@@ -68,6 +68,10 @@ fn target(
                 only_of_http(loader, entry);
                 super::mqtt::target(loader, entry, clients)
             }
+            "nats" => {
+                only_of_http(loader, entry);
+                super::sinks::nats(loader, entry, clients)
+            }
             "postgres" => {
                 only_of_http(loader, entry);
                 super::sinks::postgres(loader, entry, clients)
@@ -104,7 +108,7 @@ fn transports(loader: &mut Loader<'_>, entry: &Entry<'_>) -> Vec<&'static str> {
             let message = format!("target `{}` does not say how it sends", entry.name);
             loader.mistake(
                 Mistake::new(entry.key.at.clone(), message)
-                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `postgres`, `smtp`, `log`"),
+                    .help("add one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `nats`, `postgres`, `smtp`, `log`"),
             );
         }
         [] => {}

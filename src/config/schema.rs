@@ -4,11 +4,11 @@ use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::entry::{Admin, ByPreset, Decoding, Presets, Steps, Store, joined, named, object};
-use crate::{delivery, lists, render, routes, server, targets, telemetry};
+use crate::{delivery, lists, refresh, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
 pub(super) const TRANSPORTS: &[&str] = &[
-    "http", "jsonl", "csv", "files", "mqtt", "postgres", "smtp", "log",
+    "http", "jsonl", "csv", "files", "mqtt", "nats", "postgres", "smtp", "log",
 ];
 
 /// The keys of `http` that may stand beside it too.
@@ -56,7 +56,13 @@ pub(super) fn strict() -> Value {
         ],
     );
     let presets = g.subschema_for::<Presets>();
-    let list = g.subschema_for::<lists::Settings>();
+    let list = joined(
+        "A table to look plates up in: one of `csv`, `http` and `parkpow`.",
+        &[
+            lists::Settings::json_schema(g),
+            refresh::Settings::json_schema(g),
+        ],
+    );
     let sending = targets::http::Settings::json_schema(g);
     let http = joined(
         "A request over HTTP: what it says, and how it is sent. At most one of `json`, `form`, `multipart`, `text`, `xml`, \
@@ -68,6 +74,13 @@ pub(super) fn strict() -> Value {
         &[
             render::mqtt::Settings::json_schema(g),
             targets::mqtt::Settings::json_schema(g),
+        ],
+    );
+    let nats = joined(
+        "A message to a NATS server: what it says, and how it is sent.",
+        &[
+            render::nats::Settings::json_schema(g),
+            targets::nats::Settings::json_schema(g),
         ],
     );
     let postgres = joined(
@@ -94,13 +107,14 @@ pub(super) fn strict() -> Value {
         ("csv", g.subschema_for::<render::files::Csv>()),
         ("files", g.subschema_for::<render::files::Pictures>()),
         ("mqtt", mqtt),
+        ("nats", nats),
         ("postgres", postgres),
         ("smtp", smtp),
         ("log", g.subschema_for::<render::files::Log>()),
     ];
     transports.extend(beside);
     let target = joined(
-        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `postgres`, `smtp` and `log`, and how fast and how often to try.",
+        "One downstream system: one of `preset`, `http`, `jsonl`, `csv`, `files`, `mqtt`, `nats`, `postgres`, `smtp` and `log`, and how fast and how often to try.",
         &[
             ByPreset::json_schema(g),
             object("How it is sent.", transports),

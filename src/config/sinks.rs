@@ -1,4 +1,4 @@
-//! What `postgres:` and `smtp:` of a target come to.
+//! What `nats:`, `postgres:` and `smtp:` of a target come to.
 
 use std::sync::Arc;
 
@@ -9,10 +9,34 @@ use super::mqtt::{tell, trust};
 use super::outgoing::{Built, compiled, stand_in};
 use crate::render::{self, Renderer};
 use crate::targets::http::Clients;
+use crate::targets::nats::NatsTarget;
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::smtp::SmtpTarget;
 use crate::targets::{self, Target};
 use crate::template::Names;
+
+/// What writes and sends messages to NATS.
+pub(super) fn nats(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients) -> Option<Built> {
+    let mut value: Map<String, Value> = object(entry.value.get("nats").cloned());
+    stand_in(&mut value, "url", "nats://missing.invalid");
+    stand_in(&mut value, "subject", "missing");
+    let writing: Option<render::nats::Settings> =
+        loader.part(entry.node, &value, &["nats"], entry.clean);
+    let sending: Option<targets::nats::Settings> =
+        loader.part(entry.node, &value, &["nats"], entry.clean);
+    let sender = sending.and_then(|settings| {
+        let tls = trust(loader, entry, "nats", settings.tls.as_ref(), clients)?;
+        let built = NatsTarget::new(&settings, tls, &loader.clock.clone());
+        told(loader, entry, "nats", built)
+    });
+    let address = sender.as_ref().and_then(NatsTarget::address);
+    let renderer = writing.and_then(|settings| {
+        let built = Renderer::nats(&settings, &loader.engine, Names::Rendering, address);
+        compiled(loader, entry.node, "nats", built)
+    });
+    let sender: Arc<dyn Target> = Arc::new(sender?);
+    Some((renderer?, sender))
+}
 
 /// What writes and sends rows.
 pub(super) fn postgres(

@@ -98,7 +98,14 @@ fn reads_a_file_into_what_the_rooms_are_built_from() {
     assert_eq!(config.sources[3].source.kind(), "auto");
     assert_eq!(config.store.path, Path::new("/var/lib/camhook"));
     assert_eq!(config.store.max_size, 1_000_000_000);
-    assert!(config.lists.get("residents").unwrap().contains("ab-123"));
+    assert!(
+        config
+            .lists
+            .get("residents")
+            .unwrap()
+            .contains_at("ab-123", jiff::Timestamp::UNIX_EPOCH)
+            .unwrap()
+    );
     let targets: Vec<&str> = config.targets.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(targets, ["evidence", "lines", "log"]);
     assert_eq!(config.routes[0].name.as_str(), "plates");
@@ -167,6 +174,8 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
     let folder = tempfile::tempdir().unwrap();
     let residents = "license_plate,name\nAB123,Jo\n";
     fs::write(folder.path().join("residents.csv"), residents).unwrap();
+    let guests = "license_plate,from,until\nAB123,2026-01-31,\n";
+    fs::write(folder.path().join("guests.csv"), guests).unwrap();
     fs::create_dir(folder.path().join("my-presets")).unwrap();
     let loaded = Config::read(
         "routes.yaml",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 use crate::event::{EventId, Item, Picture};
@@ -203,18 +203,24 @@ async fn payload(
         .unwrap_or_else(Reshaped::Unfit)
     };
     let key = (job.event, job.route.clone(), item);
-    let reshaped = current.memo.get(key, make, weight).await;
+    // A list that comes from a server may be there a moment later, and what failed for want of it then go well: such a
+    // failure is not remembered, and tried again.
+    let lacks_a_list = current.pipelines.lists.any_not_here();
+    let unfit = |reason| match lacks_a_list {
+        true => Outcome::Trouble { reason },
+        false => Outcome::Unfit { reason },
+    };
+    let reshaped = match lacks_a_list {
+        true => Arc::new(OnceCell::new_with(Some(make().await))),
+        false => current.memo.get(key, make, weight).await,
+    };
     match reshaped.get() {
         Some(Reshaped::Filtered(reason)) => {
             return Err(Outcome::Filtered {
                 reason: reason.clone(),
             });
         }
-        Some(Reshaped::Unfit(reason)) => {
-            return Err(Outcome::Unfit {
-                reason: reason.clone(),
-            });
-        }
+        Some(Reshaped::Unfit(reason)) => return Err(unfit(reason.clone())),
         Some(Reshaped::Ready(_)) | None => {}
     }
 
@@ -232,7 +238,8 @@ async fn payload(
     .await;
     match written {
         Ok(Some(Ok(payload))) => Ok(payload),
-        Ok(Some(Err(reason))) | Err(reason) => Err(Outcome::Unfit { reason }),
+        Ok(Some(Err(reason))) => Err(unfit(reason)),
+        Err(reason) => Err(Outcome::Unfit { reason }),
         Ok(None) => Err(gone()),
     }
 }

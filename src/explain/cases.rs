@@ -28,6 +28,10 @@ pub(crate) struct Cases {
     /// What `${NAME}` stands for in these tests, in place of the environment.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
+    /// The rows of lists that come from servers, by name: plates, or objects as the server tells them. Nobody is asked, and
+    /// a list that has no rows here was not fetched yet.
+    #[serde(default)]
+    pub(crate) lists: BTreeMap<String, Vec<Value>>,
     /// One after the other; none knows of those before it.
     pub(crate) tests: Vec<Case>,
 }

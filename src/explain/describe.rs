@@ -30,6 +30,12 @@ pub(super) fn payload(payload: &Payload, blot: &Blot) -> Value {
             }
             told
         }
+        Payload::Publication(message) => json!({
+            "publish_to": blot.out(&message.subject),
+            "headers": message.headers.iter().map(|(name, value)| json!({ name: blot.out(value) })).collect::<Value>(),
+            "payload": piece_of(&message.payload.to_vec(), blot),
+            "bytes": message.payload.len(),
+        }),
         Payload::Row(row) => json!({
             "sql": blot.out(&row.sql),
             "values": row.values.iter().map(|value| match value {

@@ -1,7 +1,7 @@
 //! Protocols that spoke to one kind of system, for which there is a preset.
 
 use super::page::{Page, Route};
-use super::settings::{Settings, is_plain, is_public, literal, quoted, reference};
+use super::settings::{Settings, is_plain, is_public, quoted};
 
 /// Reads, and not how long somebody stayed or that there is a clip.
 pub(super) const READS: &str = "event.kind == 'plate'";
@@ -29,23 +29,13 @@ fn unverified(settings: &mut Settings<'_>, variable: &str, page: &mut Page) {
     if !url.starts_with("http:") {
         page.note(format!(
             "the middleware trusted any certificate of {variable}, camhook does not: for one that is self-signed, \
-             uncomment `tls` below and give its fingerprint (docs/routes.md)"
+             `camhook trust HOST:PORT` shows its fingerprint, and with --target and --write puts it into the target below"
         ));
     }
 }
 
-/// The beginning of addresses, to stand within quotes.
-fn base(settings: &mut Settings<'_>, variable: &str, became: &str) -> String {
-    match settings.get(variable, became) {
-        Some(url) if is_public(url) => quoted(url.trim_end_matches('/')),
-        Some(_) => reference(variable),
-        None => settings.yaml(variable, became),
-    }
-    .trim_matches('"')
-    .to_owned()
-}
-
-const PIN: &str = "# tls: { pin: SHA-256 of the certificate }\n";
+const PIN: &str =
+    "# tls: { pin: SHA-256 of the certificate }    # `camhook trust HOST:PORT` tells it\n";
 
 pub(super) fn synology(settings: &mut Settings<'_>, page: &mut Page) {
     unverified(settings, "REST_SERVICE_URL", page);
@@ -123,45 +113,31 @@ pub(super) fn nx(settings: &mut Settings<'_>, page: &mut Page) {
     if !settings.is_on("SSL", "certificates are always verified") {
         unverified(settings, "SERVER_HOST", page);
     }
-    let base = base(settings, "SERVER_HOST", "the urls of targets.nx");
-    let username = settings.yaml("LOGIN", "targets.nx.http.session.login.json.username");
-    settings.tell("PASSWORD", "targets.nx.http.session.login.json.password");
+    let url = settings.url("SERVER_HOST", "targets.nx.with.url");
+    let username = settings.yaml("LOGIN", "targets.nx.with.username");
+    settings.tell("PASSWORD", "targets.nx.with.password");
     if let Some(tag) = settings.get("TAG", "left out, see below") {
         settings.tell("PARKPOW_TOKEN", "left out, see TAG");
         page.note(format!(
-            "TAG: camhook does not ask ParkPow which plates have the tag `{tag}`, so all bookmarks are those of untagged \
-             plates. Export these plates as CSV, name the file under `lists` and give them a route and a target of their own \
-             (docs/routes.md#lists)"
+            "TAG: all bookmarks are those of untagged plates. A list with `parkpow: {{ token: \"${{PARKPOW_TOKEN}}\", tag: {tag} }}` \
+             holds the plates with the tag: give them a route and a target of their own (docs/lists.md)"
         ));
     }
-    let bearer = "headers: { Authorization: \"Bearer {{ session.token }}\" }";
     page.target(
         "nx",
         &format!(
-            "# Each camera's id in the VMS may be given between the inner braces, such as {{'camera-1': '1f3a…'}}. One that is not\n\
-             # there is told by its sender in the header camera-id, as before.\n\
-             http:\n\
-             \x20 url: \"{base}/rest/v2/devices/{{{{ {{}}[event.camera.id] or event.headers['camera-id'] | required('the camera has no id here, and its sender sent no header camera-id') }}}}/bookmarks\"\n\
-             \x20 {bearer}\n\
-             \x20 session:\n\
-             \x20   login: {{ url: \"{base}/rest/v2/login/sessions\", json: {{ username: {username}, password: \"${{PASSWORD}}\", setCookie: true }} }}\n\
-             \x20   token: {{ json: /token }}\n\
-             \x20   lifetime: {{ json: /expiresInS }}\n\
-             \x20   logout: {{ method: DELETE, url: \"{base}/rest/v2/login/sessions/{{{{ session.token }}}}\", {bearer} }}\n\
-             \x20 first:\n\
-             \x20   - request: {{ method: GET, url: \"{base}/rest/v2/servers/\", {bearer} }}\n\
-             \x20     capture: {{ server: {{ json: /0/id }} }}\n\
-             \x20 json:\n\
-             \x20   serverId: \"{{{{ captured.server }}}}\"\n\
-             \x20   name: \"{{{{ plate.text | upper }}}}\"\n\
-             \x20   description: \"\"\n\
-             \x20   startTimeMs: \"{{{{ event.occurred_at | epoch_ms }}}}\"\n\
-             \x20   durationMs: 5000\n\
-             \x20   tags: [Stream]\n\
-             \x20   creationTimeMs: 0\n\
-             \x20 judge:\n\
-             \x20   - {{ status: 403, json: {{ /errorId: [sessionExpired, sessionRequired, sessionTruncated] }}, then: login_again }}\n\
-             {PIN}"
+            "preset: nx-witness    # from server 5.0 on; version 4, which has no sessions, takes nx-witness-4\n\
+             with:\n\
+             \x20 url: {url}\n\
+             \x20 username: {username}\n\
+             \x20 password: \"${{PASSWORD}}\"\n\
+             \x20 server_id: ask      # the id of the first server goes along, as before\n\
+             \x20 before: 0s          # as before; without these lines a bookmark begins 2 s earlier, tells more of the vehicle\n\
+             \x20 description: \"\"     # and is tagged camhook\n\
+             \x20 tag: Stream\n\
+             {}\
+             {PIN}",
+            cameras()
         ),
     );
     page.gone("one login serves many events, and is closed in the end");
@@ -190,33 +166,32 @@ pub(super) fn openeye(settings: &mut Settings<'_>, page: &mut Page) {
 
 pub(super) fn salient(settings: &mut Settings<'_>, page: &mut Page) {
     unverified(settings, "VMS_API_URL", page);
-    let base = base(settings, "VMS_API_URL", "targets.salient.http.url");
-    let username = settings.yaml("VMS_USERNAME", "targets.salient.http.auth.basic.username");
-    settings.tell("VMS_PASSWORD", "targets.salient.http.auth.basic.password");
-    let became = "targets.salient.http.json, for every camera that has no GUID of its own there";
+    let url = settings.url("VMS_API_URL", "targets.salient.with.url");
+    let username = settings.yaml("VMS_USERNAME", "targets.salient.with.username");
+    settings.tell("VMS_PASSWORD", "targets.salient.with.password");
+    let became = "targets.salient.with.cameras, for every camera that has no GUID of its own there";
     let guid = match settings.get("CAMERA_UID", became) {
-        Some(guid) if is_plain(guid) => literal(guid),
+        Some(guid) if is_plain(guid) => quoted(guid),
         Some(_) | None => {
             page.note("CAMERA_UID is not set, or no GUID: put it into the target below");
-            "''".to_owned()
+            quoted("")
         }
     };
-    let guid = quoted(&format!("{{{{ {{}}[event.camera.id] or {guid} }}}}"));
     page.target(
         "salient",
         &format!(
-            "http:\n\
-             \x20 url: \"{base}/v2.0/events\"\n\
-             \x20 auth: {{ basic: {{ username: {username}, password: \"${{VMS_PASSWORD}}\" }} }}\n\
-             \x20 json:\n\
-             \x20   events:\n\
-             \x20     - entityType: 1\n\
-             \x20       eventType: 58\n\
-             \x20       # CompleteView writes down when an event arrives, so one that comes a minute late tells its own time\n\
-             \x20       eventDescription: \"Plate Detection [{{{{ plate.text }}}}]{{{{ event.occurred_at | strftime(' at %Y-%m-%d %H:%M:%S') if (now | epoch) - (event.occurred_at | epoch) > 60 }}}}\"\n\
-             \x20       user: \"Platerecognizer({{{{ event.camera.id }}}})\"\n\
-             \x20       # between the inner braces each camera may have a GUID of its own, such as {{'camera-1': '1f3a…'}}\n\
-             \x20       deviceGuid: {guid}\n\
+            "preset: salient\n\
+             with:\n\
+             \x20 url: {url}\n\
+             \x20 username: {username}\n\
+             \x20 password: \"${{VMS_PASSWORD}}\"\n\
+             \x20 cameras:\n\
+             \x20   # each camera may have a GUID of its own, such as `camera-1: 1f3a…`\n\
+             \x20   \"*\": {guid}\n\
+             \x20 user: \"Platerecognizer({{{{ event.camera.id }}}})\"\n\
+             \x20 # CompleteView writes down when an event arrives, so one that comes a minute late tells its own time\n\
+             \x20 text: \"Plate Detection [{{{{ plate.text }}}}]{{{{ event.occurred_at | strftime(' at %Y-%m-%d %H:%M:%S') if (now | epoch) - (event.occurred_at | epoch) > 60 }}}}\"\n\
+             expires: 7d    # what is late tells its time; without this line it is given up after 10 minutes\n\
              {PIN}"
         ),
     );

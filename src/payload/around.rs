@@ -19,6 +19,21 @@ pub(crate) struct Around {
     pub(crate) smaller: Option<Box<Request>>,
     /// What the answer to a check should say.
     pub(crate) expects: Vec<Expect>,
+    /// The call that the answer to a check, a WSDL, should describe.
+    pub(crate) call: Option<Call>,
+}
+
+/// A SOAP call as it is sent.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) operation: String,
+    pub(crate) namespace: String,
+    pub(crate) action: String,
+    /// `1.1` or `1.2`.
+    pub(crate) version: String,
+    /// The elements inside of the operation's, in their order.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) address: String,
 }
 
 /// What an XML document should say at some place.

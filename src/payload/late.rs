@@ -48,18 +48,24 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Whether something still waits for its value: its name.
 pub(crate) fn left(request: &Request) -> Option<String> {
-    let begin = format!("late-{:016x}-", *NUMBER);
-    let name = |text: &[u8]| {
-        let at = memmem::find(text, begin.as_bytes())? + begin.len();
-        let end = memmem::find(&text[at..], b"-etal")?;
-        Some(String::from_utf8_lossy(&text[at..at + end]).into_owned())
-    };
     let headers = request.headers.iter().map(|(_, value)| value.as_bytes());
-    let pieces = request.body.0.iter().map(|piece| &piece[..]);
     std::iter::once(request.url.as_bytes())
         .chain(headers)
-        .chain(pieces)
-        .find_map(name)
+        .find_map(awaited)
+        .or_else(|| left_in(&request.body))
+}
+
+/// The same of a body alone.
+pub(crate) fn left_in(body: &Body) -> Option<String> {
+    body.0.iter().find_map(|piece| awaited(piece))
+}
+
+/// The name of the first value that this text waits for.
+fn awaited(text: &[u8]) -> Option<String> {
+    let begin = format!("late-{:016x}-", *NUMBER);
+    let at = memmem::find(text, begin.as_bytes())? + begin.len();
+    let end = memmem::find(&text[at..], b"-etal")?;
+    Some(String::from_utf8_lossy(&text[at..at + end]).into_owned())
 }
 
 /// A value cannot stand where it was wanted.

@@ -23,6 +23,7 @@ pub(crate) enum Payload {
     Files(Vec<File>),
     /// In this order.
     Mqtt(Vec<Message>),
+    Publication(Publication),
     Row(Row),
     Mail(Mail),
     Log {
@@ -68,6 +69,15 @@ pub(crate) struct Message {
     pub(crate) qos: u8,
     /// Whether the broker keeps it for whoever subscribes later.
     pub(crate) retain: bool,
+    pub(crate) payload: Body,
+}
+
+/// A message for a NATS server.
+#[derive(Debug, Clone)]
+pub(crate) struct Publication {
+    pub(crate) subject: String,
+    /// None of them has a line break.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) payload: Body,
 }
 
@@ -142,6 +152,26 @@ pub(crate) fn safe_segment(text: &str) -> String {
         segment.push('_');
     }
     segment.replace('%', "%%")
+}
+
+/// Makes any text one token of a NATS subject: no dots, wildcards, blanks or control characters, at most 100 characters,
+/// never empty.
+pub(crate) fn safe_token(text: &str) -> String {
+    let safe = |c: char| match c {
+        '.' | '*' | '>' => '_',
+        other if other.is_whitespace() || other.is_control() => '_',
+        other => other,
+    };
+    let token: String = text
+        .trim()
+        .chars()
+        .take(SEGMENT_CHARS_MAX)
+        .map(safe)
+        .collect();
+    match token.is_empty() {
+        true => "_".to_owned(),
+        false => token,
+    }
 }
 
 #[cfg(test)]

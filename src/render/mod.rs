@@ -1,10 +1,12 @@
 //! Render: writes what a target is to be sent, from templates. Pure.
 
+mod content;
 mod fields;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod mqtt;
 mod multipart;
+pub(crate) mod nats;
 mod path;
 pub(crate) mod postgres;
 mod python;
@@ -27,6 +29,7 @@ pub(crate) enum Renderer {
     Csv(files::CsvWriter),
     Files(files::PicturesWriter),
     Mqtt(mqtt::Writer),
+    Nats(Box<nats::Writer>),
     Postgres(postgres::Writer),
     Smtp(Box<smtp::Writer>),
     Log(files::LogWriter),
@@ -76,6 +79,17 @@ impl Renderer {
     }
 
     /// `address` is the server's host and port.
+    pub(crate) fn nats(
+        settings: &nats::Settings,
+        engine: &Engine,
+        names: Names,
+        address: Option<(String, u16)>,
+    ) -> Result<Self, Mistakes> {
+        nats::Writer::new(settings, engine, names, address)
+            .map(|writer| Self::Nats(Box::new(writer)))
+    }
+
+    /// `address` is the server's host and port.
     pub(crate) fn postgres(
         settings: &postgres::Settings,
         engine: &Engine,
@@ -105,6 +119,7 @@ impl Renderer {
         match self {
             Self::Http(writer) => writer.address(),
             Self::Mqtt(writer) => writer.address(),
+            Self::Nats(writer) => writer.address(),
             Self::Postgres(writer) => writer.address(),
             Self::Smtp(writer) => writer.address(),
             Self::Lines(_) | Self::Csv(_) | Self::Files(_) | Self::Log(_) => None,
@@ -141,6 +156,7 @@ impl Renderer {
             Self::Csv(writer) => writer.write(event, item, scope),
             Self::Files(writer) => writer.write(event, scope),
             Self::Mqtt(writer) => writer.write(scope).map(Payload::Mqtt),
+            Self::Nats(writer) => writer.write(scope).map(Payload::Publication),
             Self::Postgres(writer) => writer.write(scope).map(Payload::Row),
             Self::Smtp(writer) => writer.write(scope).map(Payload::Mail),
             Self::Log(writer) => Ok(writer.write(event)),
@@ -166,6 +182,11 @@ impl<'a> Building<'a> {
 
     fn template(&mut self, at: &[&str], source: &str) -> Option<crate::template::Template> {
         let built = self.engine.template(source, self.names);
+        self.keep(at, built)
+    }
+
+    fn condition(&mut self, at: &[&str], source: &str) -> Option<crate::template::Condition> {
+        let built = self.engine.condition(source, self.names);
         self.keep(at, built)
     }
 

@@ -1,15 +1,14 @@
 //! Writes messages for MQTT brokers.
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::path::literal;
-use super::{Building, Mistakes};
+use super::{Building, Mistakes, content};
 use crate::mqtt::check_topic;
 use crate::payload::{Body, Message};
-use crate::template::{Engine, Names, Output, RenderError, Scope, Structure, Template};
+use crate::template::{Engine, Names, RenderError, Scope, Template};
 
 /// The message a broker is sent, and those before it.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -20,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) topic: String,
     /// What is published: a YAML structure or one `"{{ event }}"` as JSON, a text, or a picture such as
     /// `"{{ images.plate }}"`. Default: the event as JSON.
-    #[serde(default = "event")]
+    #[serde(default = "content::event")]
     pub(crate) payload: Value,
     /// 1: delivered when the broker has confirmed it, sent again otherwise. 0: delivered when it was sent. Default 1.
     #[serde(default = "one")]
@@ -48,10 +47,6 @@ pub(crate) struct First {
     pub(crate) retain: bool,
 }
 
-fn event() -> Value {
-    "{{ event }}".into()
-}
-
 fn one() -> u8 {
     1
 }
@@ -67,13 +62,8 @@ pub(crate) struct Writer {
 /// One message.
 struct OneWriter {
     topic: Template,
-    payload: PayloadWriter,
+    payload: content::Writer,
     retain: bool,
-}
-
-enum PayloadWriter {
-    Template(Template),
-    Structure(Structure),
 }
 
 impl Writer {
@@ -129,14 +119,11 @@ impl Writer {
         };
         let mut messages = Vec::with_capacity(self.first.len() + 1);
         for first in &self.first {
-            if let Some(payload) = first.payload(scope)? {
+            if let Some(payload) = first.payload.write(scope)? {
                 messages.push(message(first, payload)?);
             }
         }
-        let payload = self.main.payload(scope)?.ok_or_else(|| {
-            let reason = "the payload came to nothing: this event has no such value or picture";
-            RenderError(reason.to_owned())
-        })?;
+        let payload = self.main.payload.must_write(scope)?;
         messages.push(message(&self.main, payload)?);
         Ok(messages)
     }
@@ -165,14 +152,7 @@ impl OneWriter {
         }
         let topic = building.engine.path(topic, building.names);
         let topic = building.keep(&topic_at, topic);
-        let payload = match payload {
-            Value::String(source) => building
-                .template(&payload_at, source)
-                .map(PayloadWriter::Template),
-            other => building
-                .structure(&payload_at, other)
-                .map(PayloadWriter::Structure),
-        };
+        let payload = content::Writer::new(building, &payload_at, payload);
         topic.zip(payload).map(|(topic, payload)| Self {
             topic,
             payload,
@@ -187,40 +167,13 @@ impl OneWriter {
         check_topic(&topic).map_err(RenderError)?;
         Ok(topic)
     }
-
-    /// None when it comes to nothing.
-    fn payload(&self, scope: &Scope) -> Result<Option<Bytes>, RenderError> {
-        let payload = match &self.payload {
-            PayloadWriter::Structure(structure) => structure.json(scope)?.to_string().into(),
-            PayloadWriter::Template(template) => match template.output(scope)? {
-                Output::Json(Value::String(text)) => Bytes::from(text),
-                Output::Json(Value::Null) => return Ok(None),
-                Output::Json(value) => value.to_string().into(),
-                Output::Picture(picture) => bytes_of(&picture)?,
-                Output::Pictures(pictures) => match pictures.as_slice() {
-                    [picture] => bytes_of(picture)?,
-                    _ => {
-                        let reason = "a message is one picture, such as {{ images.frame }}";
-                        return Err(RenderError(reason.to_owned()));
-                    }
-                },
-            },
-        };
-        Ok(Some(payload))
-    }
-}
-
-fn bytes_of(picture: &crate::event::Picture) -> Result<Bytes, RenderError> {
-    picture.bytes().cloned().ok_or_else(|| {
-        let reason = "the picture is known only by its address: fetch it in a step before";
-        RenderError(reason.to_owned())
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use bytes::Bytes;
     use serde_json::json;
 
     use super::*;

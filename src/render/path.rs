@@ -94,6 +94,11 @@ fn codes(text: &str) -> impl Iterator<Item = &str> {
 
 /// The text outside of `{{ … }}`, `{% … %}` and `{# … #}`.
 pub(super) fn literal(source: &str) -> String {
+    outline(source, "")
+}
+
+/// The same with this text in the place of each value.
+pub(super) fn outline(source: &str, value: &str) -> String {
     let mut literal = String::new();
     let mut rest = source;
     while let Some(start) = rest
@@ -105,7 +110,10 @@ pub(super) fn literal(source: &str) -> String {
     {
         literal.push_str(&rest[..start]);
         let end = match rest.as_bytes().get(start + 1) {
-            Some(b'{') => "}}",
+            Some(b'{') => {
+                literal.push_str(value);
+                "}}"
+            }
             Some(b'%') => "%}",
             _ => "#}",
         };

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -296,5 +298,49 @@ fn an_event_does_not_choose_where_it_is_sent() {
         assert_eq!(path, ["url"]);
         assert!(mistake.message.contains("would choose"), "{mistake}");
         assert!(["event", "plate"].contains(&&url[mistake.range]), "{url}");
+    }
+}
+
+#[test]
+fn an_envelope_stands_around_a_finished_body() {
+    let event = event(); // the boundary follows from its id
+    let made = |settings: &str| match written(&http(settings), event.clone()).unwrap() {
+        Payload::Http(request) => request,
+        other => panic!("{other:?}"),
+    };
+    let plain = made("url: http://x\nstream: true");
+    let envelope = "{ kind: '{{ wrapped.content_type }}', size: '{{ wrapped.size }}', \
+                    body: '{{ wrapped.body | base64 }}', of: '{{ event.source }}' }";
+    let wrapped = made(&format!("url: http://x\nstream: true\nwrap: {envelope}"));
+    let told: Value = serde_json::from_slice(&wrapped.body.to_vec()).unwrap();
+    assert_eq!(wrapped.headers[0].1, "application/json");
+    let body = BASE64.decode(told["body"].as_str().unwrap()).unwrap();
+    assert!(body == plain.body.to_vec());
+    assert_eq!(told["kind"], plain.headers[0].1.to_str().unwrap());
+    assert_eq!(told["size"], plain.body.len());
+    assert_eq!(told["of"], "gate");
+
+    let xml =
+        "url: http://x\nxml: '<a>{{ event.source }}</a>'\nwrap: { body: '{{ wrapped.body }}' }";
+    assert_eq!(made(xml).body.to_vec(), br#"{"body":"<a>gate</a>"}"#);
+}
+
+#[test]
+fn an_envelope_needs_a_body_that_is_known() {
+    let late = request(
+        "url: http://x\ntext: '{{ session.token }}'\nwrap: { body: '{{ wrapped.body | base64 }}' }",
+    );
+    assert!(late.unwrap_err().0.contains("`session.token`"));
+    for (settings, told) in [
+        ("url: http://x\nwrap: { a: 1 }", "there is none"),
+        (
+            "url: http://x\njson: { a: '{{ wrapped.body }}' }",
+            "known there alone",
+        ),
+    ] {
+        let settings = serde_saphyr::from_str(settings).unwrap();
+        let built = Renderer::http(&settings, &Engine::new(&[]), Names::Rendering);
+        let (_, mistake) = built.err().unwrap().pop().unwrap();
+        assert!(mistake.message.contains(told), "{mistake}");
     }
 }

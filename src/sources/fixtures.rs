@@ -15,10 +15,11 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use super::{ALL, CameraSettings, DecodeSettings, MapSettings, Source, Timezone, find};
+use super::{ALL, CameraSettings, DecodeSettings, MapSettings, Source, find};
 use crate::event::Original;
 use crate::name::Name;
 use crate::template::Engine;
+use crate::units::Timezone;
 
 const BLESS: bool = option_env!("CAMHOOK_BLESS").is_some();
 

@@ -39,7 +39,7 @@ use crate::name::Name;
 
 pub(crate) use map::{Map, MapSettings};
 pub(crate) use probe::{mend_kipod, split_multipart};
-pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind, Timezone};
+pub(crate) use settings::{CameraSettings, DecodeSettings, SourceKind};
 
 /// Every source. `auto` asks them in this order, so whoever takes anything stands below whoever is particular.
 pub(crate) static ALL: &[&dyn Source] = &[

@@ -29,10 +29,6 @@ pub(crate) struct DecodeSettings {
 #[derive(Clone, Copy)]
 pub(crate) struct SourceKind(&'static dyn Source);
 
-/// A time zone by its IANA name, such as `Europe/Rome`.
-#[derive(Debug, Clone)]
-pub(crate) struct Timezone(pub(crate) TimeZone);
-
 /// What you know of one camera and its sender does not tell.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -136,29 +132,6 @@ impl JsonSchema for SourceKind {
     }
 }
 
-impl<'de> Deserialize<'de> for Timezone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        TimeZone::get(&name).map(Self).map_err(|_| {
-            de::Error::custom(format!(
-                "`{name}` is no time zone known here: expected an IANA name such as `Europe/Rome` or `UTC`"
-            ))
-        })
-    }
-}
-
-impl JsonSchema for Timezone {
-    fn schema_name() -> Cow<'static, str> {
-        "Timezone".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "an IANA time zone such as `Europe/Rome`, for times that the sender tells without one; UTC unless set"
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -217,12 +190,5 @@ mod tests {
                 .contains("expected one of platerecognizer, "),
             "{error}"
         );
-    }
-
-    #[test]
-    fn zones_are_iana_names() {
-        assert!(serde_json::from_value::<Timezone>(json!("UTC")).is_ok());
-        let error = serde_json::from_value::<Timezone>(json!("Europe/Rom")).unwrap_err();
-        assert!(error.to_string().contains("IANA"), "{error}");
     }
 }

@@ -61,6 +61,7 @@ fn write(folder: &Path, delivery: DeliveryId, payload: Payload) -> Report {
         }),
         Payload::Http(_)
         | Payload::Mqtt(_)
+        | Payload::Publication(_)
         | Payload::Row(_)
         | Payload::Mail(_)
         | Payload::Log { .. } => {

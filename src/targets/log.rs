@@ -42,6 +42,7 @@ impl Target for LogTarget {
             | Payload::Line { .. }
             | Payload::Files(_)
             | Payload::Mqtt(_)
+            | Payload::Publication(_)
             | Payload::Row(_)
             | Payload::Mail(_) => Report::misrouted("log"),
         };

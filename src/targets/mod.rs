@@ -4,6 +4,7 @@ pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod mqtt;
+pub(crate) mod nats;
 pub(crate) mod postgres;
 pub(crate) mod smtp;
 

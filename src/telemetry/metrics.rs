@@ -43,6 +43,10 @@ pub(crate) struct Numbers {
     pub(crate) reloads: Family<Reloaded, Counter>,
     /// 1 while a source with `mqtt` is connected to its broker.
     pub(crate) mqtt_connected: Family<SourceOnly, Gauge>,
+    /// Rows of a list.
+    pub(crate) list_rows: Family<ListOnly, Gauge>,
+    /// Since a server last gave a list, or said that nothing has changed.
+    pub(crate) list_age_seconds: Family<ListOnly, Gauge>,
     /// What a deciding step forgot before its time, because it remembers no more than so much.
     pub(crate) steps_forgotten: Family<RouteStep, Counter>,
 }
@@ -79,6 +83,19 @@ pub(crate) struct TargetOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TargetOnly {
     pub(crate) target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ListOnly {
+    list: String,
+}
+
+impl ListOnly {
+    pub(crate) fn new(list: &str) -> Self {
+        Self {
+            list: list.to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -125,6 +142,8 @@ impl Metrics {
             connections: Gauge::default(),
             reloads: Family::default(),
             mqtt_connected: Family::default(),
+            list_rows: Family::default(),
+            list_age_seconds: Family::default(),
             steps_forgotten: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
@@ -190,6 +209,12 @@ impl Metrics {
             "reloads",
             "Loads of a changed config by outcome",
             numbers.reloads.clone(),
+        );
+        registry.register("list_rows", "Rows of a list", numbers.list_rows.clone());
+        registry.register(
+            "list_age_seconds",
+            "Since a server last gave a list",
+            numbers.list_age_seconds.clone(),
         );
         registry.register(
             "steps_forgotten",

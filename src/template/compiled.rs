@@ -25,6 +25,7 @@ pub(super) enum Form {
     Single(Arc<Code>),
     Mixed(Arc<Code>),
     Path(Arc<Code>),
+    Subject(Arc<Code>),
     Url(Arc<Code>),
 }
 
@@ -73,6 +74,11 @@ impl Template {
                 self.engine.run_path(code, scope, &mut text)?;
                 Ok(text)
             }
+            Form::Subject(code) => {
+                let mut text = String::with_capacity(self.source.len() * 2);
+                self.engine.run_subject(code, scope, &mut text)?;
+                Ok(text)
+            }
             Form::Url(code) => {
                 let mut text = String::with_capacity(self.source.len() * 2);
                 self.engine.run_url(code, scope, &mut text)?;
@@ -85,7 +91,7 @@ impl Template {
     pub(crate) fn output(&self, scope: &Scope) -> Result<Output, RenderError> {
         match &self.form {
             Form::Single(code) => Output::of(&self.engine.value(code, scope)?),
-            Form::Literal | Form::Mixed(_) | Form::Path(_) | Form::Url(_) => {
+            Form::Literal | Form::Mixed(_) | Form::Path(_) | Form::Subject(_) | Form::Url(_) => {
                 self.text(scope).map(|text| Output::Json(text.into()))
             }
         }

@@ -16,7 +16,7 @@ use super::known::{Known, ROLES};
 use super::output;
 use super::scope::Scope;
 use super::{Mistake, Names, filters, nullsafe, operators, source, url};
-use crate::payload::safe_segment;
+use crate::payload::{safe_segment, safe_token};
 
 /// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
 pub(super) const FUEL: u64 = 1_000_000;
@@ -31,6 +31,8 @@ struct Inner {
     env: Environment<'static>,
     /// The same, but what is written of each value is one safe segment of a path.
     paths: Environment<'static>,
+    /// The same, but each value is one token of a subject.
+    subjects: Environment<'static>,
     /// The same, but each value is marked for [`url::address`].
     urls: Environment<'static>,
     known: Known,
@@ -51,11 +53,15 @@ impl Engine {
         paths.set_formatter(|out, _, value| {
             Ok(out.write_str(&safe_segment(&output::text(value)?))?)
         });
+        let mut subjects = environment();
+        subjects
+            .set_formatter(|out, _, value| Ok(out.write_str(&safe_token(&output::text(value)?))?));
         let mut urls = environment();
         urls.set_formatter(|out, _, value| Ok(out.write_str(&url::marked(value)?)?));
         Self(Arc::new(Inner {
             env: environment(),
             paths,
+            subjects,
             urls,
             known,
         }))
@@ -87,12 +93,26 @@ impl Engine {
     /// The path of a file: what each `{{ … }}` comes to is made one safe segment, the text around it stays as it is
     /// written. In the path that comes of it a value's `%` is doubled, for strftime is yet to go over it.
     pub(crate) fn path(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        self.filled(source, names, Form::Path)
+    }
+
+    /// A subject of NATS: what each `{{ … }}` comes to is made one token.
+    pub(crate) fn subject(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        self.filled(source, names, Form::Subject)
+    }
+
+    fn filled(
+        &self,
+        source: &str,
+        names: Names,
+        form: fn(Arc<Code>) -> Form,
+    ) -> Result<Template, Mistake> {
         let mut template = self.template(source, names)?;
         if !matches!(template.form, Form::Literal) {
             let source = source::keep(source);
             let tree = parse(source, "template", syntax())
                 .map_err(|error| syntax_mistake(&error, source))?;
-            template.form = Form::Path(Arc::new(compile(&tree, source)));
+            template.form = form(Arc::new(compile(&tree, source)));
         }
         Ok(template)
     }
@@ -240,6 +260,16 @@ impl Engine {
         text: &mut String,
     ) -> Result<(), Error> {
         run(&self.0.paths, code, scope, text).map(drop)
+    }
+
+    /// Each value is one token of a subject.
+    pub(super) fn run_subject(
+        &self,
+        code: &Code,
+        scope: &Scope,
+        text: &mut String,
+    ) -> Result<(), Error> {
+        run(&self.0.subjects, code, scope, text).map(drop)
     }
 
     /// Each value is marked as such, for [`url::address`].

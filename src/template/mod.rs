@@ -23,6 +23,7 @@ mod known;
 mod nullsafe;
 mod operators;
 mod output;
+mod parts;
 mod reading;
 mod scope;
 mod shape;
@@ -48,6 +49,8 @@ pub(crate) enum Names {
     Choosing,
     /// Those, `images`, `with` and `delivery`: in what is sent.
     Rendering,
+    /// Those and `wrapped`: in what is written around a finished body.
+    Wrapping,
     /// `body headers query path method parts`: in a source's `map`. `it` where there is a list to go through, `event`
     /// where one was decoded before.
     Reading { it: bool, event: bool },

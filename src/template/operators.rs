@@ -135,7 +135,7 @@ fn moment(value: &Value) -> Option<Timestamp> {
 
 fn contains(container: &Value, value: &Value) -> Result<bool, Error> {
     if let Some(list) = container.downcast_object_ref::<ListView>() {
-        return Ok(value.as_str().is_some_and(|key| list.0.contains(key)));
+        return Ok(value.as_str().is_some_and(|key| list.contains(key)));
     }
     match container.kind() {
         ValueKind::Undefined | ValueKind::None => Ok(false),

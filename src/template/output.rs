@@ -62,6 +62,9 @@ pub(super) fn text(value: &Value) -> Result<Cow<'_, str>, Error> {
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Ok(Cow::Borrowed("")),
         ValueKind::String => Ok(Cow::Borrowed(value.as_str().unwrap_or_default())),
+        ValueKind::Bytes => Ok(String::from_utf8_lossy(
+            value.as_bytes().unwrap_or_default(),
+        )),
         _ => json(value).map(|json| Cow::Owned(json.to_string())),
     }
 }

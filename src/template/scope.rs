@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use minijinja::Value;
+use jiff::Timestamp;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, Value};
 use serde_json::Value as Json;
 
 use super::output::from_json;
 use super::view::Seen;
 use crate::event::{DeliveryId, Event, Item, Picture};
-use crate::fate::{Part, Parts};
-use crate::lists::{List, Lists};
+use crate::fate::Parts;
+use crate::lists::{Lists, Table};
 use crate::payload::around::TOKEN;
 use crate::payload::late;
 
 /// What the names of a template stand for, for one delivery (or one event and item, in `when`).
 pub(crate) struct Scope {
     /// None where there is no event to choose items of.
-    root: Option<Arc<Root>>,
+    pub(super) root: Option<Arc<Root>>,
     value: Value,
 }
 
@@ -32,20 +33,21 @@ pub(crate) struct Given<'a> {
     pub(crate) with: Option<&'a Json>,
     /// The delivery and which attempt this is, from 1.
     pub(crate) delivery: Option<(DeliveryId, u32)>,
-    pub(crate) now: jiff::Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 #[derive(Debug, Clone)]
-struct Root {
+pub(super) struct Root {
     seen: Arc<Seen>,
-    event: Value,
+    pub(super) event: Value,
     item: Option<(Item, Value)>,
-    images: Value,
+    pub(super) images: Value,
     lists: Value,
     with: Value,
     delivery: Option<(DeliveryId, u32)>,
-    now: jiff::Timestamp,
-    parts: Option<Arc<Parts>>,
+    now: Timestamp,
+    pub(super) parts: Option<Arc<Parts>>,
+    wrapped: Value,
 }
 
 impl Scope {
@@ -65,31 +67,15 @@ impl Scope {
                 item: given.item,
                 own_prefix: None,
             }),
-            lists: Value::from_object(ListsView(given.lists.clone())),
+            lists: Value::from_object(ListsView {
+                lists: given.lists.clone(),
+                when: given.event.occurred_at.instant(),
+            }),
             with: given.with.map_or(Value::from(()), from_json),
             delivery: given.delivery,
             now: given.now,
+            wrapped: Value::from(()),
             parts: None,
-        })
-    }
-
-    /// The same for a delivery that other events went into: `delivery.merged`, `pair`, and the pictures of both halves of a
-    /// pair under `images.front_…` and `images.rear_…`.
-    pub(crate) fn made_of(self, parts: Option<&Arc<Parts>>) -> Self {
-        let (Some(parts), Some(root)) = (parts, &self.root) else {
-            return self;
-        };
-        let images = match (&parts.pair, root.images.downcast_object_ref::<Images>()) {
-            (Some(pair), Some(images)) => Value::from_object(Images {
-                own_prefix: Some(pair.own_prefix()),
-                ..images.clone()
-            }),
-            _ => root.images.clone(),
-        };
-        Self::of(Root {
-            images,
-            parts: Some(parts.clone()),
-            ..(**root).clone()
         })
     }
 
@@ -127,7 +113,22 @@ impl Scope {
         }
     }
 
-    fn of(root: Root) -> Self {
+    /// The same with a finished body, for what is written around it.
+    pub(crate) fn wrapping(&self, body: Vec<u8>, content_type: Option<&str>) -> Self {
+        match &self.root {
+            Some(root) => Self::of(Root {
+                wrapped: Value::from_pairs([
+                    ("size", Value::from(body.len())),
+                    ("body", Value::from_bytes(body)),
+                    ("content_type", Value::from(content_type)),
+                ]),
+                ..(**root).clone()
+            }),
+            None => Self::plain(self.value()),
+        }
+    }
+
+    pub(super) fn of(root: Root) -> Self {
         let root = Arc::new(root);
         Self {
             value: Value::from_dyn_object(root.clone()),
@@ -141,30 +142,6 @@ impl Scope {
 }
 
 impl Root {
-    fn merged(&self) -> Value {
-        let merged = self.parts.iter().flat_map(|parts| &parts.merged);
-        let json = |part: &Part| serde_json::to_value(part).unwrap_or_default();
-        from_json(&merged.map(json).collect())
-    }
-
-    fn merged_count(&self) -> usize {
-        self.parts.as_ref().map_or(0, |parts| parts.merged_count)
-    }
-
-    /// Both halves as events; null when this is none of a pair.
-    fn pair(&self) -> Value {
-        let pair = self.parts.as_ref().and_then(|parts| parts.pair.as_ref());
-        let Some(pair) = pair else {
-            return Value::from(());
-        };
-        let (own, other) = (self.event.clone(), Seen::new(&pair.other).root());
-        let (front, rear) = match pair.other_is_front {
-            true => (other, own),
-            false => (own, other),
-        };
-        Value::from_pairs([("front", front), ("rear", rear)])
-    }
-
     fn item(&self, wanted: fn(&Item) -> bool) -> Value {
         match &self.item {
             Some((item, value)) if wanted(item) => value.clone(),
@@ -190,6 +167,7 @@ impl Object for Root {
             "session" => Value::from_pairs([("token", Value::from(late::mark(TOKEN)))]),
             "captured" => Value::from_object(CapturedView),
             "now" => Value::from(self.now.to_string()),
+            "wrapped" => self.wrapped.clone(),
             "delivery" => match self.delivery {
                 Some((id, attempt)) => Value::from_pairs([
                     ("id", Value::from(id.to_string())),
@@ -226,13 +204,13 @@ impl Object for CapturedView {
 
 /// The pictures at hand, by role.
 #[derive(Debug, Clone)]
-struct Images {
+pub(super) struct Images {
     pictures: Vec<Picture>,
     /// Which of them steps made; the others came with the event.
     made: Vec<bool>,
     item: Option<Item>,
     /// Of one half of a pair, what its own roles may begin with.
-    own_prefix: Option<&'static str>,
+    pub(super) own_prefix: Option<&'static str>,
 }
 
 impl Images {
@@ -347,27 +325,51 @@ impl Object for PictureView {
     }
 }
 
-/// All lists by name.
+/// All lists by name, as they are at the moment of the event.
 #[derive(Debug)]
-struct ListsView(Lists);
+struct ListsView {
+    lists: Lists,
+    when: Timestamp,
+}
 
 impl Object for ListsView {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         self.get_value_by_str(key.as_str()?)
     }
 
+    /// One that was not fetched yet is an error to whatever is asked of it, so that a condition on it is no either way.
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        Some(Value::from_object(ListView(self.0.get(key)?.clone())))
+        let list = self.lists.get(key)?;
+        let state = list.state();
+        Some(match &state.table {
+            Some(table) => Value::from_object(ListView {
+                table: table.clone(),
+                when: self.when,
+            }),
+            None => Value::from(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("the list `{key}` was not fetched yet"),
+            )),
+        })
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.0.keys().map(|name| Value::from(&**name)).collect())
+        Enumerator::Values(self.lists.iter().map(|(name, _)| name.into()).collect())
     }
 }
 
 /// One list: rows by plate.
 #[derive(Debug)]
-pub(super) struct ListView(pub(super) List);
+pub(super) struct ListView {
+    table: Arc<Table>,
+    when: Timestamp,
+}
+
+impl ListView {
+    pub(super) fn contains(&self, plate: &str) -> bool {
+        self.table.find(plate, self.when).is_some()
+    }
+}
 
 impl Object for ListView {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
@@ -375,13 +377,14 @@ impl Object for ListView {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let row = self.0.get(key)?;
-        Some(Value::from_pairs(row.iter().map(|(column, cell)| {
-            (column.as_str(), Value::from(cell.as_str()))
-        })))
+        let row = self.table.find(key, self.when)?;
+        Some(Value::from_pairs(
+            row.iter().map(|(column, cell)| (column, Value::from(cell))),
+        ))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.keys().into_iter().map(Value::from).collect())
+        let keys = self.table.keys(self.when);
+        Enumerator::Values(keys.into_iter().map(Value::from).collect())
     }
 }

@@ -163,6 +163,7 @@ const PART: Shape = Map(&[
 ]);
 
 pub(super) const PAIR: Shape = Map(&[("front", EVENT), ("rear", EVENT)]);
+pub(super) const WRAPPED: Shape = Map(&[("body", TEXT), ("content_type", TEXT), ("size", NUMBER)]);
 pub(super) const SESSION: Shape = Map(&[("token", TEXT)]);
 pub(super) const NOW: Shape = MOMENT;
 

@@ -87,7 +87,11 @@ fn event() -> Event {
 }
 
 fn engine() -> Engine {
-    Engine::new(&["residents".to_owned(), "staff".to_owned()])
+    Engine::new(&[
+        "residents".to_owned(),
+        "staff".to_owned(),
+        "late".to_owned(),
+    ])
 }
 
 fn scope_with(event: Event, item: Option<Item>, made: &[Picture]) -> Scope {
@@ -101,6 +105,7 @@ fn scope_with(event: Event, item: Option<Item>, made: &[Picture]) -> Scope {
         lists: &Lists::new([
             ("residents".to_owned(), residents),
             ("staff".to_owned(), List::default()),
+            ("late".to_owned(), List::awaited("http")),
         ]),
         with: Some(&json!({ "url": "http://x", "cameras": { "cam <1>": { "b": 1, "a": 2 } } })),
         delivery: Some((DeliveryId::from_bytes([1; 16]), 3)),
@@ -254,6 +259,32 @@ const NULLS: &[(&str, bool)] = &[
     ("event.raw.z in 5 or true", false),
     ("event.kind | epoch > 0 or true", false),
 ];
+
+#[test]
+fn no_condition_on_a_list_that_is_not_here_holds_either_way() {
+    for source in [
+        "plate.text in lists.late",
+        "not plate.text in lists.late",
+        "plate.text not in lists.late",
+        "not (plate.text in lists.late)",
+        "plate.text in lists['late']",
+        "plate.text in lists.late or true",
+        "lists.late[plate.text].owner == none",
+        "lists.late[plate.text] is none",
+        "lists.late == none",
+        "not lists.late",
+        "lists.late | length == 0",
+        "(lists.late | default([])) | length == 0",
+        "(plate.text in lists.late) == false",
+        "true if plate.text in lists.late else true",
+    ] {
+        assert!(!holds(source), "{source}");
+    }
+    assert!(holds("true or plate.text in lists.late"));
+    let template = engine().template("{{ lists.late[plate.text].owner }}", Names::Rendering);
+    let error = template.unwrap().text(&scope()).unwrap_err();
+    assert_eq!(error.to_string(), "the list `late` was not fetched yet");
+}
 
 #[test]
 fn null_is_harmless_in_conditions() {

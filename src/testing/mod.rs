@@ -106,6 +106,7 @@ impl Way {
                 Payload::Line { .. }
                 | Payload::Files(_)
                 | Payload::Mqtt(_)
+                | Payload::Publication(_)
                 | Payload::Row(_)
                 | Payload::Mail(_)
                 | Payload::Log { .. } => 0,

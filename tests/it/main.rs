@@ -10,6 +10,7 @@ mod harness;
 
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
+mod cloud; // Amazon's Lambda and S3, signatures checked
 mod deciders; // what is decided once, killed again and again
 mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
@@ -19,13 +20,16 @@ mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
+mod lists; // lists that servers give: outages, restarts, reloads, rows with their times
 mod mqtt; // brokers, as a source and as a target
+mod nats; // messages to a NATS server, once each in a stream
 mod presets; // each shipped preset against a system that checks and answers as the real one does
 mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod sinks; // databases, mail servers, Home Assistant over MQTT
-mod tidy;
-mod user_tests; // what compilers and linters do not check
+mod tidy; // what compilers and linters do not check
+mod trust; // `camhook trust`: certificates, and pins in routes.yaml
+mod user_tests; // `camhook test`
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do

@@ -10,6 +10,7 @@ use crate::harness::{
     multipart_event,
 };
 
+const SERVER: &str = "{7d0c5a52-5d4f-4f6b-8f5b-1b6d1e2a3c44}";
 const CAMERA: &str = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
 
 /// Nx Witness: sessions with a token, bookmarks of its cameras, errors with an `errorId`.
@@ -62,6 +63,8 @@ impl Nx {
                 state.sessions.remove(*ended);
                 Answer::status(200)
             }
+            ("GET", ["servers", ""]) => Answer::status(200)
+                .body(&json!([{ "id": SERVER }, { "id": "{another}" }]).to_string()),
             ("GET", ["devices"]) => {
                 let devices = json!([{ "id": format!("{{{CAMERA}}}"), "name": "Gate" }]);
                 Answer::status(200).body(&devices.to_string())
@@ -141,6 +144,53 @@ async fn a_hundred_events_at_an_ended_nx_session_make_one_login_and_a_hundred_bo
     assert_eq!(bookmark["durationMs"], 5000);
     assert_eq!(bookmark["tags"], json!(["camhook"]));
     assert!(bookmark["startTimeMs"].is_u64() && bookmark["serverId"].is_null());
+    camhook.stop();
+    assert!(nx.state().sessions.is_empty(), "it logged out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_imported_for_nx_logs_in_once_makes_the_middlewares_bookmarks_and_logs_out() {
+    let nx = Nx::default();
+    let receiver = nx.receiver().await;
+    let folder = tempfile::tempdir().unwrap();
+    let env = format!(
+        "MIDDLEWARE_NAME=nx\nSERVER_HOST={}\nLOGIN=camhook\nPASSWORD=correct horse\nSSL=no\n",
+        receiver.url()
+    );
+    std::fs::write(folder.path().join("old.env"), env).unwrap();
+    let output = camhook_command(folder.path())
+        .args(["import", "--env", "old.env"])
+        .output()
+        .unwrap();
+    let routes = String::from_utf8(output.stdout).unwrap();
+    let routes = routes.replace(
+        "server: { listen: 0.0.0.0:8002 }",
+        "server: { listen: 127.0.0.1:0 }",
+    );
+    std::fs::write(
+        folder.path().join("routes.yaml"),
+        format!("{routes}\nadmin: {{ listen: 127.0.0.1:0 }}\n"),
+    )
+    .unwrap();
+    let password = ("PASSWORD".to_owned(), "correct horse".to_owned());
+    let camhook = Process::start_with(folder.path(), &[password]);
+    for n in 0..10 {
+        let (kind, body) = form_event(n);
+        let request = client().post(format!("{}/", camhook.url));
+        let request = request
+            .header("content-type", kind)
+            .header("camera-id", CAMERA);
+        assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+    }
+    eventually("all bookmarks", async || nx.state().bookmarks.len() == 10).await;
+    let bookmark = nx.state().bookmarks[0].clone();
+    assert_eq!(bookmark["serverId"], SERVER);
+    assert_eq!(
+        (&bookmark["description"], &bookmark["creationTimeMs"]),
+        (&json!(""), &json!(0))
+    );
+    assert_eq!(bookmark["tags"], json!(["Stream"]));
+    assert_eq!(nx.state().logins, 1);
     camhook.stop();
     assert!(nx.state().sessions.is_empty(), "it logged out");
 }

@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::file::Kind;
-use super::{Catalog, Known};
+use super::{Catalog, Known, is_something};
 use crate::config::mistake::Mistake;
 use crate::config::schema::TRANSPORTS;
 use crate::config::tree::{Key, Node, Scalar, Shape};
@@ -67,18 +69,18 @@ fn transports_beside(target: &mut Node, preset: &str, mistakes: &mut Vec<Mistake
 
 fn fill(target: &mut Node, known: &Known, at: &Range<usize>) {
     let with = with_defaults(target, known, at);
-    let mut from = known
-        .node
-        .get("target")
-        .cloned()
-        .unwrap_or_else(Node::empty);
+    let way = known.way(Some(&with));
+    let mut from = (known.target_node(way).cloned()).unwrap_or_else(Node::empty);
     if let Some(http) = from.get_mut("http").and_then(Node::entries_mut) {
         // What the user says beside a preset counts, wherever the preset says it.
         let said = |key: &Key| ["timeout", "tls"].contains(&key.text.as_str());
         http.retain(|(key, _)| !said(key) || target.get(&key.text).is_none());
     }
-    put_fixed(&mut from, &with, known);
-    leave_out_unset(&mut from, known);
+    let is_written = is_written(known.target(way));
+    put_fixed(&mut from, &with, known, is_written);
+    if is_written {
+        leave_out_unset(&mut from, known);
+    }
     let Some(entries) = target.entries_mut() else {
         return;
     };
@@ -124,15 +126,12 @@ fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
     let settings = known.node.get("settings");
     let settings = settings.map(Node::entries).unwrap_or_default();
     if let Some(entries) = with.entries_mut() {
-        let is_null =
-            |node: &Node| matches!(&node.shape, Shape::Scalar(scalar) if scalar.is_null());
-        // Nothing written is nothing set.
-        entries.retain(|(_, value)| !is_null(value));
+        entries.retain(|(_, value)| is_something(value));
         for (name, setting) in settings {
             let given = entries.iter().any(|(key, _)| key.text == name.text);
             if let Some(default) = setting
                 .get("default")
-                .filter(|node| !given && !is_null(node))
+                .filter(|node| !given && is_something(node))
             {
                 entries.push((name.clone(), default.clone()));
             }
@@ -143,28 +142,24 @@ fn with_defaults(target: &Node, known: &Known, at: &Range<usize>) -> Node {
 
 /// Puts the user's paths and words where the preset says `{{ with.NAME }}` of such a setting: as if written there. So is
 /// every setting of a target that does not speak HTTP, whose addresses and passwords are no templates.
-fn put_fixed(from: &mut Node, with: &Node, known: &Known) {
+fn put_fixed(from: &mut Node, with: &Node, known: &Known, is_written: bool) {
     put(from, &|scalar| {
         let name = name_alone(scalar)?;
         let setting = known.preset.settings.get(name)?;
-        let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty() || is_written(known);
+        let fixed = setting.kind == Kind::Path || !setting.one_of.is_empty() || is_written;
         with.get(name).filter(|_| fixed).cloned()
     });
 }
 
 /// Whether the target's keys take what is written there, not what a template makes of it.
-fn is_written(known: &Known) -> bool {
-    let target = &known.preset.target;
-    ["mqtt", "postgres", "smtp"]
+fn is_written(target: &Map<String, Value>) -> bool {
+    ["mqtt", "nats", "postgres", "smtp"]
         .iter()
         .any(|key| target.contains_key(*key))
 }
 
 /// Takes out the keys of such a target whose setting is not set.
 fn leave_out_unset(from: &mut Node, known: &Known) {
-    if !is_written(known) {
-        return;
-    }
     match &mut from.shape {
         Shape::Map(entries) => {
             entries.retain(|(_, value)| {
@@ -201,21 +196,26 @@ pub(super) fn with_stand_ins(preset: &Node) -> Node {
         let word = setting
             .get("one_of")
             .and_then(|words| words.items().first());
-        let is_path = setting.get("type").and_then(Node::text) == Some("path");
+        let kind = setting.get("type").and_then(Node::text);
+        let is_path = kind == Some("path");
+        let is_flag = matches!(kind, Some("bool" | "number"));
         let path = is_path.then(|| setting.get("about")).flatten(); // any text will do
         if let Some(value) = setting.get("default").or(word).or(path)
-            && (is_path || word.is_some())
+            && (is_path || is_flag || word.is_some())
         {
             stand_ins.push((name.clone(), value.clone()));
         }
     }
     let mut filled = preset.clone();
-    if let Some(target) = filled.get_mut("target") {
-        put(target, &|scalar| {
-            let name = name_alone(scalar)?;
-            let known = stand_ins.iter().find(|(key, _)| key.text == name);
-            known.map(|(_, value)| value.clone())
-        });
+    let stand_in = |scalar: &Scalar| {
+        let name = name_alone(scalar)?;
+        let known = stand_ins.iter().find(|(key, _)| key.text == name);
+        known.map(|(_, value)| value.clone())
+    };
+    for key in ["target", "variants"] {
+        if let Some(node) = filled.get_mut(key) {
+            put(node, &stand_in);
+        }
     }
     filled
 }

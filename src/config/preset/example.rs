@@ -115,6 +115,15 @@ fn told(payload: &Payload) -> String {
                 )
             })
             .collect(),
+        Payload::Publication(message) => {
+            let headers = message.headers.iter();
+            let headers: String = headers
+                .map(|(name, value)| format!("{name}: {value}\n"))
+                .collect();
+            let payload = message.payload.to_vec();
+            let payload = String::from_utf8_lossy(&payload);
+            format!("{}\n{headers}\n{payload}\n", message.subject)
+        }
         Payload::Line { path, header, line } => {
             let header = header.iter().map(|header| format!("{header}\n"));
             format!("{path}\n\n{}{line}", header.collect::<String>())

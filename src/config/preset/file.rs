@@ -32,6 +32,9 @@ pub(crate) struct Preset {
     pub(crate) settings: Settings,
     /// What a target in routes.yaml may say, with `{{ with.NAME }}` for settings.
     pub(crate) target: Map<String, Value>,
+    /// Other ways to speak to the same system, each taken where its setting is given.
+    #[serde(default)]
+    pub(crate) variants: Vec<Variant>,
     /// Requests that come of example events; tests hold the preset to them.
     pub(crate) examples: Vec<Example>,
     /// What the user has to do on the other side, and what to expect of it.
@@ -57,6 +60,19 @@ pub(crate) enum Each {
     Face,
     Object,
     Event,
+}
+
+/// Another way to speak to the same system.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Variant {
+    /// The setting that takes this way where it is given.
+    pub(crate) when: String,
+    /// Which other settings must be given then; `required` of `settings` does not count for it.
+    #[serde(default)]
+    pub(crate) required: Vec<String>,
+    /// As the preset's own `target`, in its place.
+    pub(crate) target: Map<String, Value>,
 }
 
 /// Settings in the order of the file.
@@ -245,6 +261,14 @@ impl Settings {
             .find_map(named)
     }
 
+    /// What `with` is held against where a variant is taken.
+    pub(super) fn schema_of(&self, variant: &Variant) -> Value {
+        let mut schema = self.schema();
+        let required = std::iter::once(&variant.when).chain(&variant.required);
+        schema["required"] = required.map(String::as_str).collect();
+        schema
+    }
+
     /// What `with` is held against.
     pub(super) fn schema(&self) -> Value {
         let properties = self.0.iter();
@@ -290,11 +314,12 @@ pub(super) fn schema(strict: &Value) -> Value {
         keys.shift_remove("preset");
         keys.shift_remove("with");
     }
-    schema["properties"]["target"] = target;
     let mut definitions = strict["$defs"].clone();
     if let Some(all) = definitions.as_object_mut() {
         all.extend(generator.take_definitions(true));
     }
+    definitions["Variant"]["properties"]["target"] = target.clone();
+    schema["properties"]["target"] = target;
     schema["$defs"] = definitions;
     schema
 }

@@ -18,12 +18,12 @@ pub(crate) use file::{Each, Kind, Preset};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::check::Checker;
 use super::load::{object, place};
 use super::mistake::{Mistake, Page, suggestion};
-use super::tree::Node;
+use super::tree::{Node, Shape};
 use super::{parse, schema};
 use shipped::SHIPPED;
 
@@ -35,8 +35,45 @@ pub(crate) struct Known {
     pub(crate) preset: Preset,
     /// The whole file.
     node: Node,
-    /// What `with` is held against.
-    with: Value,
+    /// What `with` is held against: of the preset itself, then of each variant.
+    withs: Vec<Value>,
+}
+
+impl Known {
+    /// The way that these settings take: 0 is the preset's own, the others are its variants.
+    fn way(&self, with: Option<&Node>) -> usize {
+        let is_given = |name: &str| {
+            with.and_then(|with| with.get(name))
+                .is_some_and(is_something)
+        };
+        let variants = self.preset.variants.iter();
+        let taken = variants.map(|variant| is_given(&variant.when));
+        taken
+            .enumerate()
+            .find_map(|(n, taken)| taken.then_some(n + 1))
+            .unwrap_or(0)
+    }
+
+    /// The target of that way.
+    fn target(&self, way: usize) -> &Map<String, Value> {
+        let variants = self.preset.variants.iter();
+        let targets = std::iter::once(&self.preset.target);
+        let mut targets = targets.chain(variants.map(|variant| &variant.target));
+        targets.nth(way).unwrap_or(&self.preset.target)
+    }
+
+    /// The same as it stands in the file.
+    fn target_node(&self, way: usize) -> Option<&Node> {
+        match way.checked_sub(1) {
+            None => self.node.get("target"),
+            Some(n) => self.node.get("variants")?.items().get(n)?.get("target"),
+        }
+    }
+}
+
+/// Nothing written is nothing set.
+fn is_something(node: &Node) -> bool {
+    !matches!(&node.shape, Shape::Scalar(scalar) if scalar.is_null())
 }
 
 /// The presets that a config may use: all of the user's, and of the shipped ones those it asked for.
@@ -132,8 +169,19 @@ impl Catalog {
         match serde_path_to_error::deserialize::<_, Preset>(value) {
             Ok(mut preset) if preset.name == name => {
                 preset.target = object(node.get("target").map(Node::value)); // as it is written
-                let with = preset.settings.schema();
-                let known = Known { preset, node, with };
+                let variants = node.get("variants").map(Node::items).unwrap_or_default();
+                for (variant, node) in preset.variants.iter_mut().zip(variants) {
+                    variant.target = object(node.get("target").map(Node::value));
+                }
+                let of_variants = preset.variants.iter();
+                let of_variants = of_variants.map(|variant| preset.settings.schema_of(variant));
+                let withs = std::iter::once(preset.settings.schema());
+                let withs = withs.chain(of_variants).collect();
+                let known = Known {
+                    preset,
+                    node,
+                    withs,
+                };
                 self.check_settings(&known);
                 self.known.insert(name.to_owned(), known);
             }
@@ -155,7 +203,24 @@ impl Catalog {
     /// What the schema cannot tell.
     fn check_settings(&mut self, known: &Known) {
         let mut cameras = 0;
-        let target = Value::Object(known.preset.target.clone()).to_string();
+        let ways = 0..known.withs.len();
+        let target: String = ways
+            .map(|way| Value::Object(known.target(way).clone()).to_string())
+            .collect();
+        for (n, variant) in known.preset.variants.iter().enumerate() {
+            let names = std::iter::once(&variant.when).chain(&variant.required);
+            for name in names {
+                let wrong = match known.preset.settings.get(name) {
+                    None => format!("there is no setting `{name}`"),
+                    Some(setting) if setting.default.is_some() => {
+                        format!("`{name}` has a default, so it is always given")
+                    }
+                    Some(_) => continue,
+                };
+                let at = place(&known.node, &["variants".to_owned(), n.to_string()]);
+                self.mistakes.push(Mistake::new(at, wrong));
+            }
+        }
         for (name, setting) in &known.preset.settings.0 {
             let at = place(&known.node, &["settings".to_owned(), name.clone()]);
             let wrong = match setting.kind {
@@ -175,7 +240,9 @@ impl Catalog {
                 }
                 _ if name == "camera" => "`camera` is the entry of the event's camera",
                 _ if !setting.fields.0.is_empty() => "`fields` are for `type: cameras`",
-                _ if !target.contains(&format!("with.{name}")) => {
+                _ if !target.contains(&format!("with.{name}"))
+                    && !(known.preset.variants.iter()).any(|variant| variant.when == *name) =>
+                {
                     "the target does not use this setting"
                 }
                 _ => continue,

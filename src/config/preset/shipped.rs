@@ -39,6 +39,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ("kafka", include_str!("../../../presets/kafka.yaml")),
     ("milestone", include_str!("../../../presets/milestone.yaml")),
     ("mqtt", include_str!("../../../presets/mqtt.yaml")),
+    ("nats", include_str!("../../../presets/nats.yaml")),
     ("ntfy", include_str!("../../../presets/ntfy.yaml")),
     (
         "nx-witness",

@@ -38,7 +38,7 @@ fn every_example_makes_the_request_that_stands_beside_it() {
             preset.name
         );
         for example in &preset.examples {
-            match try_out(&preset, example, &serde_json::Map::new(), None) {
+            match try_out(&preset, example, &Map::new(), None) {
                 Tried::Made(request) if request == example.request.trim_end() => {}
                 Tried::Made(request) => {
                     let _ = writeln!(wrong, "{} makes\n{request}\n", preset.name);
@@ -137,7 +137,7 @@ fn a_camera_that_is_not_listed_is_refused_by_name_and_a_star_stands_for_it() {
         .map_err(|report| report.plain())
         .unwrap();
     let tried = |cameras: Value| {
-        let mut more = serde_json::Map::new();
+        let mut more = Map::new();
         more.insert("cameras".to_owned(), cameras);
         try_out(&preset, &preset.examples[0], &more, None)
     };
@@ -152,4 +152,44 @@ fn a_camera_that_is_not_listed_is_refused_by_name_and_a_star_stands_for_it() {
         panic!("the star stands for it");
     };
     assert!(request.contains("own-camera-1"), "{request}");
+}
+
+#[test]
+fn a_variant_takes_the_place_of_the_target_where_its_setting_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    let file = folder.path().join("mine/gate-box.yaml");
+    let preset = "name: gate-box\nabout: Opens the gate.\nsettings:\n  url: { about: Where it is., type: url, required: true }\n  \
+                  broker: { about: Or its broker., type: url }\n  topic: { about: The topic there. }\n\
+                  target: { http: { url: '{{ with.url }}' } }\n\
+                  variants: [{ when: broker, required: [topic], target: { mqtt: { url: '{{ with.broker }}', topic: '{{ with.topic }}' } } }]\nexamples: []\n";
+    fs::write(&file, preset).unwrap();
+    let with = |with: &str| {
+        format!(
+            "presets: {{ path: mine }}\ntargets: {{ gate: {{ preset: gate-box, with: {with} }} }}\n"
+        )
+    };
+    for (settings, port) in [
+        ("{ url: 'http://10.0.0.9' }", 80),
+        ("{ broker: 'mqtt://10.0.0.9', topic: gate }", 1883),
+    ] {
+        let config = read(&with(settings), folder.path()).map_err(|report| report.plain());
+        let address = config.unwrap().targets[0].address().unwrap();
+        assert_eq!(address, ("10.0.0.9".to_owned(), port));
+    }
+    let told = refused(&with("{ broker: 'mqtt://10.0.0.9' }"), folder.path());
+    assert!(
+        told.contains("`topic` is missing") && !told.contains("`url` is missing"),
+        "{told}"
+    );
+
+    fs::write(&file, preset.replace("when: broker", "when: brocker")).unwrap();
+    let told = refused(&with("{ url: 'http://10.0.0.9' }"), folder.path());
+    assert!(told.contains("there is no setting `brocker`"), "{told}");
+    fs::write(&file, preset.replace("mqtt: {", "mqtt: { qoss: 1,")).unwrap();
+    let told = refused(&with("{ url: 'http://10.0.0.9' }"), folder.path());
+    assert!(
+        told.contains("mine/gate-box.yaml:8:") && told.contains("`qoss`"),
+        "{told}"
+    );
 }

@@ -41,8 +41,10 @@ pub(in crate::config) fn with<'a>(
         None => entry.key.at.clone(),
     };
     let before = loader.checker.mistakes.len();
-    let value = object(loader.checker.check(node, &known.with, &here));
-    plain(loader, entry, preset);
+    let way = known.way(Some(node));
+    let value = object(loader.checker.check(node, &known.withs[way], &here));
+    let over_http = known.target(way).contains_key("http");
+    plain(loader, entry, preset, over_http);
     let mut names: Vec<String> = preset
         .settings
         .0
@@ -71,7 +73,7 @@ fn texts(node: &Node, all: &mut Vec<String>) {
 }
 
 /// What the schema cannot tell: addresses, and texts that may be no templates.
-fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset) {
+fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset, over_http: bool) {
     for (name, setting) in &preset.settings.0 {
         let way = ["with".to_owned(), name.clone()];
         let value = entry.node.get("with").and_then(|with| with.get(name));
@@ -82,7 +84,7 @@ fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset) {
             Kind::Url if text.contains("{{") || text.contains("{%") => {
                 Some((format!("`{name}` is no template"), None))
             }
-            Kind::Url if !is_address(text, preset) => Some((
+            Kind::Url if !is_address(text, over_http) => Some((
                 format!("`{name}` is no address"),
                 Some("expected such as https://10.0.0.5:8443"),
             )),
@@ -96,11 +98,10 @@ fn plain(loader: &mut Loader<'_>, entry: &Entry<'_>, preset: &Preset) {
 }
 
 /// What is no way to a system that speaks something else than HTTP its target says itself.
-fn is_address(text: &str, preset: &Preset) -> bool {
-    let http = preset.target.contains_key("http");
+fn is_address(text: &str, over_http: bool) -> bool {
     text.trim() == text
         && url::Url::parse(text).is_ok_and(|url| {
-            (!http || matches!(url.scheme(), "http" | "https"))
+            (!over_http || matches!(url.scheme(), "http" | "https"))
                 && url.host_str().is_some_and(|h| !h.is_empty())
         })
 }

@@ -7,7 +7,7 @@ use super::settings::{Call, Find, First, Lifetime, Session, Settings};
 use crate::event::{Event, Item};
 use crate::payload::around::{self, Around};
 use crate::render::Building;
-use crate::template::{RenderError, Scope};
+use crate::template::{Condition, RenderError, Scope};
 
 /// Compiled parts of [`Settings`] that are not the request itself.
 pub(super) struct Writer {
@@ -24,6 +24,7 @@ struct SessionWriter {
 }
 
 struct FirstWriter {
+    when: Option<Condition>,
     request: Box<RequestWriter>,
     capture: Vec<(String, around::Find)>,
 }
@@ -70,8 +71,14 @@ impl Writer {
         };
         Ok(Around {
             expects: Vec::new(),
+            call: None,
             session: self.session(event, scope)?,
-            first: self.first.iter().map(first).collect::<Result<_, _>>()?,
+            first: self
+                .first
+                .iter()
+                .filter(|first| first.when.as_ref().is_none_or(|when| when.holds(scope)))
+                .map(first)
+                .collect::<Result<_, _>>()?,
             sign: None,
             smaller,
         })
@@ -125,6 +132,10 @@ impl SessionWriter {
 impl FirstWriter {
     fn new(building: &mut Building<'_>, n: usize, first: &First) -> Option<Self> {
         let n = n.to_string();
+        let when = match &first.when {
+            Some(when) => building.condition(&["first", &n, "when"], when).map(Some),
+            None => Some(None),
+        };
         let request = call(building, &["first", &n, "request"], &first.request);
         let capture: Vec<_> = (first.capture.iter())
             .map(|(name, place)| {
@@ -133,6 +144,7 @@ impl FirstWriter {
             })
             .collect();
         Some(Self {
+            when: when?,
             request: Box::new(request?),
             capture: capture.into_iter().collect::<Option<_>>()?,
         })

@@ -116,7 +116,7 @@ impl Writer {
 }
 
 /// The names of the bodies that are given.
-fn given(settings: &Settings) -> Vec<&'static str> {
+pub(super) fn given(settings: &Settings) -> Vec<&'static str> {
     let bodies = [
         ("json", settings.json.is_some()),
         ("form", settings.form.is_some()),
@@ -280,7 +280,7 @@ fn media_type(picture: &Picture) -> String {
     }
 }
 
-fn json(value: &Value) -> Written {
+pub(super) fn json(value: &Value) -> Written {
     text(value.to_string(), "application/json")
 }
 

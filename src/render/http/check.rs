@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::settings::Call;
-use crate::payload::around::Expect;
+use super::settings;
+use crate::payload::around::{Call, Expect};
 use crate::render::Building;
 use crate::template::{RenderError, Scope, Structure};
 
@@ -13,7 +13,7 @@ use crate::template::{RenderError, Scope, Structure};
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Check {
-    pub(crate) request: Call,
+    pub(crate) request: settings::Call,
     /// Whether its answer lists the system's cameras: then those of a preset's `cameras` are looked for in it; `false` if
     /// not given.
     #[serde(default)]
@@ -22,6 +22,32 @@ pub(crate) struct Check {
     /// answer that tells nothing is one, too.
     #[serde(default)]
     pub(crate) expects: Vec<Expected>,
+    /// The SOAP call that is made, where the answer is a WSDL: what the service says differently is a warning.
+    #[serde(default)]
+    pub(crate) wsdl: Option<Wsdl>,
+}
+
+/// A SOAP call, to be held against a WSDL. Every text may be a template.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wsdl {
+    /// The operation, which is also the element around the arguments.
+    pub(crate) operation: String,
+    /// That element's namespace.
+    pub(crate) namespace: String,
+    /// What is sent as `SOAPAction`, without quotes.
+    pub(crate) action: String,
+    /// The version of SOAP, `1.1` or `1.2`; `1.1` if not given.
+    #[serde(default = "version")]
+    pub(crate) version: String,
+    /// The elements inside of the operation's, in the order in which they are sent: a list, or a template that makes one.
+    pub(crate) arguments: Value,
+    /// Where the call goes.
+    pub(crate) address: String,
+}
+
+fn version() -> String {
+    "1.1".to_owned()
 }
 
 /// What some elements of an XML answer should have.
@@ -44,13 +70,27 @@ pub(crate) struct Expected {
 pub(super) struct Expects {
     places: Vec<Expect>,
     wanted: Option<Structure>,
+    call: Option<Structure>,
 }
 
 impl Expects {
     pub(super) fn new(building: &mut Building<'_>, check: Option<&Check>) -> Self {
-        let Some(check) = check.filter(|check| !check.expects.is_empty()) else {
+        let Some(check) = check else {
             return Self::default();
         };
+        let call = check.wsdl.as_ref().and_then(|wsdl| {
+            let call = json!({
+                "operation": wsdl.operation, "namespace": wsdl.namespace, "action": wsdl.action,
+                "version": wsdl.version, "arguments": wsdl.arguments, "address": wsdl.address,
+            });
+            building.structure(&["check", "wsdl"], &call)
+        });
+        if check.expects.is_empty() {
+            return Self {
+                call,
+                ..Self::default()
+            };
+        }
         let wanted = check
             .expects
             .iter()
@@ -65,7 +105,24 @@ impl Expects {
         Self {
             wanted: building.structure(&["check", "expects"], &wanted),
             places: places.collect(),
+            call,
         }
+    }
+
+    pub(super) fn call(&self, scope: &Scope) -> Result<Option<Call>, RenderError> {
+        let Some(call) = &self.call else {
+            return Ok(None);
+        };
+        let call = call.json(scope)?;
+        let said = |key: &str| text(&call[key]);
+        Ok(Some(Call {
+            operation: said("operation"),
+            namespace: said("namespace"),
+            action: said("action"),
+            version: said("version"),
+            arguments: texts(&call["arguments"]),
+            address: said("address"),
+        }))
     }
 
     pub(super) fn write(&self, scope: &Scope) -> Result<Vec<Expect>, RenderError> {
@@ -73,18 +130,26 @@ impl Expects {
             return Ok(Vec::new());
         };
         let wanted = wanted.json(scope)?;
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
         let expect = |(n, place): (usize, &Expect)| Expect {
-            wanted: match &wanted[n]["is"] {
-                Value::Null => Vec::new(),
-                Value::Array(list) => list.iter().map(text).collect(),
-                one => vec![text(one)],
-            },
+            wanted: texts(&wanted[n]["is"]),
             ..place.clone()
         };
         Ok(self.places.iter().enumerate().map(expect).collect())
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A value by itself is a list of one.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(list) => list.iter().map(text).collect(),
+        one => vec![text(one)],
     }
 }

@@ -8,6 +8,7 @@ mod parts;
 mod settings;
 mod stream;
 mod url;
+mod wrap;
 
 use http::{HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
@@ -28,6 +29,7 @@ pub(crate) struct Writer {
     headers: Option<Structure>,
     auth: Option<auth::Writer>,
     body: body::Writer,
+    wrap: Option<Structure>,
     around: Option<around::Writer>,
     check: Option<Box<Self>>,
     check_lists_cameras: bool,
@@ -88,6 +90,7 @@ impl Writer {
             .as_ref()
             .and_then(|auth| auth::Writer::new(&mut building, auth));
         let body = body::Writer::new(&mut building, settings);
+        let wrap = wrap::compile(&mut building, settings);
         let around = around::Writer::new(&mut building, settings);
         let check = (settings.check.as_ref())
             .and_then(|check| around::call(&mut building, &["check", "request"], &check.request))
@@ -100,6 +103,7 @@ impl Writer {
             headers: headers.filter(|_| !settings.headers.0.is_empty()),
             auth,
             body,
+            wrap,
             around,
             check,
             check_lists_cameras: settings
@@ -151,7 +155,10 @@ impl Writer {
             None => None,
         };
         let url = url::assemble(&self.url.text(scope)?, &fields(&self.query)?)?;
-        let body = self.body.write(event, item, scope, &url)?;
+        let mut body = self.body.write(event, item, scope, &url)?;
+        if let Some(structure) = &self.wrap {
+            body = wrap::write(structure, &body, scope)?;
+        }
         Ok(Request {
             method: self.method.clone(),
             url,
@@ -185,6 +192,9 @@ impl Writer {
         let expects = self.check_expects.write(scope)?;
         if !expects.is_empty() {
             request.around.get_or_insert_default().expects = expects;
+        }
+        if let Some(call) = self.check_expects.call(scope)? {
+            request.around.get_or_insert_default().call = Some(call);
         }
         Ok(Some(request))
     }

@@ -74,6 +74,11 @@ pub(crate) struct Settings {
     /// `true` sends the sender's own body and content type, byte for byte.
     #[serde(default)]
     pub(crate) original: bool,
+    /// A JSON document to send around the body, for receivers that want it in an envelope: a YAML structure in which the
+    /// body is `{{ wrapped.body | base64 }}` (or `{{ wrapped.body }}` as text), its content type `{{ wrapped.content_type }}`
+    /// and its size in bytes `{{ wrapped.size }}`.
+    #[serde(default)]
+    pub(crate) wrap: Option<Value>,
 }
 
 /// How camhook shows who it is.
@@ -131,6 +136,10 @@ pub(crate) struct Session {
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct First {
+    /// A condition: where it does not hold, the request is left out, and what it would capture has no value. Always sent if
+    /// not given.
+    #[serde(default)]
+    pub(crate) when: Option<String>,
     pub(crate) request: Call,
     /// Names with where their values stand in the answer, such as `event_id: { json: /event_id }`.
     #[serde(default)]
@@ -213,6 +222,7 @@ impl Call {
             image: None,
             original: false,
             stream: false,
+            wrap: None,
         }
     }
 }

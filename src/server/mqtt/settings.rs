@@ -122,6 +122,10 @@ impl Subscription {
         }
     }
 
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     pub(super) fn same_as(&self, other: &Self) -> bool {
         let of = |one: &Self| (one.qos, one.retained);
         self.address.same_as(&other.address)

@@ -106,6 +106,11 @@ pub(super) fn compile(
     for (n, path) in settings.require().enumerate() {
         compiler.path = vec!["require".to_owned(), n.to_string()];
         compiler.required(path);
+        if generic && is_never_set(&entries, path) {
+            let message = format!("this map never sets `{path}`: no request could be an event");
+            let help = "add it to the map, or take it off `require`";
+            compiler.mistake(message, Some(help.to_owned()));
+        }
         require.push(path.to_owned());
     }
     match compiler.mistakes.is_empty() {
@@ -185,7 +190,22 @@ impl Compiler<'_> {
                     .collect(),
             ),
             (plain, field) => {
-                self.literal(plain, field);
+                match plain
+                    .as_str()
+                    .filter(|text| self.is_meant_to_be_taken(text))
+                {
+                    Some(text) => {
+                        let message = format!(
+                            "`{text}` stands here as a text, and is not taken from the request"
+                        );
+                        let help = match names_the_request(text) {
+                            true => format!("write \"{{{{ {text} }}}}\""),
+                            false => format!("write such as \"{{{{ body.{text} }}}}\""),
+                        };
+                        self.mistake(message, Some(help));
+                    }
+                    None => self.literal(plain, field),
+                }
                 Node::Plain(plain.clone())
             }
         }
@@ -195,6 +215,14 @@ impl Compiler<'_> {
         let items = items.iter().enumerate();
         let nodes = items.map(|(n, item)| self.within(&n.to_string(), |here| here.node(item, of)));
         Node::List(nodes.collect())
+    }
+
+    /// Whether a text without braces is one where nobody wants a text: a way into the request anywhere, and for what differs
+    /// from event to event any way through a document.
+    fn is_meant_to_be_taken(&self, text: &str) -> bool {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let differs = matches!(path.as_slice(), ["vendor_id"] | ["plates", .., "text"]);
+        names_the_request(text) || (differs && text.contains('.') && is_way(text))
     }
 
     /// What is written down as it stands can be tried at once.
@@ -254,6 +282,45 @@ impl Compiler<'_> {
                 field => known = field.below(),
             }
         }
+    }
+}
+
+/// Whether the text reads like `body.plate` or `headers['x-id']`.
+fn names_the_request(text: &str) -> bool {
+    let end = text.find(['.', '[']).unwrap_or_default();
+    ["body", "it", "event", "headers", "query", "parts"].contains(&&text[..end]) && is_way(text)
+}
+
+/// Whether the text is names one after the other, as one goes through a document.
+fn is_way(text: &str) -> bool {
+    let mut steps = text.split(['.', '[']);
+    steps.all(|step| {
+        let step = step.trim_end_matches(']').trim_matches(['\'', '"']);
+        let begins = |c: char| c.is_ascii_lowercase() || c == '_';
+        let is_index = !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit());
+        let is_name = step.starts_with(begins)
+            && step
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        is_name || (is_index && text.contains('['))
+    })
+}
+
+/// Whether no request can make a `generic` event have this field. Of what is not in the map, an event has its kind and vendor, and
+/// the pictures and clip of the request; the name of a camera may come from the source's `cameras`.
+fn is_never_set(entries: &[(String, Node)], path: &str) -> bool {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    if ["kind", "vendor", "images", "video"].contains(&first)
+        || !fields::EVENT.iter().any(|known| known.name == first)
+    {
+        return false;
+    }
+    match entries.iter().find(|(name, _)| name == first) {
+        None => true,
+        Some((_, Node::Map(inner))) if (first, rest) == ("camera", "id") => {
+            !inner.iter().any(|(name, _)| name == "id")
+        }
+        Some(_) => false,
     }
 }
 

@@ -14,10 +14,13 @@ mod pieces;
 #[cfg(test)]
 mod receiver;
 mod session;
+pub(crate) mod shown;
 mod sign;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wsdl;
+mod xml;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -323,6 +326,7 @@ impl Target for HttpTarget {
                 Payload::Line { .. }
                 | Payload::Files(_)
                 | Payload::Mqtt(_)
+                | Payload::Publication(_)
                 | Payload::Row(_)
                 | Payload::Mail(_)
                 | Payload::Log { .. } => Report::misrouted("http"),
@@ -337,14 +341,19 @@ impl Target for HttpTarget {
                 _ => None,
             };
             let expects = around.map_or(Vec::new(), |around| around.expects.clone());
+            let call = around.and_then(|around| around.call.clone());
             let (report, answer) = match payload {
                 Payload::Http(request) => self.asked(request).await,
                 _ => (Report::misrouted("http"), None),
             };
-            let told = |answer: &Answer| expects::differences(&expects, answer);
+            let told = |answer: &Answer| {
+                let mut told = expects::differences(&expects, answer);
+                told.extend(call.iter().flat_map(|call| wsdl::differences(call, answer)));
+                told
+            };
             let differences = answer.as_ref().map_or(Vec::new(), told);
             Asked {
-                differences: (!expects.is_empty())
+                differences: (!expects.is_empty() || call.is_some())
                     .then(|| differences.iter().map(|told| self.blot.out(told)).collect()),
                 report,
                 answer: answer.map_or(String::new(), |answer| answer.text().into_owned()),

@@ -68,7 +68,9 @@ struct Verifier {
 
 /// Why a server is not trusted, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}; its certificate has the SHA-256 fingerprint {fingerprint}")]
+#[error(
+    "{reason}; its certificate has the SHA-256 fingerprint {fingerprint} (`camhook trust HOST:PORT` shows it, and what to write)"
+)]
 pub(super) struct Distrust {
     reason: String,
     fingerprint: String,
@@ -221,6 +223,9 @@ fn explained(
                 "nobody that is trusted here issued the server's certificate (`tls` can name its `ca` or `pin` it)"
                     .to_owned()
             }
+            rustls::Error::InvalidCertificate(CertificateError::Other(error)) => {
+                format!("the server's certificate is {}", not_a_servers(error))
+            }
             rustls::Error::InvalidCertificate(error) => {
                 format!("the server's certificate is not accepted: {error}")
             }
@@ -228,6 +233,13 @@ fn explained(
         };
         distrust(reason, certificate)
     })
+}
+
+/// What rustls has no word of its own for; nearly always one that its server made itself.
+pub(super) fn not_a_servers(error: &OtherError) -> String {
+    format!(
+        "not made as a server's has to be ({error}): what `openssl req -x509` makes, for one, calls itself an authority"
+    )
 }
 
 impl System {
@@ -238,7 +250,9 @@ impl System {
         }
     }
 
-    fn authorities(&self) -> Result<&rustls_platform_verifier::Verifier, &rustls::Error> {
+    pub(super) fn authorities(
+        &self,
+    ) -> Result<&rustls_platform_verifier::Verifier, &rustls::Error> {
         self.inner
             .get_or_init(|| rustls_platform_verifier::Verifier::new(self.provider.clone()))
             .as_ref()

@@ -257,7 +257,7 @@ impl<'a> Check<'a> {
 
 fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
     match names {
-        Names::Choosing | Names::Rendering => &[
+        Names::Choosing | Names::Rendering | Names::Wrapping => &[
             ("event", shape::EVENT),
             ("plate", shape::PLATE),
             ("face", shape::FACE),
@@ -270,6 +270,7 @@ fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
             ("session", shape::SESSION),
             ("captured", Shape::Open),
             ("now", shape::NOW),
+            ("wrapped", shape::WRAPPED),
         ],
         Names::Reading { .. } => &[
             ("body", Shape::Open),
@@ -293,6 +294,10 @@ fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
                 "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
             ))
         }
+        (Names::Choosing | Names::Rendering, "wrapped") => Some((
+            "`wrapped` is the body that `wrap` stands around, and known there alone".to_owned(),
+            "write it below `wrap` of an `http` target",
+        )),
         (Names::Reading { it: false, .. }, "it") => Some((
             "`it` is an element of `each`, which is not set here".to_owned(),
             "add such as `each: \"{{ body.detections }}\"`, or read `body`",

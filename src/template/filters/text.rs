@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
@@ -60,7 +60,7 @@ pub(super) fn digest_form(as_text: Option<&str>) -> Result<fn(&[u8]) -> String, 
     }
 }
 
-/// Of a picture its bytes, of all else its text; null stays null.
+/// Of a picture or body its bytes, of all else its text; null stays null.
 fn encode(value: &Value, with: impl Fn(&[u8]) -> String) -> Result<Value, Error> {
     if is_null(value) {
         return Ok(Value::from(()));
@@ -78,7 +78,10 @@ fn encode(value: &Value, with: impl Fn(&[u8]) -> String) -> Result<Value, Error>
                 ));
             }
         },
-        None => with(output::text(value)?.as_bytes()),
+        None => match (value.kind(), value.as_bytes()) {
+            (ValueKind::Bytes, Some(bytes)) => with(bytes),
+            _ => with(output::text(value)?.as_bytes()),
+        },
     };
     Ok(Value::from(encoded))
 }

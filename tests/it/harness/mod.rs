@@ -2,8 +2,10 @@
 
 mod broker;
 pub(crate) mod camera;
+pub(crate) mod cloud;
 mod database;
 mod mail;
+pub(crate) mod nats;
 mod process;
 mod receiver;
 mod samples;

@@ -7,6 +7,9 @@ use camhook::testing::{App, Clock};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+const HEAD: &str =
+    "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\nlog: { level: warn }\n";
+
 pub(crate) struct Within {
     app: App,
     clock: Clock,
@@ -22,9 +25,8 @@ impl Within {
     }
 
     async fn start_in(folder: tempfile::TempDir, clock: Clock, routes: &str) -> Self {
-        let head = "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\nlog: { level: warn }\n";
         let file = folder.path().join("routes.yaml");
-        std::fs::write(&file, format!("{head}{routes}")).unwrap();
+        std::fs::write(&file, format!("{HEAD}{routes}")).unwrap();
         let app = App::start(&file, clock.clone())
             .await
             .unwrap_or_else(|error| panic!("{error}"));
@@ -37,6 +39,19 @@ impl Within {
         app.stop().await;
         let now = clock.moment();
         Self::start_in(folder, Clock::stepped(now), routes).await
+    }
+
+    /// Saves another `routes.yaml`, which is loaded in a moment.
+    pub(crate) async fn rewrite(&self, routes: &str) {
+        let file = self.folder.path().join("routes.yaml");
+        std::fs::write(file, format!("{HEAD}{routes}")).unwrap();
+        self.settled().await;
+    }
+
+    /// A page that is no JSON.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let answer = super::get(&format!("{}{path}", self.app.admin_url())).await;
+        answer.text().await.unwrap()
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -277,63 +277,62 @@ async fn another_namespace_and_operation_are_sent_as_told() {
     assert_eq!(delivery["fate"], "delivered");
 }
 
-/// As ASMX writes it.
-fn wsdl(namespace: &str, address: &str, arguments: &[&str]) -> String {
-    let arguments = arguments
-        .iter()
-        .map(|name| format!("<s:element minOccurs=\"0\" name=\"{name}\" type=\"s:string\" />"));
-    let arguments: String = arguments.collect();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
-         <wsdl:definitions xmlns:s=\"http://www.w3.org/2001/XMLSchema\" xmlns:soap=\"http://schemas.xmlsoap.org/wsdl/soap/\" \
-         targetNamespace=\"{namespace}\" xmlns:wsdl=\"http://schemas.xmlsoap.org/wsdl/\"><wsdl:types>\
-         <s:schema elementFormDefault=\"qualified\" targetNamespace=\"{namespace}\"><s:element name=\"PostImage\"><s:complexType>\
-         <s:sequence>{arguments}</s:sequence></s:complexType></s:element></s:schema></wsdl:types><wsdl:binding name=\"S\">\
-         <wsdl:operation name=\"PostImage\"><soap:operation soapAction=\"{namespace}PostImage\" style=\"document\" />\
-         </wsdl:operation></wsdl:binding><wsdl:service name=\"S\"><wsdl:port name=\"S\">\
-         <soap:address location=\"{address}\" /></wsdl:port></wsdl:service></wsdl:definitions>"
-    )
-}
+/// As ASMX writes it: document/literal, with bindings for both versions of SOAP.
+const WSDL: &str = include_str!("../../fixtures/targets/plate-service.wsdl");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_reads_the_wsdl_and_warns_of_what_differs() {
     let service = Receiver::new().await;
     let url = format!("{}/PlateService.asmx", service.url());
     let folder = tempfile::tempdir().unwrap();
-    let routes = format!(
-        "targets:\n{}routes: [{{ name: all, each: plate, to: [it] }}]\n",
-        used("1.1", "body", &json!({})).target("it", &service.url())
-    );
-    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
-    let check = |answer: Answer| {
+    let check = |version: &str, security: &str, answer: Answer| {
+        let target = used(version, security, &json!({})).target("it", &service.url());
+        let routes =
+            format!("targets:\n{target}routes: [{{ name: all, each: plate, to: [it] }}]\n");
+        std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
         service.always(Some(answer));
         let mut check = camhook_command(folder.path());
         let output = check.args(["check", "--connect"]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
-    let arguments = ["user", "password", "date", "plate", "score", "image"];
-    let right = wsdl("http://tempuri.org/", &url, &arguments);
-    let told = check(Answer::status(200).body(&right));
-    assert!(
-        told.contains("as expected") && !told.contains("warning"),
-        "{told}"
-    );
-    assert_eq!(service.taken()[0].path, "/PlateService.asmx?WSDL");
-    assert_eq!(service.taken()[0].method, "GET");
-    let wrong = wsdl(
-        "urn:gate/",
-        "http://internal/",
-        &["user", "password", "plate", "date"],
-    );
-    let told = check(Answer::status(200).body(&wrong));
-    for place in ["targetNamespace", "soapAction", "name", "location"] {
+    let right = WSDL.replace("http://backoffice.example.com/PlateService.asmx", &url);
+    for version in ["1.1", "1.2"] {
+        let told = check(version, "body", Answer::status(200).body(&right));
         assert!(
-            told.contains(&format!("warning: `{place}` of ")),
-            "{place}: {told}"
+            told.contains("as expected") && !told.contains("warning"),
+            "{told}"
         );
     }
+    assert_eq!(service.taken()[0].path, "/PlateService.asmx?WSDL");
+    assert_eq!(service.taken()[0].method, "GET");
+
+    let told = check("1.1", "basic", Answer::status(200).body(&right));
+    assert!(
+        told.contains(
+            "warning: the list of arguments is `user, password, date, plate, score, image`, `date, plate, score, image` is sent"
+        ),
+        "{told}"
+    );
+    let wrong = WSDL
+        .replace("http://tempuri.org/", "urn:gate/")
+        .replace("name=\"date\"", "name=\"when\"");
+    let told = check("1.1", "body", Answer::status(200).body(&wrong));
+    for both in [
+        "the address is `http://backoffice.example.com/PlateService.asmx`, `http://127.0.0.1:",
+        "the SOAPAction is `urn:gate/PostImage`, `http://tempuri.org/PostImage` is sent",
+        "the namespace is `urn:gate/`, `http://tempuri.org/` is sent",
+        "the list of arguments is `user, password, when, plate, score, image`, `user, password, date, plate, score, image` is sent",
+    ] {
+        assert!(told.contains(&format!("warning: {both}")), "{both}: {told}");
+    }
     assert_eq!(told.matches("warning").count(), 4, "{told}");
-    let told = check(Answer::status(404));
+    let only_new = right.replace("http://schemas.xmlsoap.org/wsdl/soap/", "urn:other");
+    let told = check("1.1", "body", Answer::status(200).body(&only_new));
+    assert!(
+        told.contains("warning: the version of SOAP is `1.2`, `1.1` is sent"),
+        "{told}"
+    );
+    let told = check("1.1", "body", Answer::status(404));
     assert!(told.contains("warning: does not describe itself"), "{told}");
 }
