@@ -180,6 +180,58 @@ async fn a_mail_server_that_refuses_is_understood() {
     assert!(server.mails().is_empty());
 }
 
+/// The statement that a preset's notes give, and what the presets make of one event, with the real systems.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_presets_of_a_database_a_mail_server_and_a_broker_work_as_their_pages_say() {
+    let (database, server, broker) =
+        tokio::join!(Database::start(), MailServer::start(), Broker::start());
+    let page = include_str!("../../presets/postgres.yaml");
+    let table: Vec<&str> = page.split("```").collect();
+    let table = table[1].strip_prefix("sql").unwrap();
+    let made: Vec<&str> = table
+        .lines()
+        .filter(|line| !line.contains("GRANT"))
+        .collect();
+    database.sql(&made.join("\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let routes = format!(
+        "targets:\n\
+         \x20 db: {{ preset: postgres, with: {{ url: \"{}?sslmode=disable\" }} }}\n\
+         \x20 post: {{ preset: smtp, tls: {{ ca: \"{}\" }}, with: {{ url: \"smtp://gate:pas%3As%40word@127.0.0.1:{}\", \
+         from: gate@example.com, to: guard@example.com }} }}\n\
+         \x20 bus: {{ preset: mqtt, with: {{ url: \"{}\" }} }}\n\
+         routes:\n  - {{ to: [db, post, bus], each: plate }}\n",
+        database.url(),
+        server.certificate().display(),
+        server.port(),
+        broker.url()
+    );
+    let mut ear = broker.listen("camhook/+/plate").await;
+    let camhook = Process::start(folder.path(), &routes);
+    post(&camhook, multipart_event(1)).await;
+    let rows = fate(&camhook, "delivered", 3).await;
+    let id = |target: &str| {
+        let row = rows.iter().find(|row| row["target"] == target).unwrap();
+        row["id"].as_str().unwrap().to_owned()
+    };
+
+    let row = database
+        .sql("SELECT uid, plate, score > 0, data->>'text', occurred_at IS NOT NULL FROM plates");
+    assert_eq!(row, format!("{}|AB123CD|t|ab123cd|t", id("db")));
+    let mails = server.mails();
+    let mail = mails[0]["mail"].as_str().unwrap();
+    assert!(mail.contains("Plate: AB123CD\r\n"), "{mail}");
+    assert!(mail.contains("Content-Type: image/jpeg"), "{mail}");
+    let long = std::time::Duration::from_secs(60);
+    let (_, payload) = ear.message(long).await.unwrap();
+    let payload: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(
+        (&payload["id"], &payload["plate"]),
+        (&Value::from(id("bus")), &Value::from("AB123CD"))
+    );
+    camhook.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_is_a_device_in_home_assistant_with_its_last_plate_and_picture() {
     let broker = Broker::start().await;

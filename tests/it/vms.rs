@@ -313,6 +313,7 @@ async fn every_other_system_is_understood_too() {
     let login = json!({ "url": "x", "username": "root", "password": "correct horse", "cameras": { "*": "3" } });
     let camera = json!({ "username": "root", "password": "correct horse" });
     let open = json!({ "url": "x" });
+    let cameras = json!({ "url": "x", "cameras": { "*": "gate" } });
     let keys = json!({ "url": "x", "access_key_id": "AKIAEXAMPLE", "secret_access_key": "wJalrXUtnFEMIK7" });
     let status = |code: u8| {
         format!(
@@ -342,6 +343,10 @@ async fn every_other_system_is_understood_too() {
         ("frigate", &login, 200, r#"{"success":true,"event_id":"1.5-a"}"#.to_owned(), "delivered"),
         ("frigate", &login, 200, r#"{"success":false,"event_id":"1.5-a"}"#.to_owned(), "dead"),
         ("frigate", &login, 422, String::new(), "dead"),
+        ("frigate-internal", &cameras, 404, r#"{"success":false,"message":"not a valid camera"}"#.to_owned(), "dead"),
+        ("frigate-internal", &cameras, 404, r#"{"success":false,"message":"Event not found"}"#.to_owned(), "pending"),
+        ("frigate-internal", &cameras, 200, r#"{"success":true,"event_id":"1.5-a"}"#.to_owned(), "delivered"),
+        ("frigate-internal", &cameras, 200, r#"{"success":false,"event_id":"1.5-a"}"#.to_owned(), "dead"),
         ("zoneminder", &login, 200, r#"{"status":"ok"}"#.to_owned(), "delivered"),
         ("zoneminder", &login, 404, String::new(), "dead"),
         ("zoneminder", &login, 401, String::new(), "held"),

@@ -8,11 +8,14 @@ use serde_json::{Map, Value};
 use super::file::Kind;
 use super::{Catalog, Known, is_something};
 use crate::config::mistake::Mistake;
-use crate::config::schema::TRANSPORTS;
+use crate::config::schema::{BESIDE_HTTP, TRANSPORTS};
 use crate::config::tree::{Key, Node, Scalar, Shape};
 
 /// Maps whose keys the user overrides one by one; any other key as a whole.
 const MERGED: &[&str] = &["retry", "breaker"];
+
+/// Ways to send whose keys take what is written there, not what a template makes of it.
+const WRITTEN: &[&str] = &["mqtt", "nats", "postgres", "smtp"];
 
 /// Fills each target with `preset` in; what is wrong is in the catalog's mistakes. `end` is behind the text of the config.
 pub(in crate::config) fn apply(root: &mut Node, end: usize, folder: &Path) -> Catalog {
@@ -80,6 +83,11 @@ fn fill(target: &mut Node, known: &Known, at: &Range<usize>) {
     put_fixed(&mut from, &with, known, is_written);
     if is_written {
         leave_out_unset(&mut from, known);
+        for word in WRITTEN {
+            if let Some(sending) = from.get_mut(word).and_then(Node::entries_mut) {
+                move_in(target, sending);
+            }
+        }
     }
     let Some(entries) = target.entries_mut() else {
         return;
@@ -153,9 +161,20 @@ fn put_fixed(from: &mut Node, with: &Node, known: &Known, is_written: bool) {
 
 /// Whether the target's keys take what is written there, not what a template makes of it.
 fn is_written(target: &Map<String, Value>) -> bool {
-    ["mqtt", "nats", "postgres", "smtp"]
-        .iter()
-        .any(|key| target.contains_key(*key))
+    WRITTEN.iter().any(|key| target.contains_key(*key))
+}
+
+/// Puts what the user says beside the preset of such a target where its own keys are.
+fn move_in(target: &mut Node, sending: &mut Vec<(Key, Node)>) {
+    let Some(entries) = target.entries_mut() else {
+        return;
+    };
+    for word in BESIDE_HTTP {
+        if let Some(place) = entries.iter().position(|(key, _)| key.text == *word) {
+            sending.retain(|(key, _)| key.text != *word);
+            sending.push(entries.remove(place));
+        }
+    }
 }
 
 /// Takes out the keys of such a target whose setting is not set.
