@@ -27,7 +27,7 @@ use settings::{By, OnTimeout, Word};
 pub(super) const NAME: &str = "pair";
 
 /// Halves that wait at the same time; beyond it the oldest goes alone.
-const WAITING_MAX: usize = 32;
+const WAITING_MAX: usize = 64;
 const ONLY_TOLD: &str = "only what it tells is delivered";
 const EDITS_MAX: u8 = 3;
 /// The one page of those that wait.
