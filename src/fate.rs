@@ -1,11 +1,12 @@
 //! What becomes of an event: the plan made on arrival, its deliveries, their attempts and fates.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{DeliveryId, EventId, Item};
+use crate::event::{DeliveryId, Event, EventId, Item, Moment, Picture, Role, Score};
 use crate::name::Name;
 
 /// What the routes decided for one event.
@@ -13,6 +14,9 @@ use crate::name::Name;
 pub(crate) struct Plan {
     pub(crate) routes: Vec<Choice>,
     pub(crate) deliveries: Vec<Planned>,
+    /// Deliveries of earlier events that this one ends, and what of this event itself went into an earlier one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) joined: Vec<Joined>,
 }
 
 /// What one route decided; routes whose `from` does not name the event's source are not told.
@@ -21,6 +25,16 @@ pub(crate) struct Choice {
     pub(crate) route: Name,
     /// The condition that said no (for every item, if the route has `each`); `None` when deliveries were planned.
     pub(crate) filtered_by: Option<String>,
+    /// Items that a deciding step filtered while others went on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// An item that is not delivered, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LeftOut {
+    pub(crate) item: Item,
+    pub(crate) reason: String,
 }
 
 /// A delivery to be made.
@@ -30,6 +44,153 @@ pub(crate) struct Planned {
     pub(crate) route: Name,
     pub(crate) target: Name,
     pub(crate) item: Option<Item>,
+    /// It is held until then, because another event may yet take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+/// An event, or one item of it, that a route delivers as a part of another: it was the same, or the two are a pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Joined {
+    pub(crate) route: Name,
+    /// What is not delivered by itself. Its delivery, if one waits that was never tried, is filtered.
+    pub(crate) part: Part,
+    pub(crate) into: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) into_item: Option<Item>,
+    pub(crate) how: How,
+    /// In words, with the step's name.
+    pub(crate) why: String,
+}
+
+/// What is told of an event that is delivered as a part of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) id: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) item: Option<Item>,
+    pub(crate) occurred_at: Moment,
+    pub(crate) camera: Option<String>,
+    /// The plate.
+    pub(crate) text: Option<String>,
+    pub(crate) score: Option<f64>,
+}
+
+/// What one delivery is made of, besides its event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts {
+    /// The reads that are the same as this one, in the order of their capture; the first [`MERGED_MAX`] are told.
+    pub(crate) merged: Vec<Part>,
+    pub(crate) merged_count: usize,
+    pub(crate) pair: Option<Pair>,
+}
+
+pub(crate) const MERGED_MAX: usize = 16;
+
+/// The other half of a pair of cameras' reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    pub(crate) other: Arc<Event>,
+    pub(crate) other_item: Option<Item>,
+    pub(crate) other_is_front: bool,
+}
+
+impl Pair {
+    /// What comes before the role of the other half's pictures: `front_frame`.
+    pub(crate) fn other_prefix(&self) -> &'static str {
+        if self.other_is_front { FRONT } else { REAR }
+    }
+
+    pub(crate) fn own_prefix(&self) -> &'static str {
+        if self.other_is_front { REAR } else { FRONT }
+    }
+
+    /// The other half's pictures under roles of their own, of each role that of its item or else the first.
+    pub(crate) fn pictures(&self) -> Vec<Picture> {
+        let mut pictures: Vec<Picture> = Vec::new();
+        for picture in &self.other.images {
+            let role = Role::named(&format!("{}{}", self.other_prefix(), picture.role.as_str()));
+            let fits = picture.item.is_some() && picture.item == self.other_item;
+            let known = pictures.iter().position(|known| known.role == role);
+            let picture = Picture {
+                role,
+                item: None,
+                ..picture.clone()
+            };
+            match known {
+                None => pictures.push(picture),
+                Some(n) if fits => pictures[n] = picture,
+                Some(_) => {}
+            }
+        }
+        pictures
+    }
+}
+
+/// The roles that the pictures of both halves have.
+pub(crate) fn pair_roles() -> Vec<String> {
+    let roles = [
+        Role::FRAME,
+        Role::VEHICLE,
+        Role::PLATE,
+        Role::FACE,
+        Role::THUMBNAIL,
+    ];
+    let both = |role: Role| [FRONT, REAR].map(|prefix| format!("{prefix}{}", role.as_str()));
+    roles.into_iter().flat_map(both).collect()
+}
+
+const FRONT: &str = "front_";
+const REAR: &str = "rear_";
+
+impl Parts {
+    /// Without the other half of a pair, whose event is to be loaded.
+    pub(crate) fn merged(joined: &[Joined]) -> Self {
+        let same = || joined.iter().filter(|joined| joined.how == How::Same);
+        Self {
+            merged: same()
+                .take(MERGED_MAX)
+                .map(|one| one.part.clone())
+                .collect(),
+            merged_count: same().count(),
+            pair: None,
+        }
+    }
+}
+
+/// What makes an event a part of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum How {
+    /// It tells the same.
+    Same,
+    /// It is the front of what the other is the rear of.
+    Front,
+    Rear,
+    /// It is the recognition of the plate whose stay the other tells of.
+    Recognition,
+}
+
+/// Bytes of a text in a [`Part`]; of a longer one the beginning is kept.
+const PART_TEXT_MAX: usize = 128;
+
+impl Part {
+    pub(crate) fn of(event: &Event, item: Option<Item>) -> Self {
+        let short = |text: &String| text[..text.floor_char_boundary(PART_TEXT_MAX)].to_owned();
+        let plate = match item {
+            Some(Item::Plate(n)) => event.plates.get(n),
+            Some(_) => None,
+            None => event.plates.first(),
+        };
+        Self {
+            id: event.id,
+            item,
+            occurred_at: event.occurred_at,
+            camera: event.camera.id.as_ref().map(short),
+            text: plate.and_then(|plate| plate.text.as_ref()).map(short),
+            score: plate.and_then(|plate| plate.score).map(Score::fraction),
+        }
+    }
 }
 
 /// Where a delivery stands.

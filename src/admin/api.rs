@@ -40,7 +40,11 @@ impl Admin {
         let parameters = Parameters::of(request.uri().query());
         match path {
             ["events"] => self.events(request, parameters.events()?).await,
-            ["events", id] => Ok(ok(&show(&self.store.event(event_id(id)?).await?))),
+            ["events", id] => {
+                let id = event_id(id)?;
+                let kept = self.store.event(id).await?;
+                Ok(ok(&show(&kept, &self.store.joined(id).await?)))
+            }
             ["events", id, "original"] => {
                 let kept = self.store.event(event_id(id)?).await?;
                 let original = &kept.event.original;
@@ -79,7 +83,7 @@ impl Admin {
         let mut events = Vec::with_capacity(ids.len());
         for id in &ids {
             match self.store.event(*id).await {
-                Ok(kept) => events.push(show(&kept)),
+                Ok(kept) => events.push(show(&kept, &self.store.joined(*id).await?)),
                 Err(crate::store::StoreError::Unknown { .. }) => {} // pruned since
                 Err(error) => return Err(error.into()),
             }

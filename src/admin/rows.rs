@@ -2,23 +2,39 @@
 
 use serde_json::{Value, json};
 
-use crate::fate::Fate;
+use crate::fate::{Fate, Joined};
 use crate::store::{Kept, QuarantineRow, TargetState, TargetSummary};
 
-/// The event, and what each route decided for it.
-pub(super) fn show(kept: &Kept) -> Value {
+/// Of what went into an event, so many are shown; they are all counted.
+const JOINED_MAX: usize = 16;
+
+/// The event, what each route decided for it, and what was delivered as a part of it.
+pub(super) fn show(kept: &Kept, joined: &[Joined]) -> Value {
     let mut json = kept.event.to_json();
     let routes = kept
         .plan
         .routes
         .iter()
         .map(|choice| match &choice.filtered_by {
-            None => json!({ "route": choice.route, "outcome": "planned" }),
+            None if choice.left_out.is_empty() => {
+                json!({ "route": choice.route, "outcome": "planned" })
+            }
+            None => {
+                json!({ "route": choice.route, "outcome": "planned", "left_out": choice.left_out })
+            }
             Some(condition) => {
                 json!({ "route": choice.route, "outcome": "filtered", "condition": condition })
             }
         });
     json["routes"] = routes.collect();
+    if !joined.is_empty() {
+        let shown = joined.iter().take(JOINED_MAX);
+        let shown = shown.map(
+            |joined| json!({ "route": joined.route, "how": joined.how, "event": joined.part }),
+        );
+        json["joined"] = shown.collect();
+        json["joined_count"] = joined.len().into();
+    }
     json
 }
 

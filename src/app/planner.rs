@@ -72,7 +72,8 @@ impl Plans {
         if !memory.sweep(now) {
             return Ok(());
         }
-        let (today, mut written) = (self.now.load_full(), Written::default());
+        let today = self.now.load_full();
+        let mut written = Written::in_turn(memory.turn().await);
         let events = routes::overdue(&today.routes, &today.lists, now, memory, &mut written);
         if events.is_empty() && written.changes.is_empty() {
             return Ok(());

@@ -154,7 +154,10 @@ fn tell(event: &Event, story: &[Value]) {
             line(&format!(
                 "  would tell `{}` of {}",
                 cell(&event["vendor_kind"]),
-                cell(&event["objects"])
+                match event["objects"].as_array().is_none_or(Vec::is_empty) {
+                    true => cell(&event["plates"][0]["text"]),
+                    false => cell(&event["objects"]),
+                }
             ));
             tell_route(told);
         }
@@ -180,8 +183,12 @@ fn tell_route(route: &Value) {
             Value::Null => String::new(),
             reason => format!(": {}", cell(reason)),
         };
+        let held = match &delivery["not_before"] {
+            Value::Null => String::new(),
+            until => format!(", not before {}", cell(until)),
+        };
         line(&format!(
-            "  {item} to `{}`: would be {}{reason}",
+            "  {item} to `{}`: would be {}{held}{reason}",
             cell(&delivery["target"]),
             if delivery["outcome"] == "send" {
                 "sent".to_owned()

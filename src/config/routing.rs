@@ -10,9 +10,10 @@ use super::load::{Item, Loader, Places, place};
 use super::mistake::Mistake;
 use super::tree::Node;
 use crate::decide::Decider;
+use crate::fate;
 use crate::name::{Name, NameError};
 use crate::routes::{self, Route};
-use crate::steps::{Built, Step};
+use crate::steps::{self, Built, Step};
 
 /// The steps of each route, by its name.
 pub(super) type StepsOf = BTreeMap<Name, Vec<Box<dyn Step>>>;
@@ -53,10 +54,15 @@ pub(super) fn pictures(root: &Node) -> Vec<String> {
     let steps = items(root.get("routes"))
         .into_iter()
         .flat_map(|route| items(route.get("steps")));
-    steps
-        .flat_map(|step| step.entries().to_vec())
+    let steps: Vec<_> = steps.flat_map(|step| step.entries().to_vec()).collect();
+    let mut pictures: Vec<String> = steps
+        .iter()
         .filter_map(|(_, settings)| settings.get("as")?.text().map(str::to_owned))
-        .collect()
+        .collect();
+    if steps.iter().any(|(name, _)| name.text == steps::PAIR) {
+        pictures.extend(fate::pair_roles());
+    }
+    pictures
 }
 
 fn route(
@@ -98,7 +104,19 @@ fn route(
         let name = step.name();
         match step.build(&loader.engine) {
             Ok(Built::OnDelivery(step)) => on_delivery.push(step),
-            Ok(Built::OnArrival(decider)) => add(&mut route.deciders, decider),
+            Ok(Built::OnArrival(decider)) => {
+                if let Some((_, other)) = route.deciders.last().filter(|(_, other)| other.holds()) {
+                    let at = place(item.node, &["steps".to_owned(), n.to_string()]);
+                    let message = format!(
+                        "`{name}` stands behind `{}`, which holds events back until it has seen others",
+                        other.name()
+                    );
+                    let help = format!("put `{name}` before it, or into a route of its own");
+                    loader.mistake(Mistake::new(at, message).help(help));
+                    faultless = false;
+                }
+                add(&mut route.deciders, decider);
+            }
             Err(mistakes) => {
                 faultless = false;
                 for (path, mistake) in mistakes {

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::memory::Change;
+
 /// Keys that one step remembers at most; beyond that the least recently seen are forgotten, and counted.
 pub(super) const PAGES_MAX: usize = 50_000;
 /// So many are forgotten at once, because finding the oldest means to look at all.
@@ -19,6 +21,8 @@ pub(crate) struct Book {
     pages: HashMap<Arc<str>, Page>,
     /// Since they were last taken.
     pub(super) writings: Vec<Writing>,
+    /// Of the next writing.
+    pub(super) version: i64,
     /// Pages that made room for others, since they were last counted.
     pub(super) crowded_out: u64,
     #[cfg(test)]
@@ -30,6 +34,8 @@ struct Page {
     /// Forgotten from this moment on.
     until: Timestamp,
     seen: Timestamp,
+    /// Of its last writing.
+    version: i64,
 }
 
 enum State {
@@ -68,7 +74,15 @@ pub(super) struct Writing {
     /// `None`: forgotten.
     pub(super) state: Option<Box<str>>,
     pub(super) until: Timestamp,
-    pub(super) before: Option<(Box<str>, Timestamp)>,
+    pub(super) version: i64,
+    pub(super) before: Option<Before>,
+}
+
+/// What stood there before a writing.
+pub(super) struct Before {
+    text: Box<str>,
+    until: Timestamp,
+    version: i64,
 }
 
 /// A page that may be mended in place, which is not written down.
@@ -116,7 +130,7 @@ impl Book {
         now: Timestamp,
     ) {
         let (key, before) = match self.pages.get_key_value(key) {
-            Some((key, page)) => (key.clone(), Some((page.state.text(), page.until))),
+            Some((key, page)) => (key.clone(), Some(page.before())),
             None => {
                 if self.pages.len() >= self.limit() {
                     self.make_room();
@@ -124,18 +138,26 @@ impl Book {
                 (Arc::from(key), None)
             }
         };
+        let version = self.next_version();
         self.writings.push(Writing {
             key: key.clone(),
             state: Some(state.text()),
             until,
+            version,
             before,
         });
         let page = Page {
             state: State::Awake(Box::new(state)),
             until,
             seen: now,
+            version,
         };
         self.pages.insert(key, page);
+    }
+
+    fn next_version(&mut self) -> i64 {
+        self.version += 1;
+        self.version - 1
     }
 
     fn limit(&self) -> usize {
@@ -161,29 +183,50 @@ impl Book {
         for (_, key) in seen {
             let gone = self.pages.remove(&key);
             self.crowded_out += 1;
+            let version = self.next_version();
             self.writings.push(Writing {
                 key,
                 state: None,
                 until: Timestamp::MIN,
-                before: gone.map(|page| (page.state.text(), page.until)),
+                version,
+                before: gone.map(|page| page.before()),
             });
         }
     }
 
-    /// As it was before a writing that did not reach the disk.
-    pub(super) fn undo(&mut self, key: &Arc<str>, before: Option<(Box<str>, Timestamp)>) {
+    /// As it was before a writing that did not reach the disk. What was written upon it since knows of an event that is
+    /// not kept, so all of the page is forgotten then: better a thing is told twice than not at all.
+    pub(super) fn undo(&mut self, change: &Change, before: Option<Before>) {
+        let stands = self.pages.get(&change.key).map(|page| page.version);
+        let own = change.state.as_ref().map(|_| change.version);
+        let before = before.filter(|_| stands == own);
         match before {
-            None => drop(self.pages.remove(key)),
-            Some((text, until)) => self.put_back(key.clone(), text, until),
+            None if own.is_some() => drop(self.pages.remove(&change.key)),
+            None => {} // it was forgotten, and is known anew
+            Some(before) => {
+                let Before {
+                    text,
+                    until,
+                    version,
+                } = before;
+                self.put_back(change.key.clone(), text, until, version);
+            }
         }
     }
 
     /// As read from the store.
-    pub(super) fn put_back(&mut self, key: Arc<str>, text: Box<str>, until: Timestamp) {
+    pub(super) fn put_back(
+        &mut self,
+        key: Arc<str>,
+        text: Box<str>,
+        until: Timestamp,
+        version: i64,
+    ) {
         let page = Page {
             state: State::Asleep(text),
             until,
             seen: Timestamp::MIN,
+            version,
         };
         self.pages.insert(key, page);
     }
@@ -199,6 +242,14 @@ impl Book {
 }
 
 impl Page {
+    fn before(&self) -> Before {
+        Before {
+            text: self.state.text(),
+            until: self.until,
+            version: self.version,
+        }
+    }
+
     fn open<S>(&mut self) -> Option<Found<'_, S>>
     where
         S: Any + Send + Serialize + DeserializeOwned,
@@ -254,8 +305,8 @@ mod tests {
     #[test]
     fn a_page_wakes_up_in_the_form_it_was_written_in_or_not_at_all() {
         let mut book = Book::default();
-        book.put_back("a".into(), "7".into(), at(10));
-        book.put_back("b".into(), "\"of another camhook\"".into(), at(10));
+        book.put_back("a".into(), "7".into(), at(10), 1);
+        book.put_back("b".into(), "\"of another camhook\"".into(), at(10), 2);
         assert_eq!(read(&mut book, "a", 0), Some(7));
         assert_eq!(read(&mut book, "b", 0), None);
     }

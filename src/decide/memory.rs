@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 
-use super::book::Book;
+use super::book::{Before, Book};
 use crate::name::Name;
 use crate::telemetry::{Metrics, RouteStep};
 
@@ -31,14 +32,21 @@ pub(crate) struct Change {
 #[must_use]
 pub(crate) struct Written {
     pub(crate) changes: Vec<Change>,
-    before: Vec<Option<(Box<str>, Timestamp)>>,
+    before: Vec<Option<Before>>,
     memory: Option<Memory>,
+    turn: Option<Turn>,
+}
+
+/// Held from the decision until its record has its place in the log, by one at a time.
+pub(crate) struct Turn {
+    _held: OwnedMutexGuard<()>,
 }
 
 /// The memory of all deciding steps. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Memory {
     books: Arc<Mutex<Books>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     metrics: Metrics,
 }
 
@@ -58,11 +66,12 @@ impl Memory {
                 && change.until > now
             {
                 let book = books.of(&change.route, &change.step);
-                book.put_back(change.key, text, change.until);
+                book.put_back(change.key, text, change.until, change.version);
             }
         }
         Self {
             books: Arc::new(Mutex::new(books)),
+            turn: Arc::default(),
             metrics,
         }
     }
@@ -76,6 +85,14 @@ impl Memory {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until all that was decided before has its place in the log. What is decided next is kept in
+    /// [`Written::in_turn`].
+    pub(crate) async fn turn(&self) -> Turn {
+        Turn {
+            _held: self.turn.clone().lock_owned().await,
+        }
+    }
+
     /// Opens a step's book for one question; what is written to it meanwhile is added to `written`.
     pub(crate) fn open<R>(
         &self,
@@ -86,18 +103,20 @@ impl Memory {
         ask: impl FnOnce(&mut Book) -> R,
     ) -> R {
         let mut books = self.lock();
+        let version = (books.version + 1).max(now.as_microsecond());
         let book = books.of(route, step);
+        book.version = version;
         let answer = ask(book);
         let writings = std::mem::take(&mut book.writings);
         for writing in writings {
-            books.version = (books.version + 1).max(now.as_microsecond());
+            books.version = writing.version;
             written.changes.push(Change {
                 route: route.clone(),
                 step: step.into(),
                 key: writing.key,
                 state: writing.state,
                 until: writing.until,
-                version: books.version,
+                version: writing.version,
             });
             written.before.push(writing.before);
             written.memory.get_or_insert_with(|| self.clone());
@@ -143,6 +162,18 @@ impl Books {
 }
 
 impl Written {
+    /// For decisions that others may follow from.
+    pub(crate) fn in_turn(turn: Turn) -> Self {
+        let mut written = Self::default();
+        written.turn = Some(turn);
+        written
+    }
+
+    /// Its record has its place in the log.
+    pub(crate) fn placed(&mut self) {
+        self.turn = None;
+    }
+
     /// It is on disk.
     pub(crate) fn kept(mut self) {
         self.memory = None;
@@ -157,8 +188,7 @@ impl Drop for Written {
         let mut books = memory.lock();
         let pairs = self.changes.iter().zip(self.before.drain(..));
         for (change, before) in pairs.rev() {
-            let book = books.of(&change.route, &change.step);
-            book.undo(&change.key, before);
+            books.of(&change.route, &change.step).undo(change, before);
         }
     }
 }
@@ -220,6 +250,27 @@ mod tests {
         let second = write(&memory, "one", 2);
         drop(second);
         assert_eq!(read(&memory, "one"), Some(1));
+        drop(first);
+        assert_eq!(read(&memory, "one"), None);
+    }
+
+    #[test]
+    fn what_follows_from_an_event_that_is_not_kept_is_forgotten_with_it() {
+        for the_first_fails_first in [true, false] {
+            let memory = Memory::load(vec![], NOW, Metrics::new());
+            let first = write(&memory, "one", 1);
+            let second = write(&memory, "one", 2);
+            let (one, other) = match the_first_fails_first {
+                true => (first, second),
+                false => (second, first),
+            };
+            drop(one);
+            drop(other);
+            assert_eq!(read(&memory, "one"), None);
+        }
+        let memory = Memory::load(vec![], NOW, Metrics::new());
+        let first = write(&memory, "one", 1);
+        write(&memory, "one", 2).kept();
         drop(first);
         assert_eq!(read(&memory, "one"), None);
     }

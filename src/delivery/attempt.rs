@@ -7,7 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
-use crate::event::{Event, EventId, Item, Picture};
+use crate::event::{EventId, Item, Picture};
+use crate::fate::{How, Pair, Parts};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::store::{Kept, Lease, StoreError};
@@ -26,6 +27,7 @@ pub(super) struct Job {
     event: EventId,
     route: Name,
     item: Option<Item>,
+    has_parts: bool,
 }
 
 impl From<&Lease> for Job {
@@ -35,6 +37,7 @@ impl From<&Lease> for Job {
             event: lease.event,
             route: lease.route.clone(),
             item: lease.item,
+            has_parts: lease.has_parts,
         }
     }
 }
@@ -53,6 +56,7 @@ pub(super) struct Room {
 /// An event in memory, and the room it takes.
 struct Loaded {
     kept: Kept,
+    parts: Option<Arc<Parts>>,
     _room: OwnedSemaphorePermit,
     _counted: Counted,
 }
@@ -79,10 +83,15 @@ impl Room {
         self.share
     }
 
-    async fn load(&self, shared: &Shared, event: EventId) -> Result<Loaded, StoreError> {
+    async fn load(&self, shared: &Shared, job: &Job) -> Result<Loaded, StoreError> {
         let _first = self.door.lock().await;
-        let kept = shared.store.event(event).await?;
-        let size = kept.event.bytes();
+        let kept = shared.store.event(job.event).await?;
+        let parts = match job.has_parts {
+            true => Some(Arc::new(parts(shared, job).await?)),
+            false => None,
+        };
+        let pair = parts.as_ref().and_then(|parts| parts.pair.as_ref());
+        let size = kept.event.bytes() + pair.map_or(0, |pair| pair.other.bytes());
         let room = u32::try_from(size).unwrap_or(u32::MAX).min(self.share);
         let room = self
             .bytes
@@ -95,15 +104,39 @@ impl Room {
         gauge.inc_by(size);
         Ok(Loaded {
             kept,
+            parts,
             _room: room,
             _counted: Counted(gauge, size),
         })
     }
 }
 
+/// What went into the delivery besides its event. Of a pair whose other half is no longer kept, its own goes alone.
+async fn parts(shared: &Shared, job: &Job) -> Result<Parts, StoreError> {
+    let joined = shared.store.parts(job.event, &job.route, job.item).await?;
+    let mut parts = Parts::merged(&joined);
+    let half = joined
+        .iter()
+        .find(|joined| matches!(joined.how, How::Front | How::Rear) && joined.into == job.event);
+    if let Some(half) = half {
+        match shared.store.event(half.part.id).await {
+            Ok(other) => {
+                parts.pair = Some(Pair {
+                    other: other.event,
+                    other_item: half.part.item,
+                    other_is_front: half.how == How::Front,
+                });
+            }
+            Err(StoreError::Unknown { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(parts)
+}
+
 /// Tries once to deliver. May be dropped at any point; the target may have got it then, as after a crash.
 pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &Job) -> Outcome {
-    let loaded = match room.load(shared, job.event).await {
+    let loaded = match room.load(shared, job).await {
         Ok(loaded) => loaded,
         Err(StoreError::Unknown { .. }) => {
             return Outcome::Unfit {
@@ -117,7 +150,7 @@ pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &J
         }
     };
     let current = shared.current.load_full();
-    let payload = match payload(shared, &current, target, job, &loaded.kept.event).await {
+    let payload = match payload(shared, &current, target, job, &loaded).await {
         Ok(payload) => payload,
         Err(outcome) => return outcome,
     };
@@ -146,8 +179,9 @@ async fn payload(
     current: &Arc<Current>,
     target: &Name,
     job: &Job,
-    event: &Arc<Event>,
+    loaded: &Loaded,
 ) -> Result<Payload, Outcome> {
+    let event = &loaded.kept.event;
     let Some(steps) = current.pipelines.routes.get(&job.route) else {
         return Err(Outcome::Unfit {
             reason: prepare::no_route(&job.route),
@@ -159,11 +193,11 @@ async fn payload(
     );
 
     let make = || async {
-        let (steps, event) = (steps.clone(), event.clone());
+        let (steps, event, parts) = (steps.clone(), event.clone(), loaded.parts.clone());
         let (lists, now) = (current.pipelines.lists.clone(), shared.clock.now());
         let light = steps.is_empty();
         on_a_core(shared, light, move || {
-            prepare::reshape(&steps, &event, item, &lists, now, |_, _| {})
+            prepare::reshape(&steps, &event, item, parts, &lists, now, |_, _| {})
         })
         .await
         .unwrap_or_else(Reshaped::Unfit)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::{DeliveryId, Event, Item, Kind, Original};
-use crate::fate::Planned;
+use crate::fate::{Parts, Planned};
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -69,6 +69,7 @@ pub(crate) fn prepare(
         route,
         target,
         item,
+        not_before: _,
     } = planned;
     let Some(steps) = pipelines.routes.get(route) else {
         return Err(Unready::Unfit(no_route(route)));
@@ -78,7 +79,7 @@ pub(crate) fn prepare(
         return Err(Unready::Unfit(reason));
     };
     let lists = &pipelines.lists;
-    match reshape(steps, event, *item, lists, now, watch) {
+    match reshape(steps, event, *item, None, lists, now, watch) {
         Reshaped::Filtered(reason) => Err(Unready::Filtered(reason)),
         Reshaped::Unfit(reason) => Err(Unready::Unfit(reason)),
         Reshaped::Ready(work) => write(outlet, lists, &work, (*id, 1), now).map_err(Unready::Unfit),
@@ -90,11 +91,16 @@ pub(super) fn reshape(
     steps: &[Box<dyn Step>],
     event: &Arc<Event>,
     item: Option<Item>,
+    parts: Option<Arc<Parts>>,
     lists: &Lists,
     now: Timestamp,
     mut watch: impl FnMut(&'static str, &Work),
 ) -> Reshaped {
     let mut work = Work::new(event.clone(), item, lists.clone(), now);
+    if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
+        work.pictures.extend(pair.pictures());
+    }
+    work.parts = parts;
     for step in steps {
         let flow = step.take(&mut work);
         watch(step.name(), &work);
@@ -134,6 +140,7 @@ pub(super) fn write(
             delivery: Some(delivery),
             now,
         })
+        .made_of(work.parts.as_ref())
     };
     let scope = match &outlet.with {
         Some(with) => scope(Some(&with.values(&work.event, &scope(None))?)),
@@ -217,7 +224,15 @@ mod tests {
         let (lists, now) = (Lists::default(), Timestamp::UNIX_EPOCH);
         let mut seen = Vec::new();
         let watch = |_: &'static str, work: &Work| seen.push(work.notes.clone());
-        let reshaped = reshape(steps, &event(), Some(Item::Plate(1)), &lists, now, watch);
+        let reshaped = reshape(
+            steps,
+            &event(),
+            Some(Item::Plate(1)),
+            None,
+            &lists,
+            now,
+            watch,
+        );
         (reshaped, seen)
     }
 
@@ -284,6 +299,7 @@ mod tests {
             route: Name::new("old").unwrap(),
             target: Name::new("vms").unwrap(),
             item: None,
+            not_before: None,
         };
         let (pipelines, now) = (Pipelines::default(), Timestamp::UNIX_EPOCH);
         let unready = prepare(&pipelines, &event(), &planned, now, |_, _| {});

@@ -155,6 +155,9 @@ impl<'a> Explainer<'a> {
             pictures.extend(made);
         }
         let mut story = json!({ "target": planned.target, "item": planned.item });
+        if let Some(not_before) = planned.not_before {
+            story["not_before"] = not_before.to_string().into();
+        }
         let blot = &self.pipelines.blot;
         let outcome = match ready {
             Ok(payload) => {

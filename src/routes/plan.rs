@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Each, Route};
 use crate::decide::{Asked, Book, Memory, Written};
 use crate::event::{DeliveryId, Event, Item};
-use crate::fate::{Choice, Plan, Planned};
+use crate::fate::{Choice, Joined, LeftOut, Plan, Planned};
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::template::{Given, Scope};
@@ -29,6 +29,7 @@ pub(crate) fn plan(
     for route in routes.iter().filter(|route| route.takes(event)) {
         if only.is_none_or(|only| route.to.contains(only)) {
             let (chosen, filtered_by) = choose(route, event, &scope, lists);
+            let chosen = chosen.into_iter().map(Chosen::now).collect();
             add(&mut plan, route, chosen, filtered_by, now, only);
         }
     }
@@ -61,13 +62,17 @@ pub(crate) fn decide(
     let mut told = Vec::new();
     let scope = scope(&event, lists, now);
     for route in routes.iter().filter(|route| route.takes(&event)) {
-        let (mut chosen, mut filtered_by) = choose(route, &event, &scope, lists);
+        let (chosen, mut filtered_by) = choose(route, &event, &scope, lists);
+        let mut left_out = Vec::new();
+        let mut chosen: Vec<Chosen> = chosen.into_iter().map(Chosen::now).collect();
         if !route.deciders.is_empty() && !chosen.is_empty() {
             let mut passing = Passing::new(route, lists, now, memory, written);
-            filtered_by = passing.sift(&event, &mut chosen, 0);
+            (filtered_by, left_out) = passing.sift(&event, &mut chosen, 0);
             told.append(&mut passing.told);
+            plan.joined.append(&mut passing.joined);
         }
         add(&mut plan, route, chosen, filtered_by, now, None);
+        note(&mut plan, left_out);
     }
     drop(scope);
     let mut all = Vec::with_capacity(1 + told.len());
@@ -98,6 +103,21 @@ pub(crate) fn overdue(
     told
 }
 
+/// What goes on to the targets.
+struct Chosen {
+    item: Option<Item>,
+    not_before: Option<Timestamp>,
+}
+
+impl Chosen {
+    fn now(item: Option<Item>) -> Self {
+        Self {
+            item,
+            not_before: None,
+        }
+    }
+}
+
 /// An event on its way through the deciding steps of one route.
 struct Passing<'a> {
     route: &'a Route,
@@ -106,6 +126,7 @@ struct Passing<'a> {
     memory: &'a Memory,
     written: &'a mut Written,
     told: Vec<(Arc<Event>, Plan)>,
+    joined: Vec<Joined>,
 }
 
 impl<'a> Passing<'a> {
@@ -123,6 +144,7 @@ impl<'a> Passing<'a> {
             memory,
             written,
             told: Vec::new(),
+            joined: Vec::new(),
         }
     }
 
@@ -131,26 +153,44 @@ impl<'a> Passing<'a> {
         self.memory.open(route, step, self.now, self.written, ask)
     }
 
-    /// Leaves what the steps let pass, from the given one on; when that is nothing, returns who said no.
+    /// Leaves what the steps let pass, from the given one on; when that is nothing, returns who said no, else the items that
+    /// are left out.
     fn sift(
         &mut self,
         event: &Arc<Event>,
-        chosen: &mut Vec<Option<Item>>,
+        chosen: &mut Vec<Chosen>,
         from: usize,
-    ) -> Option<String> {
+    ) -> (Option<String>, Vec<LeftOut>) {
         let mut said_no = None;
-        chosen.retain(|item| match self.ask(event, *item, from) {
-            None => true,
-            Some(reason) => {
+        let mut left_out = Vec::new();
+        chosen.retain_mut(|one| match self.ask(event, one.item, from) {
+            Ok(not_before) => {
+                one.not_before = not_before;
+                true
+            }
+            Err(reason) => {
+                if let Some(item) = one.item {
+                    let reason = reason.clone();
+                    left_out.push(LeftOut { item, reason });
+                }
                 said_no = Some(reason);
                 false
             }
         });
-        said_no.filter(|_| chosen.is_empty())
+        match chosen.is_empty() {
+            true => (said_no, Vec::new()),
+            false => (None, left_out),
+        }
     }
 
-    /// Asks the steps about one item; returns who said no.
-    fn ask(&mut self, event: &Arc<Event>, item: Option<Item>, from: usize) -> Option<String> {
+    /// Asks the steps about one item; returns until when it is held, or who said no.
+    fn ask(
+        &mut self,
+        event: &Arc<Event>,
+        item: Option<Item>,
+        from: usize,
+    ) -> Result<Option<Timestamp>, String> {
+        let mut not_before = None;
         for (n, (step, decider)) in self.route.deciders.iter().enumerate().skip(from) {
             let asked = Asked {
                 event,
@@ -162,24 +202,49 @@ impl<'a> Passing<'a> {
             for told in decision.told {
                 self.follow(told, n + 1);
             }
+            self.joined
+                .extend(decision.joins.into_iter().map(|join| Joined {
+                    route: self.route.name.clone(),
+                    part: join.part,
+                    into: join.into.0,
+                    into_item: join.into.1,
+                    how: join.how,
+                    why: format!("{}: {}", decider.name(), join.why),
+                }));
             if let Some(reason) = decision.filtered_by {
-                return Some(format!("{}: {reason}", decider.name()));
+                return Err(format!("{}: {reason}", decider.name()));
             }
+            not_before = not_before.max(decision.not_before);
         }
-        None
+        Ok(not_before)
     }
 
     /// An event that a step told goes through the steps behind it. The condition held for what it was told of.
     fn follow(&mut self, event: Event, from: usize) {
         let event = Arc::new(event);
-        let mut chosen: Vec<Option<Item>> = match self.route.each {
-            None => vec![None],
-            Some(each) => items(each, &event).into_iter().map(Some).collect(),
+        let mut chosen: Vec<Chosen> = match self.route.each {
+            None => vec![Chosen::now(None)],
+            Some(each) => {
+                let items = items(each, &event).into_iter();
+                items.map(|item| Chosen::now(Some(item))).collect()
+            }
         };
-        let filtered_by = self.sift(&event, &mut chosen, from);
-        let mut plan = Plan::default();
+        let before = std::mem::take(&mut self.joined);
+        let (filtered_by, left_out) = self.sift(&event, &mut chosen, from);
+        let mut plan = Plan {
+            joined: std::mem::replace(&mut self.joined, before),
+            ..Plan::default()
+        };
         add(&mut plan, self.route, chosen, filtered_by, self.now, None);
+        note(&mut plan, left_out);
         self.told.push((event, plan));
+    }
+}
+
+/// Notes what the last route left out.
+fn note(plan: &mut Plan, left_out: Vec<LeftOut>) {
+    if let Some(choice) = plan.routes.last_mut() {
+        choice.left_out = left_out;
     }
 }
 
@@ -187,7 +252,7 @@ impl<'a> Passing<'a> {
 fn add(
     plan: &mut Plan,
     route: &Route,
-    chosen: Vec<Option<Item>>,
+    chosen: Vec<Chosen>,
     filtered_by: Option<String>,
     now: Timestamp,
     only: Option<&Name>,
@@ -195,8 +260,9 @@ fn add(
     plan.routes.push(Choice {
         route: route.name.clone(),
         filtered_by,
+        left_out: Vec::new(),
     });
-    for item in chosen {
+    for one in chosen {
         let targets = route
             .to
             .iter()
@@ -205,7 +271,8 @@ fn add(
             id: DeliveryId::at(now),
             route: route.name.clone(),
             target: target.clone(),
-            item,
+            item: one.item,
+            not_before: one.not_before,
         }));
     }
 }
@@ -436,8 +503,9 @@ mod tests {
             let mut told = Event::clone(asked.event);
             told.plates = vec![asked.event.plates[n].clone()];
             Decision {
-                filtered_by: Some("seen before"),
+                filtered_by: Some("seen before".into()),
                 told: vec![told],
+                ..Decision::default()
             }
         }
     }

@@ -116,7 +116,7 @@ impl Intake {
             return Ok(answer);
         }
         let kinds: Vec<Kind> = events.iter().map(|event| event.kind).collect();
-        let intake = self.decide(door, original, events);
+        let intake = self.decide(door, original, events).await;
         let name = entry.name.clone();
         match entry.settings.durability.unwrap_or_else(|| usual(&intake)) {
             Durability::Full => self.commit(&name, &kinds, intake, reserved).await?,
@@ -134,9 +134,19 @@ impl Intake {
     }
 
     /// Chooses, and asks the steps that are decided on arrival.
-    fn decide(&self, door: &Door, original: Arc<Original>, events: Vec<Event>) -> store::Intake {
-        let now = original.received_at;
-        let (memory, mut written) = (self.store.memory(), Written::default());
+    async fn decide(
+        &self,
+        door: &Door,
+        original: Arc<Original>,
+        events: Vec<Event>,
+    ) -> store::Intake {
+        let memory = self.store.memory();
+        let mut written = match door.routes.iter().any(|route| !route.deciders.is_empty()) {
+            true => Written::in_turn(memory.turn().await),
+            false => Written::default(),
+        };
+        // Steps compare moments: each decision's is later than those of the decisions before it.
+        let now = self.store.now();
         let mut planned = Vec::with_capacity(events.len());
         for event in events {
             let event = Arc::new(event);

@@ -281,9 +281,9 @@ pub(crate) fn every_case(step: &str) {
         work.item = case.item;
         let taken = steps
             .iter()
-            .fold(Ok(Flow::Continue), |taken, step| match taken {
-                Ok(Flow::Continue) => step.take(&mut work),
-                ended => ended,
+            .try_fold(Flow::Continue, |taken, step| match taken {
+                Flow::Continue => step.take(&mut work),
+                ended @ Flow::Filtered { .. } => Ok(ended),
             });
         work.finish().unwrap();
         let flow = match (taken, &expected.failed) {

@@ -11,27 +11,33 @@ mod choice;
 mod chosen;
 mod color;
 mod crop;
+mod dedupe;
 mod draft;
+mod dwell;
 mod encode;
 mod field;
 #[cfg(test)]
 mod fixtures;
 mod hash;
 mod jpeg;
+mod key;
 mod made;
 mod opened;
 mod pad;
+mod pair;
 mod places;
 mod plates;
 mod reencode;
 mod remove;
 mod rename;
 mod resize;
+mod sample;
 mod scale;
 mod set;
 #[cfg(test)]
 mod stories;
 mod strip;
+mod throttle;
 mod track;
 mod translate_box;
 
@@ -45,7 +51,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
 use crate::decide::Decider;
-use crate::event::{Boxes, Event, Item, Picture, PictureData, Withholding};
+use crate::event::{Altered, Boxes, Event, Item, Picture, PictureData, Withholding};
+use crate::fate::Parts;
 use crate::lists::Lists;
 use crate::template::{self, Engine, Mistake, Scope};
 use opened::Opened;
@@ -72,6 +79,8 @@ pub(crate) struct Work {
     /// Which picture the event's boxes are to count in.
     translate: Option<translate_box::Wish>,
     opened: Opened,
+    /// What went into this delivery besides its event, if anything did.
+    pub(crate) parts: Option<Arc<Parts>>,
 }
 
 impl Work {
@@ -88,6 +97,7 @@ impl Work {
             private: false,
             translate: None,
             opened: Opened::default(),
+            parts: None,
         }
     }
 
@@ -102,6 +112,7 @@ impl Work {
             delivery: None,
             now: self.now,
         })
+        .made_of(self.parts.as_ref())
     }
 
     fn told(&self) -> Arc<Event> {
@@ -153,6 +164,17 @@ impl Work {
             );
         }
         self.opened.clear();
+        if matches!(self.event.altered, Altered::Withheld { .. }) {
+            // The steps took nothing out of the other events that went into this delivery.
+            let parts = self.parts.take();
+            if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
+                let theirs = pair.pictures();
+                self.pictures
+                    .retain(|picture| !theirs.iter().any(|their| their.role == picture.role));
+                self.notes
+                    .push("pair: the other half is withheld too".to_owned());
+            }
+        }
         for picture in &mut self.pictures {
             *picture = made::finished(picture)?;
         }
@@ -227,8 +249,14 @@ pub(crate) enum Settings {
     Blur(blur::Settings),
     /// Cuts each plate (or vehicle, face, object) out of the event's best picture, by its box.
     Crop(crop::Settings),
+    /// Of several reads of one passage, delivers one.
+    Dedupe(dedupe::Settings),
+    /// Joins the report of how long a vehicle stayed to the recognition of its plate.
+    Dwell(dwell::Settings),
     /// Puts a keyed hash in place of plates and other texts: the same text makes the same hash, and nobody reads it back.
     Hash(hash::Settings),
+    /// Makes one delivery of what the front and the rear camera of a lane saw of one vehicle.
+    Pair(pair::Settings),
     /// Writes pictures anew: in another format, or within a budget of bytes.
     Reencode(reencode::Settings),
     /// Takes fields out of the event.
@@ -237,28 +265,40 @@ pub(crate) enum Settings {
     Rename(rename::Settings),
     /// Makes pictures smaller, or of one size.
     Resize(resize::Settings),
+    /// Of much that is alike, lets one in so many pass, or one in a time.
+    Sample(sample::Settings),
     /// Gives fields of the event other values.
     Set(set::Settings),
     /// Takes fields and pictures out of what targets see.
     Strip(strip::Settings),
+    /// Lets at most so many pass in a time.
+    Throttle(throttle::Settings),
     /// Tells of what cameras track: `entered`, `dwell` and `left`, in place of several posts a second.
     Track(track::Settings),
     /// Has the event's boxes count in the one picture that a target is sent.
     TranslateBox(translate_box::Settings),
 }
 
+/// The step that makes pictures known by the side they show.
+pub(crate) const PAIR: &str = pair::NAME;
+
 /// The words for the steps, in the order of [`Settings`].
 const NAMES: &[&str] = &[
     annotate::NAME,
     blur::NAME,
     crop::NAME,
+    dedupe::NAME,
+    dwell::NAME,
     hash::NAME,
+    pair::NAME,
     reencode::NAME,
     remove::NAME,
     rename::NAME,
     resize::NAME,
+    sample::NAME,
     set::NAME,
     strip::NAME,
+    throttle::NAME,
     track::NAME,
     translate_box::NAME,
 ];
@@ -270,13 +310,24 @@ impl Settings {
             Self::Annotate(settings) => on_delivery(annotate::Annotate::new(settings, engine)?),
             Self::Blur(settings) => on_delivery(blur::Blur::new(settings, engine)?),
             Self::Crop(settings) => Built::OnDelivery(Box::new(crop::Crop::new(settings))),
+            Self::Dedupe(settings) => {
+                Built::OnArrival(Arc::new(dedupe::Dedupe::build(settings, engine)?))
+            }
+            Self::Dwell(settings) => Built::OnArrival(Arc::new(dwell::Dwell::new(&settings))),
             Self::Hash(settings) => on_delivery(hash::Hash::new(&settings)?),
+            Self::Pair(settings) => Built::OnArrival(Arc::new(pair::Pair::build(settings)?)),
             Self::Reencode(settings) => on_delivery(reencode::Reencode::new(settings, engine)?),
             Self::Remove(settings) => on_delivery(remove::Remove::new(&settings)?),
             Self::Rename(settings) => on_delivery(rename::Rename::new(&settings)?),
             Self::Resize(settings) => on_delivery(resize::Resize::new(settings, engine)?),
+            Self::Sample(settings) => {
+                Built::OnArrival(Arc::new(sample::Sample::build(settings, engine)?))
+            }
             Self::Set(settings) => on_delivery(set::Set::new(&settings, engine)?),
             Self::Strip(settings) => on_delivery(strip::Strip::new(&settings, engine)?),
+            Self::Throttle(settings) => {
+                Built::OnArrival(Arc::new(throttle::Throttle::build(settings, engine)?))
+            }
             Self::Track(settings) => Built::OnArrival(Arc::new(track::Track::new(settings))),
             Self::TranslateBox(settings) => {
                 on_delivery(translate_box::TranslateBox::new(&settings, engine)?)
@@ -290,13 +341,18 @@ impl Settings {
             Self::Annotate(_) => annotate::NAME,
             Self::Blur(_) => blur::NAME,
             Self::Crop(_) => crop::NAME,
+            Self::Dedupe(_) => dedupe::NAME,
+            Self::Dwell(_) => dwell::NAME,
             Self::Hash(_) => hash::NAME,
+            Self::Pair(_) => pair::NAME,
             Self::Reencode(_) => reencode::NAME,
             Self::Remove(_) => remove::NAME,
             Self::Rename(_) => rename::NAME,
             Self::Resize(_) => resize::NAME,
+            Self::Sample(_) => sample::NAME,
             Self::Set(_) => set::NAME,
             Self::Strip(_) => strip::NAME,
+            Self::Throttle(_) => throttle::NAME,
             Self::Track(_) => track::NAME,
             Self::TranslateBox(_) => translate_box::NAME,
         }
@@ -310,11 +366,16 @@ impl Settings {
             Self::Blur(_) => true,
             Self::Annotate(_)
             | Self::Crop(_)
+            | Self::Dedupe(_)
+            | Self::Dwell(_)
+            | Self::Pair(_)
             | Self::Reencode(_)
             | Self::Remove(_)
             | Self::Rename(_)
             | Self::Resize(_)
+            | Self::Sample(_)
             | Self::Set(_)
+            | Self::Throttle(_)
             | Self::Track(_)
             | Self::TranslateBox(_) => false,
         }
@@ -326,13 +387,18 @@ impl Settings {
             annotate::NAME => Some(settings.give().map(Self::Annotate)),
             blur::NAME => Some(settings.give().map(Self::Blur)),
             crop::NAME => Some(settings.give().map(Self::Crop)),
+            dedupe::NAME => Some(settings.give().map(Self::Dedupe)),
+            dwell::NAME => Some(settings.give().map(Self::Dwell)),
             hash::NAME => Some(settings.give().map(Self::Hash)),
+            pair::NAME => Some(settings.give().map(Self::Pair)),
             reencode::NAME => Some(settings.give().map(Self::Reencode)),
             remove::NAME => Some(settings.give().map(Self::Remove)),
             rename::NAME => Some(settings.give().map(Self::Rename)),
             resize::NAME => Some(settings.give().map(Self::Resize)),
+            sample::NAME => Some(settings.give().map(Self::Sample)),
             set::NAME => Some(settings.give().map(Self::Set)),
             strip::NAME => Some(settings.give().map(Self::Strip)),
+            throttle::NAME => Some(settings.give().map(Self::Throttle)),
             track::NAME => Some(settings.give().map(Self::Track)),
             translate_box::NAME => Some(settings.give().map(Self::TranslateBox)),
             _ => None,

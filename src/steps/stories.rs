@@ -2,7 +2,8 @@
 //!
 //! A case is a folder of two files: `settings.yaml` (the step) and `story.json`, what happens one after the other, each
 //! `at` so many seconds: an event that comes in, or without one only time that has passed; whether it is `filtered`, and
-//! what is `told`, of each event the fields that matter.
+//! what is `told`, of each event the fields that matter; until when it is held (`not_before`), and what becomes a part of
+//! what (`joins`: the ids, the way, and the reason).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Built, Settings, Step};
-use crate::decide::{Asked, Book};
-use crate::event::{Event, Item};
+use crate::decide::{Asked, Book, Decision};
+use crate::event::{Event, EventId, Item};
+use crate::fate::How;
 use crate::lists::Lists;
 use crate::template::Engine;
 
@@ -27,7 +29,25 @@ struct Moment {
     item: Option<Item>,
     #[serde(default)]
     filtered: Option<String>,
+    #[serde(default)]
     told: Vec<Value>,
+    #[serde(default)]
+    not_before: Option<f64>,
+    #[serde(default)]
+    joins: Vec<Expected>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    part: EventId,
+    #[serde(default)]
+    item: Option<Item>,
+    /// Of an event that is told its id cannot be known.
+    #[serde(default)]
+    into: Option<EventId>,
+    how: How,
+    why: String,
 }
 
 /// Lives through every case in the step's folder.
@@ -55,8 +75,11 @@ fn live_through(path: &Path) {
     for moment in story {
         let place = format!("{} at {}", path.display(), moment.at);
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs_f64(moment.at);
-        let (filtered_by, told) = match moment.event {
-            None => (None, decider.overdue(&mut book, now)),
+        let decision = match moment.event {
+            None => Decision {
+                told: decider.overdue(&mut book, now),
+                ..Decision::default()
+            },
             Some(event) => {
                 let event = Arc::new(Event::from_json(event, now).unwrap());
                 let asked = Asked {
@@ -65,11 +88,30 @@ fn live_through(path: &Path) {
                     lists: &lists,
                     now,
                 };
-                let decision = decider.decide(&asked, &mut book);
-                (decision.filtered_by, decision.told)
+                decider.decide(&asked, &mut book)
             }
         };
-        assert_eq!(filtered_by, moment.filtered.as_deref(), "{place}");
+        let (filtered_by, told) = (decision.filtered_by, decision.told);
+        assert_eq!(
+            filtered_by.as_deref(),
+            moment.filtered.as_deref(),
+            "{place}"
+        );
+        let seconds = |at: Timestamp| at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64();
+        assert_eq!(
+            decision.not_before.map(seconds),
+            moment.not_before,
+            "{place}"
+        );
+        let is_told = |id: EventId| told.iter().any(|told| told.id == id);
+        let joins = decision.joins.into_iter().map(|join| Expected {
+            part: join.part.id,
+            item: join.part.item,
+            into: Some(join.into.0).filter(|id| !is_told(*id)),
+            how: join.how,
+            why: join.why,
+        });
+        assert_eq!(joins.collect::<Vec<_>>(), moment.joins, "{place}");
         let told: Vec<Value> = told.iter().map(Event::to_json).collect();
         assert_eq!(told.len(), moment.told.len(), "{place}: {told:#?}");
         for (told, expected) in told.iter().zip(&moment.told) {

@@ -244,8 +244,9 @@ impl Decider for Track {
         };
         let see = |object| self.see(event, object, asked.now, book);
         Decision {
-            filtered_by: Some(FILTERED),
+            filtered_by: Some(FILTERED.into()),
             told: objects.iter().filter_map(see).collect(),
+            ..Decision::default()
         }
     }
 

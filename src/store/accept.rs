@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::log::Draft;
@@ -46,14 +47,21 @@ impl Store {
         mut intake: Intake,
         releases: Option<EventId>,
     ) -> Result<Accepted, StoreError> {
-        let written = std::mem::take(&mut intake.written);
+        let mut written = std::mem::take(&mut intake.written);
         let permit = self.permit().await?;
         let now = self.0.clock.now();
         let (draft, what, to_deliver) =
             request::request(intake, &written.changes, now, releases).map_err(failed)?;
-        let accepted = self.commit(draft, what, to_deliver, permit).await?;
+        let kept = self.commit(draft, what, to_deliver, permit)?;
+        written.placed();
+        let accepted = kept.await?;
         written.kept();
         Ok(accepted)
+    }
+
+    /// The moment that its decisions are made at.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// What deciding steps remember. It is kept with the events it came of, see [`Intake::written`].
@@ -65,7 +73,7 @@ impl Store {
         let permit = self.permit().await?;
         let now = self.0.clock.now();
         let (draft, what) = request::quarantine(&unread, EventId::at(now), now).map_err(failed)?;
-        self.commit(draft, what, Vec::new(), permit).await
+        self.commit(draft, what, Vec::new(), permit)?.await
     }
 
     /// A place among the requests that the index does not know yet.
@@ -77,13 +85,14 @@ impl Store {
         permits.acquire_owned().await.map_err(failed)
     }
 
-    async fn commit(
+    /// Gives the record its place in the log; what is returned ends when it is safe.
+    fn commit(
         &self,
         draft: Draft,
         what: What,
         to_deliver: Vec<Kept>,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<impl Future<Output = Result<Accepted, StoreError>> + '_, StoreError> {
         let begun = Instant::now();
         let (safe, told) = oneshot::channel();
         self.append(writer::Item {
@@ -95,12 +104,12 @@ impl Store {
             applied: None,
             guard: self.guard(Some(permit)),
         })?;
-        told.await.map_err(|_| closed())??;
-        self.0
-            .metrics
-            .commit_seconds
-            .observe(begun.elapsed().as_secs_f64());
-        Ok(Accepted(()))
+        Ok(async move {
+            told.await.map_err(|_| closed())??;
+            let took = begun.elapsed().as_secs_f64();
+            self.0.metrics.commit_seconds.observe(took);
+            Ok(Accepted(()))
+        })
     }
 
     /// Whether the next request is likely to be accepted; for `/readyz` and to refuse early.

@@ -294,6 +294,9 @@ impl Index {
             self.add_plan(*event, *at, lsn, plan)?;
         }
         self.remember(lsn, &carry.remembered)?;
+        for joined in &carry.joined {
+            self.remember_joined(lsn, joined)?;
+        }
         for carried in &carry.deliveries {
             self.carried(lsn, carry.as_of, carried)?;
         }

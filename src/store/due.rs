@@ -24,6 +24,8 @@ pub(super) struct Candidate {
     pub(super) planned_at: Timestamp,
     pub(super) attempts: u32,
     pub(super) camera: Option<String>,
+    /// Other events went into its own.
+    pub(super) has_parts: bool,
     /// Where the event's record is.
     pub(super) located: Located,
 }
@@ -31,7 +33,8 @@ pub(super) struct Candidate {
 /// Due deliveries nobody works on, and when the next one falls due.
 pub(super) type Due = (Vec<Candidate>, Option<Timestamp>);
 
-const CANDIDATE: &str = "d.number, d.id, e.id, d.route, d.item, e.received_at, d.planned_at, d.counted, d.camera, d.due, d.event, e.segment, e.offset";
+const CANDIDATE: &str = "d.number, d.id, e.id, d.route, d.item, e.received_at, d.planned_at, d.counted, d.camera, d.due, d.event, e.segment, e.offset,
+    EXISTS (SELECT 1 FROM joined j WHERE j.into_event = e.id)";
 
 fn candidate(row: &rusqlite::Row<'_>) -> Result<Candidate> {
     Ok(Candidate {
@@ -46,6 +49,7 @@ fn candidate(row: &rusqlite::Row<'_>) -> Result<Candidate> {
         planned_at: moment(row.get(6)?),
         attempts: row.get(7)?,
         camera: row.get(8)?,
+        has_parts: row.get(13)?,
         located: Located::new(row.get(10)?, row.get(11)?, row.get(12)?),
     })
 }

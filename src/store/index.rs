@@ -218,6 +218,7 @@ impl Index {
     ) -> Result<()> {
         let first = lsn as i64 * NUMBERS_PER_RECORD;
         let mut next_delivery = first;
+        let mut added_ones = Vec::new();
         for (n, event) in events.iter().enumerate() {
             let number = first + n as i64;
             let added = self
@@ -259,6 +260,11 @@ impl Index {
             if event.awaits_pictures {
                 self.await_pictures(number, &event.source)?;
             }
+            added_ones.push(event);
+        }
+        // What an event goes into may be one that was told beside it.
+        for joined in added_ones.iter().flat_map(|event| &event.plan.joined) {
+            self.join(lsn, now, joined)?;
         }
         Ok(())
     }
@@ -279,7 +285,8 @@ impl Index {
         let added = self
             .db
             .prepare_cached(
-                "INSERT OR IGNORE INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?7, 0, 0, ?8, ?9, ?10)",
+                "INSERT OR IGNORE INTO deliveries
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', max(?7, coalesce(?11, ?7)), ?7, 0, 0, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 number,
@@ -291,7 +298,8 @@ impl Index {
                 micros(now),
                 lsn as i64,
                 replanned as i64,
-                camera
+                camera,
+                planned.not_before.map(micros)
             ])?;
         if added > 0 {
             self.books

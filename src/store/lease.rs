@@ -30,6 +30,8 @@ pub(crate) struct Lease {
     /// The camera, when the target keeps order.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests look at the order by it"))]
     pub(crate) camera: Option<String>,
+    /// Other events went into this one, see [`Store::parts`].
+    pub(crate) has_parts: bool,
     hold: Hold,
 }
 
@@ -140,6 +142,7 @@ fn lease(desk: &Arc<Desk>, due: due::Candidate) -> Lease {
         planned_at: due.planned_at,
         attempts: due.attempts,
         camera: due.camera,
+        has_parts: due.has_parts,
     }
 }
 

@@ -18,6 +18,7 @@ mod disk;
 mod due;
 mod index;
 mod indexer;
+mod joined;
 mod lease;
 mod log;
 mod look;

@@ -219,9 +219,9 @@ impl Index {
         }
         let (first, last) = siblings(event);
         for sql in [
-            "UPDATE deliveries SET due = ?4, touched = ?5 WHERE number BETWEEN ?2 AND ?3 AND event = ?1
+            "UPDATE deliveries SET due = max(?4, coalesce(not_before, ?4)), touched = ?5 WHERE number BETWEEN ?2 AND ?3 AND event = ?1
              AND fate = 'pending' AND due IS NULL RETURNING target",
-            "UPDATE deliveries SET due = ?4, touched = ?5 WHERE replanned > 0 AND event = ?1 AND ?2 < ?3
+            "UPDATE deliveries SET due = max(?4, coalesce(not_before, ?4)), touched = ?5 WHERE replanned > 0 AND event = ?1 AND ?2 < ?3
              AND fate = 'pending' AND due IS NULL RETURNING target",
         ] {
             let mut statement = self.db.prepare_cached(sql)?;
@@ -246,7 +246,7 @@ impl Index {
 }
 
 /// The numbers that one request's events and deliveries have.
-fn siblings(number: i64) -> (i64, i64) {
+pub(super) fn siblings(number: i64) -> (i64, i64) {
     let first = number / NUMBERS_PER_RECORD * NUMBERS_PER_RECORD;
     (first, first + NUMBERS_PER_RECORD - 1)
 }

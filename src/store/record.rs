@@ -15,7 +15,7 @@ use super::segment::RecordKind;
 use super::{RetryQuery, Settled, TargetState};
 use crate::decide::Change;
 use crate::event::{Event, EventId, Item};
-use crate::fate::{Attempt, Fate, Plan};
+use crate::fate::{Attempt, Fate, Joined, Plan};
 use crate::name::Name;
 
 /// What the index must know of one event.
@@ -93,6 +93,9 @@ pub(super) struct Carry {
     /// What deciding steps remember.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) remembered: Vec<Change>,
+    /// What went into kept events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) joined: Vec<Joined>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,6 +113,8 @@ pub(super) struct Carried {
     pub(super) replanned: bool,
     pub(super) tried: u32,
     pub(super) attempts: Vec<Attempt>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) not_before: Option<i64>,
 }
 
 /// One record's meaning.

@@ -6,7 +6,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::books::{SegmentBook, fate_from, name_from};
-use super::index::{Index, NUMBERS_PER_RECORD, micros, moment};
+use super::index::{Index, micros, moment};
+use super::pictures::siblings;
 use super::record::{Carried, Carry};
 use super::{TargetState, query};
 use crate::event::{DeliveryId, Item};
@@ -20,8 +21,7 @@ const REMOVED_AT_ONCE: usize = 500;
 /// Deliveries told in one record.
 const CARRIED_AT_ONCE: usize = 2_000;
 
-const CARRIED_COLUMNS: &str =
-    "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned";
+const CARRIED_COLUMNS: &str = "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned, not_before";
 
 impl Index {
     /// Whether any delivery of that event waits.
@@ -40,14 +40,16 @@ impl Index {
     pub(super) fn remove_event(&mut self, number: i64) -> Result<()> {
         let found = self
             .db
-            .prepare_cached("DELETE FROM events WHERE number = ?1 RETURNING source, plates")?
+            .prepare_cached("DELETE FROM events WHERE number = ?1 RETURNING source, plates, id")?
             .query_row([number], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+                let (source, plates): (String, String) = (row.get(0)?, row.get(1)?);
+                Ok((source, plates, row.get::<_, [u8; 16]>(2)?))
             })
             .optional()?;
-        let Some((source, plates)) = found else {
+        let Some((source, plates, id)) = found else {
             return Ok(());
         };
+        self.forget_joined(&id)?;
         self.news.removed = true;
         self.books
             .source(&name_from(source)?, |book| book.events -= 1);
@@ -214,6 +216,15 @@ impl Index {
                 ..Carry::default()
             });
         }
+        for joined in self.joined_between(book)?.chunks(CARRIED_AT_ONCE) {
+            let joined = joined.to_vec();
+            carries.push(Carry {
+                at: now,
+                as_of,
+                joined,
+                ..Carry::default()
+            });
+        }
         while !deliveries.is_empty() {
             let rest = deliveries.split_off(deliveries.len().min(CARRIED_AT_ONCE));
             carries.push(Carry {
@@ -251,6 +262,7 @@ impl Index {
                 tried: row.get(10)?,
                 replanned: row.get::<_, i64>(11)? > 0,
                 attempts: query::attempts(&self.db, number)?,
+                not_before: row.get(12)?,
             });
         }
         Ok(())
@@ -290,7 +302,11 @@ impl Index {
         // Fetching may have ended between the carried moment and this record.
         let waits = carried.fate == Fate::Pending && carried.due.is_none();
         let due = if waits && !self.awaits_pictures(carried.event)? {
-            Some(carried.planned_at)
+            Some(
+                carried
+                    .planned_at
+                    .max(carried.not_before.unwrap_or(i64::MIN)),
+            )
         } else {
             carried.due
         };
@@ -300,7 +316,7 @@ impl Index {
             .then(|| camera.unwrap_or_default());
         self.db
             .prepare_cached(
-                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
                 carried.number,
@@ -316,7 +332,8 @@ impl Index {
                 carried.tried,
                 lsn as i64,
                 if carried.replanned { lsn as i64 } else { 0 },
-                camera
+                camera,
+                carried.not_before
             ])?;
         for (n, attempt) in carried.attempts.iter().enumerate() {
             self.db
@@ -369,17 +386,13 @@ impl Index {
                  SELECT 1 FROM quarantine WHERE number BETWEEN ?1 AND ?2",
             )?
             .exists(params![first, last])?;
-        let light = |carry: &Carry| carry.deliveries.is_empty() && carry.plans.is_empty();
+        let light = |carry: &Carry| {
+            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
+        };
         Ok(!holds
             && self
                 .carried_from(book, moment(book.newest))?
                 .iter()
                 .all(light))
     }
-}
-
-/// The numbers that one request's events and deliveries have.
-fn siblings(number: i64) -> (i64, i64) {
-    let first = number / NUMBERS_PER_RECORD * NUMBERS_PER_RECORD;
-    (first, first + NUMBERS_PER_RECORD - 1)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -58,7 +58,8 @@ CREATE TABLE deliveries (
     tried INTEGER NOT NULL,    -- all attempts
     touched INTEGER NOT NULL,  -- the record that last changed it
     replanned INTEGER NOT NULL, -- 0, or the record that tells of a delivery planned later than its event
-    camera TEXT                -- only where the target keeps order
+    camera TEXT,               -- only where the target keeps order
+    not_before INTEGER         -- held until then, because another event might have taken its place
 );
 CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id);
 CREATE INDEX deliveries_due ON deliveries (target, due) WHERE fate = 'pending';
@@ -94,6 +95,18 @@ CREATE TABLE quarantine (
     segment INTEGER NOT NULL,
     offset INTEGER NOT NULL
 );
+CREATE TABLE joined (          -- events that a route delivers as a part of another
+    route TEXT NOT NULL,
+    part BLOB NOT NULL,
+    item TEXT NOT NULL,        -- of the part, empty for all of it
+    into_event BLOB NOT NULL,
+    into_item TEXT NOT NULL,
+    told TEXT NOT NULL,        -- as JSON
+    touched INTEGER NOT NULL,  -- the record that tells it
+    PRIMARY KEY (route, part, item)
+) WITHOUT ROWID;
+CREATE INDEX joined_into ON joined (into_event);
+CREATE INDEX joined_touched ON joined (touched);
 CREATE TABLE pictures (        -- events whose pictures are fetched from their addresses before they are delivered
     event INTEGER PRIMARY KEY,
     source TEXT NOT NULL,

@@ -23,6 +23,7 @@ mod known;
 mod nullsafe;
 mod operators;
 mod output;
+mod parts;
 mod reading;
 mod scope;
 mod shape;

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::output::from_json;
 use super::view::Seen;
 use crate::event::{DeliveryId, Event, Item, Picture};
+use crate::fate::Parts;
 use crate::lists::{Lists, Table};
 use crate::payload::around::TOKEN;
 use crate::payload::late;
@@ -17,7 +18,7 @@ use crate::payload::late;
 /// What the names of a template stand for, for one delivery (or one event and item, in `when`).
 pub(crate) struct Scope {
     /// None where there is no event to choose items of.
-    root: Option<Arc<Root>>,
+    pub(super) root: Option<Arc<Root>>,
     value: Value,
 }
 
@@ -36,15 +37,16 @@ pub(crate) struct Given<'a> {
 }
 
 #[derive(Debug, Clone)]
-struct Root {
+pub(super) struct Root {
     seen: Arc<Seen>,
-    event: Value,
+    pub(super) event: Value,
     item: Option<(Item, Value)>,
-    images: Value,
+    pub(super) images: Value,
     lists: Value,
     with: Value,
     delivery: Option<(DeliveryId, u32)>,
     now: Timestamp,
+    pub(super) parts: Option<Arc<Parts>>,
     wrapped: Value,
 }
 
@@ -63,6 +65,7 @@ impl Scope {
                     .map(|picture| !picture.came_with(given.event))
                     .collect(),
                 item: given.item,
+                own_prefix: None,
             }),
             lists: Value::from_object(ListsView {
                 lists: given.lists.clone(),
@@ -72,6 +75,7 @@ impl Scope {
             delivery: given.delivery,
             now: given.now,
             wrapped: Value::from(()),
+            parts: None,
         })
     }
 
@@ -104,6 +108,7 @@ impl Scope {
             pictures: Vec::new(),
             made: Vec::new(),
             item: None,
+            own_prefix: None,
         };
         match &self.root {
             Some(root) => Self::of(Root {
@@ -129,7 +134,7 @@ impl Scope {
         }
     }
 
-    fn of(root: Root) -> Self {
+    pub(super) fn of(root: Root) -> Self {
         let root = Arc::new(root);
         Self {
             value: Value::from_dyn_object(root.clone()),
@@ -173,9 +178,12 @@ impl Object for Root {
                 Some((id, attempt)) => Value::from_pairs([
                     ("id", Value::from(id.to_string())),
                     ("attempt", Value::from(attempt)),
+                    ("merged", self.merged()),
+                    ("merged_count", Value::from(self.merged_count())),
                 ]),
                 None => Value::from(()),
             },
+            "pair" => self.pair(),
             _ => return None,
         })
     }
@@ -202,11 +210,13 @@ impl Object for CapturedView {
 
 /// The pictures at hand, by role.
 #[derive(Debug, Clone)]
-struct Images {
+pub(super) struct Images {
     pictures: Vec<Picture>,
     /// Which of them steps made; the others came with the event.
     made: Vec<bool>,
     item: Option<Item>,
+    /// Of one half of a pair, what its own roles may begin with.
+    pub(super) own_prefix: Option<&'static str>,
 }
 
 impl Images {
@@ -243,7 +253,10 @@ impl Object for Images {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         match key {
             "list" => Some(Value::from_object(PictureList(self.clone()))),
-            role => Some(picture(self.of_role(role)?)),
+            role => {
+                let own = self.own_prefix.and_then(|prefix| role.strip_prefix(prefix));
+                Some(picture(self.of_role(own.unwrap_or(role))?))
+            }
         }
     }
 

@@ -157,7 +157,23 @@ const DWELL: Shape = Map(&[
     ("last_seen", MOMENT),
 ]);
 const STATUS: Shape = Map(&[("name", TEXT), ("active", FLAG), ("rule", TEXT)]);
-pub(super) const DELIVERY: Shape = Map(&[("id", TEXT), ("attempt", NUMBER)]);
+pub(super) const DELIVERY: Shape = Map(&[
+    ("id", TEXT),
+    ("attempt", NUMBER),
+    ("merged", List(&PART)),
+    ("merged_count", NUMBER),
+]);
+
+const PART: Shape = Map(&[
+    ("id", TEXT),
+    ("item", TEXT),
+    ("occurred_at", MOMENT),
+    ("camera", TEXT),
+    ("text", TEXT),
+    ("score", SCORE),
+]);
+
+pub(super) const PAIR: Shape = Map(&[("front", EVENT), ("rear", EVENT)]);
 pub(super) const WRAPPED: Shape = Map(&[("body", TEXT), ("content_type", TEXT), ("size", NUMBER)]);
 pub(super) const SESSION: Shape = Map(&[("token", TEXT)]);
 pub(super) const NOW: Shape = MOMENT;

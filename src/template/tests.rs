@@ -1204,3 +1204,66 @@ fn no_chain_of_operators_ends_the_stack() {
         }
     }
 }
+
+#[test]
+fn a_delivery_shows_what_went_into_it_and_both_halves_of_a_pair() {
+    use crate::fate::{Pair, Part, Parts};
+    let (own, mut other) = (event(), event());
+    other.camera.id = Some("rear".to_owned());
+    let pair = Pair {
+        other: Arc::new(other),
+        other_item: Some(Item::Plate(1)),
+        other_is_front: false,
+    };
+    let roles: Vec<String> = pair
+        .pictures()
+        .iter()
+        .map(|one| one.role.to_string())
+        .collect();
+    assert_eq!(roles, ["rear_frame", "rear_plate"]);
+    let parts = Arc::new(Parts {
+        merged: vec![Part::of(&own, Some(Item::Plate(0)))],
+        merged_count: 20,
+        pair: Some(pair.clone()),
+    });
+    let known = super::Known {
+        pictures: Some(crate::fate::pair_roles()),
+        ..super::Known::default()
+    };
+    let engine = Engine::knowing(known);
+    let scope = scope_with(own, Some(Item::Plate(0)), &pair.pictures()).made_of(Some(&parts));
+    for (source, text) in [
+        (
+            "{{ pair.front.camera.id }} {{ pair.rear.camera.id }}",
+            "cam <1> rear",
+        ),
+        (
+            "{{ delivery.merged_count }} {{ delivery.merged[0].text }}",
+            "20 ab-12 3C",
+        ),
+        ("{{ images.front_plate | base64 }}", "cGxhdGUgMA=="),
+        ("{{ images.rear_plate | base64 }}", "cGxhdGUgMQ=="),
+        ("{{ images.plate | base64 }}", "cGxhdGUgMA=="),
+        ("{{ images.list | length }}", "5"),
+    ] {
+        let template = engine.template(source, Names::Rendering).unwrap();
+        assert_eq!(template.text(&scope).unwrap(), text, "{source}");
+    }
+    let template = engine.template("{{ pair.front.camera.id }}", Names::Rendering);
+    assert_eq!(template.unwrap().text(&self::scope()).unwrap(), "");
+    assert!(
+        engine
+            .template("{{ pair.fornt.id }}", Names::Rendering)
+            .is_err()
+    );
+    assert!(
+        engine
+            .template("{{ pair.front.id }}", Names::Choosing)
+            .is_err()
+    );
+    assert!(
+        engine
+            .template("{{ images.front_fame }}", Names::Rendering)
+            .is_err()
+    );
+}

@@ -97,6 +97,7 @@ impl Way {
             route: self.planned.routes[0].name.clone(),
             target: self.planned.targets[0].clone(),
             item: Some(Item::Plate(0)),
+            not_before: None,
         };
         let ready = prepare(&self.pipelines, &self.event, &planned, now, |_, _| {});
         match ready {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::harness::{Answer, Process, Receiver, eventually, form_event, multipart_event};
 
-fn number(name: &str, default: u64) -> u64 {
+pub(crate) fn number(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "the knobs of the long run")]
     std::env::var(name)
         .ok()
@@ -18,10 +18,10 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

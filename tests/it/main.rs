@@ -11,6 +11,7 @@ mod harness;
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
 mod cloud; // Amazon's Lambda and S3, signatures checked
+mod deciders; // what is decided once, killed again and again
 mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod fetch; // pictures known by address, allowed hosts, servers that are down

@@ -73,6 +73,7 @@ pub(crate) fn try_out(
         route: name.clone(),
         target: name,
         item,
+        not_before: None,
     };
     match prepare(&pipelines, &event, &planned, now, |_, _| {}) {
         Ok(payload) => Tried::Made(told(&payload)),

@@ -53,6 +53,7 @@ async fn a_crash_loses_nothing_and_the_index_can_be_rebuilt_from_the_segments_al
     let plan = Plan {
         routes: vec![],
         deliveries: vec![planned("late")],
+        joined: vec![],
     };
     store.plan_again(event, plan).await.unwrap();
     assert_eq!(store.event(event).await.unwrap().plan.deliveries.len(), 3);

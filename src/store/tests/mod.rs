@@ -5,6 +5,7 @@ use std::path::Path;
 mod accepting;
 mod damage;
 mod faults;
+mod joined;
 mod leasing;
 mod notes;
 mod pictures;
@@ -127,8 +128,10 @@ impl Bench {
             routes: vec![Choice {
                 route: name("all"),
                 filtered_by: None,
+                left_out: vec![],
             }],
             deliveries: targets.iter().map(|target| planned(target)).collect(),
+            joined: vec![],
         };
         let events = vec![(Arc::new(event), plan)];
         let written = Written::default();
@@ -170,6 +173,7 @@ fn planned(target: &str) -> Planned {
         route: name("all"),
         target: name(target),
         item: Some(Item::Plate(0)),
+        not_before: None,
     }
 }
 

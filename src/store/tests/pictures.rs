@@ -124,6 +124,7 @@ async fn what_is_planned_anew_waits_as_well_and_a_retry_does_not_hurry_it() {
     let plan = Plan {
         routes: Vec::new(),
         deliveries: vec![planned("vms")],
+        joined: vec![],
     };
     store.plan_again(id, plan).await.unwrap();
     store.caught_up().await;

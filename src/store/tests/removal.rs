@@ -58,6 +58,7 @@ async fn what_a_removed_segment_said_of_events_that_stay_is_said_again() {
     let plan = Plan {
         routes: vec![],
         deliveries: vec![planned("late")],
+        joined: vec![],
     };
     store.plan_again(first, plan).await.unwrap();
     store

@@ -274,6 +274,7 @@ fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
             ("lists", Shape::Lists),
             ("with", Shape::With),
             ("delivery", shape::DELIVERY),
+            ("pair", shape::PAIR),
             ("session", shape::SESSION),
             ("captured", Shape::Open),
             ("now", shape::NOW),
@@ -295,15 +296,17 @@ fn top_level(names: Names) -> &'static [(&'static str, Shape)] {
 /// Why a name that there is cannot be used, and what to do instead.
 fn not_here(names: Names, name: &str) -> Option<(String, &'static str)> {
     match (names, name) {
-        (Names::Choosing, "images" | "with" | "delivery" | "session" | "captured") => Some((
-            format!("`{name}` is not known yet when routes choose"),
-            "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
-        )),
+        (Names::Choosing, "images" | "with" | "delivery" | "pair" | "session" | "captured") => {
+            Some((
+                format!("`{name}` is not known yet when routes choose"),
+                "here are `event`, `plate`, `face`, `object`, `lists` and `now`",
+            ))
+        }
         (Names::Reshaping, "with" | "delivery" | "session" | "captured") => Some((
             format!(
                 "`{name}` belongs to one target, and a step is taken for all targets of its route"
             ),
-            "here are `event`, `plate`, `face`, `object`, `images`, `lists` and `now`",
+            "here are `event`, `plate`, `face`, `object`, `images`, `pair`, `lists` and `now`",
         )),
         (Names::Choosing | Names::Reshaping | Names::Rendering, "wrapped") => Some((
             "`wrapped` is the body that `wrap` stands around, and known there alone".to_owned(),
