@@ -170,6 +170,7 @@ fn all_sent(steps: &str) -> (Arc<Event>, Vec<(String, Vec<u8>)>) {
             route: route.clone(),
             target,
             item: None,
+            not_before: None,
         };
         let mut notes = Vec::new();
         let watch = |_, work: &Work| notes.clone_from(&work.notes);
