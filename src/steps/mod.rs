@@ -13,6 +13,8 @@ mod color;
 mod crop;
 mod dedupe;
 mod draft;
+#[cfg(test)]
+mod drawing;
 mod dwell;
 mod encode;
 mod field;

@@ -287,6 +287,7 @@ const SOURCE_PLUMBING: [&str; 16] = [
 const STEP_PLUMBING: &[&str] = &[
     "mod", "album", "choice", "color", "encode", "jpeg", "made", "opened", "pad", "places",
     "scale", "fixtures", "stories", "decode", "chosen", "draft", "field", "plates", "key",
+    "drawing",
 ];
 
 #[test]

@@ -375,10 +375,6 @@ async fn what_it_cannot_edit_it_leaves_and_tells_what_to_write() {
     );
     refuses("{ jsonl: a.jsonl }", "where there is no TLS");
     refuses(
-        "{ preset: home-assistant-mqtt, with: { url: \"mqtts://broker\" } }",
-        "would be refused",
-    );
-    refuses(
         "{ http: { url: \"https://x/\", urll: 1 } }",
         "unknown key `urll`",
     );

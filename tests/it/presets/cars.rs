@@ -5,8 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::wire::{is_jpeg, parts, want};
-use super::{Again, Dead, Delivered, Held, Use, but, no, ok, play, sent, table, usual, within_200};
-use crate::harness::{Answer, Taken};
+use super::{
+    Again, Dead, Delivered, Held, Use, but, event, no, ok, play, sent, table, usual, within_200,
+};
+use crate::harness::{Answer, Receiver, Taken, Within};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -184,8 +186,13 @@ async fn zatpark_table() {
     assert_eq!(read["serialNo"], "00:11:22:AA:BB:CC");
 }
 
-/// A function behind its URL: it gets text as it is and all else in base64, which samples decode without asking.
+/// A function behind its URL: it gets text as it is and all else in base64, which samples decode without asking. Without
+/// pictures Stream's request is a form.
 fn lambda(taken: &Taken) -> Result<Answer, String> {
+    if taken.header("content-type") == "application/x-www-form-urlencoded" {
+        want(taken.body.starts_with(b"json="), "no document in the form")?;
+        return ok("200");
+    }
     taken.posts("/", "multipart/form-data")?;
     let kind = taken.header("content-type");
     let is_text = kind.starts_with("text/") || kind.starts_with("application/json");
@@ -205,9 +212,28 @@ async fn lambda_table() {
     rows.extend([
         no(429, r#"{"Reason":"ConcurrentInvocationLimitExceeded"}"#),
         no(404, r#"{"message":"Not Found"}"#),
-        no(413, r#"{"message":"Request Too Long"}"#),
     ]);
     table(&used("the-token"), play(lambda), &rows).await;
+    // What is too large goes once more, without its pictures.
+    let long = Answer::status(413).body(r#"{"message":"Request Too Long"}"#);
+    let receiver = Receiver::playing([long], play(lambda)).await;
+    let routes = used("the-token");
+    let names = ["it".to_owned()];
+    let routes = format!(
+        "targets:\n{}{}",
+        routes.target("it", &receiver.url()),
+        routes.route(&names)
+    );
+    let camhook = Within::start(&routes).await;
+    let (kind, body) = event("camera-1", "ab123cd");
+    camhook.post(&kind, body).await;
+    assert_eq!(receiver.complaints(), [""; 0]);
+    let deliveries = camhook.get("/api/v1/deliveries").await;
+    assert_eq!(
+        (&deliveries[0]["fate"], receiver.requests()),
+        (&json!("delivered"), 2),
+        "{deliveries}"
+    );
     let (_, delivery) = sent(&used("another"), play(lambda), "camera-1", "ab123cd").await;
     assert_eq!(delivery["fate"], "held");
 }
