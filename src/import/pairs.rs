@@ -53,27 +53,44 @@ pub(super) fn write(
     with.push_str("  token: \"${PARKPOW_TOKEN}\"\n");
     page.target("parkpow", &with);
 
-    let both = pairs.iter().flat_map(|(front, rear)| [*front, *rear]);
-    let cameras: Vec<String> = both.chain(solo.iter().copied()).map(literal).collect();
-    page.route(&Route {
-        name: "cameras of the lanes to ParkPow",
-        each_plate: false,
-        when: Some(&format!(
-            "{READS} and event.camera.id in [{}]",
-            cameras.join(", ")
-        )),
-        steps: &[],
-        to: "parkpow",
-    });
+    let window = config
+        .pointer("/pairing/time_window_seconds")
+        .and_then(Value::as_u64)
+        .unwrap_or(30)
+        .max(1);
+    for (n, (front, rear)) in pairs.iter().enumerate() {
+        let [is_front, is_rear] = [front, rear].map(|camera| literal(camera));
+        let [front, rear] = [front, rear].map(|camera| quoted(camera));
+        page.route(&Route {
+            name: &format!("visits of lane {}", n + 1),
+            each_plate: false,
+            when: Some(&format!(
+                "{READS} and event.camera.id in [{is_front}, {is_rear}]"
+            )),
+            steps: &[&format!(
+                "pair: {{ front: [{front}], rear: [{rear}], by: none, within: {window}s }}"
+            )],
+            to: "parkpow",
+        });
+    }
+    if !solo.is_empty() {
+        let cameras: Vec<String> = solo.iter().copied().map(literal).collect();
+        page.route(&Route {
+            name: "cameras without a partner",
+            each_plate: false,
+            when: Some(&format!(
+                "{READS} and event.camera.id in [{}]",
+                cameras.join(", ")
+            )),
+            steps: &[],
+            to: "parkpow",
+        });
+    }
     if !pairs.is_empty() {
-        let told: Vec<String> = pairs
-            .iter()
-            .map(|(front, rear)| format!("{front} + {rear}"))
-            .collect();
-        page.note(format!(
-            "front_rear: the cameras of a pair ({}) are not joined to one visit: ParkPow is sent the reads of both, front pictures too",
-            told.join(", ")
-        ));
+        page.note(
+            "front_rear: of a pair ParkPow is sent the read that comes second (the middleware sent that of the rear camera), \
+             or the only one when the time is over; `by: plate` in place of `by: none` joins by plates (docs/steps.md#pair)",
+        );
     }
     let alerts = config["alerts"].as_object().into_iter().flatten();
     let alerts: Vec<&str> = alerts
@@ -82,7 +99,7 @@ pub(super) fn write(
         .collect();
     if !alerts.is_empty() {
         page.note(format!(
-            "front_rear: the alerts {} are not raised any more (ParkPow has alerts of its own)",
+            "front_rear: the alerts {} are not raised any more: ParkPow has alerts of its own, and docs/steps.md#pair shows a route of alerts with `tell: [mismatch, missing]`",
             alerts.join(", ")
         ));
     }

@@ -461,6 +461,8 @@ const PROTOCOLS: &[Protocol] = &[
             assert_eq!(request.headers["authorization"], "Token parkpow");
             json!({ "plates": plates_of(&document_of(request)), "upload": part(request, "upload") })
         },
+        // Nobody is seen by the other camera of the lane.
+        change: ("within: 30s", "within: 200ms"),
         expected: || each_event(|plates| with_upload(plates, "upload")),
         ..USUAL
     },
