@@ -11,7 +11,9 @@ use crate::event::{EventId, Item, Picture};
 use crate::fate::{How, Pair, Parts};
 use crate::name::Name;
 use crate::payload::Payload;
+use crate::steps::Work;
 use crate::store::{Kept, Lease, StoreError};
+use crate::telemetry::{Metrics, RouteStep};
 
 use super::deliveries::{Current, Shared};
 use super::gate::{Facts, Outcome};
@@ -196,8 +198,23 @@ async fn payload(
         let (steps, event, parts) = (steps.clone(), event.clone(), loaded.parts.clone());
         let (lists, now) = (current.pipelines.lists.clone(), shared.clock.now());
         let light = steps.is_empty();
+        let (metrics, route) = (shared.metrics.clone(), job.route.clone());
         on_a_core(shared, light, move || {
-            prepare::reshape(&steps, &event, item, parts, &lists, now, |_, _| {})
+            let mut costs = Costs {
+                metrics,
+                route,
+                since: Instant::now(),
+            };
+            let watch = |step: &'static str, _: &Work| {
+                if step != prepare::AFTER_ALL {
+                    costs.took(step);
+                }
+            };
+            let reshaped = prepare::reshape(&steps, &event, item, parts, &lists, now, watch);
+            if !light {
+                costs.took("finish");
+            }
+            reshaped
         })
         .await
         .unwrap_or_else(Reshaped::Unfit)
@@ -241,6 +258,29 @@ async fn payload(
         Ok(Some(Err(reason))) => Err(unfit(reason)),
         Err(reason) => Err(Outcome::Unfit { reason }),
         Ok(None) => Err(gone()),
+    }
+}
+
+/// What the steps of one delivery cost, told to the metrics one after the other.
+struct Costs {
+    metrics: Metrics,
+    route: Name,
+    since: Instant,
+}
+
+impl Costs {
+    /// All since the one before.
+    fn took(&mut self, step: &'static str) {
+        let label = RouteStep {
+            route: self.route.to_string(),
+            step: step.to_owned(),
+        };
+        let spent = self.since.elapsed().as_secs_f64();
+        self.metrics
+            .step_seconds
+            .get_or_create(&label)
+            .observe(spent);
+        self.since = Instant::now();
     }
 }
 

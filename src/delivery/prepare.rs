@@ -86,6 +86,9 @@ pub(crate) fn prepare(
     }
 }
 
+/// What `watch` is told of the end, where boxes and pictures get their last form.
+pub(super) const AFTER_ALL: &str = "after all steps";
+
 /// Takes the steps of a route; `watch` is shown what each of them leaves.
 pub(super) fn reshape(
     steps: &[Box<dyn Step>],
@@ -117,7 +120,7 @@ pub(super) fn reshape(
         return Reshaped::Unfit(reason);
     }
     if !Arc::ptr_eq(&event, &work.event) || notes < work.notes.len() {
-        watch("after all steps", &work);
+        watch(AFTER_ALL, &work);
     }
     Reshaped::Ready(work)
 }

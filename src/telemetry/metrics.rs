@@ -47,6 +47,8 @@ pub(crate) struct Numbers {
     pub(crate) list_rows: Family<ListOnly, Gauge>,
     /// Since a server last gave a list, or said that nothing has changed.
     pub(crate) list_age_seconds: Family<ListOnly, Gauge>,
+    /// What a step took, by route and step; `finish` is writing the pictures that steps made.
+    pub(crate) step_seconds: Family<RouteStep, Histogram, fn() -> Histogram>,
     /// What a deciding step forgot before its time, because it remembers no more than so much.
     pub(crate) steps_forgotten: Family<RouteStep, Counter>,
 }
@@ -144,6 +146,7 @@ impl Metrics {
             mqtt_connected: Family::default(),
             list_rows: Family::default(),
             list_age_seconds: Family::default(),
+            step_seconds: Family::new_with_constructor(seconds),
             steps_forgotten: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
@@ -215,6 +218,11 @@ impl Metrics {
             "list_age_seconds",
             "Since a server last gave a list",
             numbers.list_age_seconds.clone(),
+        );
+        registry.register(
+            "step_seconds",
+            "What a step on the way to a target took",
+            numbers.step_seconds.clone(),
         );
         registry.register(
             "steps_forgotten",

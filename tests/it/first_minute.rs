@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Process, camhook_command, eventually};
+use crate::harness::{Process, camhook_command, eventually, get};
 
 /// Those that are whole: while one is written its name is hidden.
 fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
@@ -75,6 +75,15 @@ async fn the_shipped_config_crops_a_sample_event_onto_disk() {
     let crop = files_below(&folder.path().join("data/plates")).remove(0);
     let size = image::load_from_memory(&std::fs::read(crop).unwrap()).unwrap();
     assert!(size.width() > size.height(), "a plate is wider than high");
+    let metrics = get(&format!("{}/metrics", camhook.admin)).await;
+    let metrics = metrics.text().await.unwrap();
+    for step in ["crop", "finish"] {
+        let cost = |line: &str| {
+            line.starts_with("camhook_step_seconds_count{")
+                && line.contains(&format!("step=\"{step}\""))
+        };
+        assert!(metrics.lines().any(cost), "{metrics}");
+    }
 }
 
 #[test]
