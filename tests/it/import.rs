@@ -464,7 +464,6 @@ const PROTOCOLS: &[Protocol] = &[
         // Nobody is seen by the other camera of the lane.
         change: ("within: 30s", "within: 200ms"),
         expected: || each_event(|plates| with_upload(plates, "upload")),
-        ..USUAL
     },
     Protocol {
         name: "multiple_parkpow",
