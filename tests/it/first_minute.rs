@@ -187,9 +187,7 @@ async fn a_full_disk_answers_503_and_recovers() {
         "{acknowledged} were acknowledged before it was full"
     );
     assert_eq!(
-        crate::harness::get(&format!("{}/readyz", camhook.admin))
-            .await
-            .status(),
+        get(&format!("{}/readyz", camhook.admin)).await.status(),
         503
     );
     receiver.wait_for(acknowledged).await; // it goes on delivering
