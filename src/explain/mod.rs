@@ -63,7 +63,8 @@ impl<'a> Explainer<'a> {
 
     /// The story of one event, one entry a route: `{route, outcome, condition, deliveries: [{target, item, outcome, steps,
     /// reason, request}]}`, secrets masked. A route with steps that are decided on arrival also has `asked`, their names,
-    /// and under `told` the same story of each event that they would tell, with its `event`.
+    /// and under `told` the same story of each event that they would tell, with its `event`. `id` is the event's, `joined` the
+    /// earlier events that are delivered as a part of it: `{id, item, why}`.
     pub(crate) fn story(&mut self, event: &Arc<Event>, now: Timestamp) -> Vec<Value> {
         // Steps that are decided on arrival are asked of a memory of their own: that of the running camhook must not be
         // disturbed.
@@ -128,8 +129,17 @@ impl<'a> Explainer<'a> {
 
     /// What becomes of one event on one route.
     fn route(&mut self, event: &Arc<Event>, plan: &Plan, choice: &Choice, now: Timestamp) -> Value {
+        let mine = plan
+            .joined
+            .iter()
+            .filter(|joined| joined.route == choice.route);
+        let joined: Value = mine
+            .map(|joined| json!({ "id": joined.part.id, "item": joined.part.item, "why": joined.why }))
+            .collect();
         if let Some(condition) = &choice.filtered_by {
-            return json!({ "route": choice.route, "outcome": "filtered", "condition": condition });
+            return json!({
+                "route": choice.route, "id": event.id, "outcome": "filtered", "condition": condition, "joined": joined,
+            });
         }
         let mut deliveries = Vec::new();
         for planned in &plan.deliveries {
@@ -137,7 +147,9 @@ impl<'a> Explainer<'a> {
                 deliveries.push(self.delivery(event, planned, now));
             }
         }
-        json!({ "route": choice.route, "outcome": "planned", "deliveries": deliveries })
+        json!({
+            "route": choice.route, "id": event.id, "outcome": "planned", "deliveries": deliveries, "joined": joined,
+        })
     }
 
     fn delivery(&mut self, event: &Arc<Event>, planned: &Planned, now: Timestamp) -> Value {

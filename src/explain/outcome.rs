@@ -45,6 +45,8 @@ pub(crate) struct Made {
     to: Option<String>,
     item: Option<String>,
     what: What,
+    /// The event, where it waits for what may take its place.
+    waits: Option<String>,
 }
 
 #[derive(Debug)]
@@ -60,12 +62,25 @@ impl Made {
         for story in stories {
             let word = |value: &Value| value.as_str().map(str::to_owned);
             let route = word(&story["route"]).unwrap_or_default();
+            for joined in story["joined"].as_array().into_iter().flatten() {
+                let (id, item) = (word(&joined["id"]), word(&joined["item"]));
+                let ended = |made: &&mut Self| {
+                    made.waits.is_some()
+                        && made.waits == id
+                        && made.item == item
+                        && made.route == route
+                };
+                for made in made.iter_mut().filter(ended) {
+                    made.what = What::Filtered(word(&joined["why"]).unwrap_or_default());
+                }
+            }
             if let Some(condition) = word(&story["condition"]) {
                 made.push(Self {
                     route: route.clone(),
                     to: None,
                     item: None,
                     what: What::Filtered(condition),
+                    waits: None,
                 });
             }
             for delivery in story["deliveries"].as_array().into_iter().flatten() {
@@ -80,6 +95,7 @@ impl Made {
                     to: word(&delivery["target"]),
                     item: word(&delivery["item"]),
                     what,
+                    waits: word(&story["id"]).filter(|_| !delivery["not_before"].is_null()),
                 });
             }
             let told = story["told"].as_array();
@@ -382,6 +398,27 @@ mod tests {
             faults,
             ["to `vms` about plates/0 by route `plates`: would be sent"]
         );
+    }
+
+    #[test]
+    fn what_is_delivered_as_a_part_of_another_is_not_delivered_itself() {
+        let sent = |id: &str, more: Value| {
+            let mut delivery =
+                json!({ "target": "vms", "item": null, "outcome": "send", "request": {} });
+            delivery["not_before"] = more["not_before"].clone();
+            json!({ "route": "lane", "id": id, "deliveries": [delivery], "joined": more["joined"] })
+        };
+        let joined = json!([{ "id": "1", "item": null, "why": "pair: delivered with 2" }]);
+        let stories = [
+            sent("1", json!({ "not_before": "2026-01-01T12:00:10Z" })),
+            sent("2", json!({ "joined": joined })),
+        ];
+        let mut made = Vec::new();
+        Made::add(&stories, &mut made);
+        let expect = |expect: Value| -> Vec<Expected> { serde_json::from_value(expect).unwrap() };
+        assert_eq!(faults(&expect(json!([{ "to": "vms" }])), &made), [""; 0]);
+        let both = json!([{ "to": "vms" }, { "to": "vms", "filtered": "pair: " }]);
+        assert_eq!(faults(&expect(both), &made), [""; 0]);
     }
 
     #[test]
