@@ -63,6 +63,30 @@ pub(crate) struct Joined {
     pub(crate) why: String,
 }
 
+impl Joined {
+    /// Of all that went into an event on any route, what went into one delivery of it, in the order of capture: its own
+    /// parts, and theirs.
+    pub(crate) fn into_delivery(
+        mut joined: Vec<Self>,
+        event: EventId,
+        route: &Name,
+        item: Option<Item>,
+    ) -> Vec<Self> {
+        joined.retain(|joined| joined.route == *route);
+        let mut wanted = vec![(event, item)];
+        let mut parts = Vec::new();
+        while let Some((into, into_item)) = wanted.pop() {
+            let of_this = |joined: &mut Self| joined.into == into && joined.into_item == into_item;
+            for joined in joined.extract_if(.., of_this) {
+                wanted.push((joined.part.id, joined.part.item));
+                parts.push(joined);
+            }
+        }
+        parts.sort_by_key(|joined| (joined.part.occurred_at.instant(), joined.part.id));
+        parts
+    }
+}
+
 /// What is told of an event that is delivered as a part of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Part {
@@ -96,6 +120,33 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// Of what went into a delivery of that event, the other half of the pair it makes.
+    pub(crate) fn half(joined: &[Joined], event: EventId) -> Option<&Joined> {
+        joined.iter().find(|joined| Self::is_half(joined, event))
+    }
+
+    pub(crate) fn is_half(joined: &Joined, event: EventId) -> bool {
+        matches!(joined.how, How::Front | How::Rear) && joined.into == event
+    }
+
+    /// With the event of that half.
+    pub(crate) fn with(half: &Joined, other: Arc<Event>) -> Self {
+        Self {
+            other,
+            other_item: half.part.item,
+            other_is_front: half.how == How::Front,
+        }
+    }
+
+    /// The same pair, seen from its other half.
+    pub(crate) fn turned(&self, own: &Arc<Event>, own_item: Option<Item>) -> Self {
+        Self {
+            other: Arc::clone(own),
+            other_item: own_item,
+            other_is_front: !self.other_is_front,
+        }
+    }
+
     /// What comes before the role of the other half's pictures: `front_frame`.
     pub(crate) fn other_prefix(&self) -> &'static str {
         if self.other_is_front { FRONT } else { REAR }

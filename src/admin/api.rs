@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::question::Parameters;
-use super::rows::{quarantine_row, show, target_row};
+use super::rows::{joined_rows, quarantine_row, show, target_row};
 use super::{Admin, Refusal, pages};
 use crate::event::EventId;
 use crate::name::Name;
@@ -52,6 +52,10 @@ impl Admin {
                     .content_type()
                     .unwrap_or("application/octet-stream");
                 Ok(pages::text(StatusCode::OK, kind, original.body.clone()))
+            }
+            ["events", id, "joined"] => {
+                let joined = self.store.joined(event_id(id)?).await?;
+                Ok(ok(&joined_rows(&joined)))
             }
             ["events", id, "images", n] => self.image(event_id(id)?, n).await,
             ["deliveries"] => self.deliveries(request, parameters.deliveries()?).await,

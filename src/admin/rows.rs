@@ -38,6 +38,11 @@ pub(super) fn show(kept: &Kept, joined: &[Joined]) -> Value {
     json
 }
 
+/// All that became a part of an event, and into which event of these.
+pub(super) fn joined_rows(joined: &[Joined]) -> Value {
+    serde_json::to_value(joined).expect("what was joined has text keys")
+}
+
 pub(super) fn state_word(state: &TargetState) -> &'static str {
     match state {
         TargetState::Running => "running",

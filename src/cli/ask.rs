@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LINK};
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::{Common, Failure};
@@ -74,14 +74,33 @@ impl Camhook {
         Ok(())
     }
 
+    /// Nothing when there is no such thing.
+    pub(super) async fn find_at(&self, path: &str) -> Result<Option<Answer>, Failure> {
+        let (status, headers, body) = self.send(Method::GET, path, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => answer(status, &headers, body).map(Some),
+        }
+    }
+
     async fn ask(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
+        let (status, headers, body) = self.send(method, path, body).await?;
+        answer(status, &headers, body)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let (status, headers, body) = match self {
+        Ok(match self {
             Self::Running { client, base } => {
                 let request = client
                     .request(method, format!("{base}{path}"))
@@ -103,18 +122,7 @@ impl Camhook {
                 let (head, body) = response.into_parts();
                 (head.status, head.headers, body)
             }
-        };
-        if !status.is_success() {
-            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let reason = answer["reason"]
-                .as_str()
-                .map_or_else(|| format!("answered {status}"), str::to_owned);
-            return Err(Failure::Said(reason));
-        }
-        let link = headers.get(LINK).and_then(|link| link.to_str().ok());
-        let next =
-            link.and_then(|link| Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned()));
-        Ok(Answer { body, next })
+        })
     }
 
     /// Lets go of the store, if it was opened here.
@@ -123,4 +131,17 @@ impl Camhook {
             admin.store.close().await;
         }
     }
+}
+
+fn answer(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Answer, Failure> {
+    if !status.is_success() {
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let reason = answer["reason"]
+            .as_str()
+            .map_or_else(|| format!("answered {status}"), str::to_owned);
+        return Err(Failure::Said(reason));
+    }
+    let link = headers.get(LINK).and_then(|link| link.to_str().ok());
+    let next = link.and_then(|link| Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned()));
+    Ok(Answer { body, next })
 }

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::{Event, EventId, PictureData};
 use crate::explain::{self, Explainer};
+use crate::fate::{Joined, Pair};
 use crate::name::Name;
 
 #[derive(Debug, Args)]
@@ -50,8 +51,17 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
     }
     let planned = config.planned();
     let (_, pipelines) = config.open();
+    let mut explainer = Explainer::new(&planned, &pipelines, only.as_ref());
     let events = match EventId::from_str(&arguments.event) {
-        Ok(id) if !Path::new(&arguments.event).exists() => vec![stored(common, id).await?],
+        Ok(id) if !Path::new(&arguments.event).exists() => {
+            let Stored {
+                event,
+                joined,
+                halves,
+            } = stored(common, id).await?;
+            explainer.recall(&joined, &halves);
+            vec![event]
+        }
         _ => {
             let file = std::fs::read(&arguments.event).map_err(|error| {
                 Failure::Said(format!(
@@ -63,7 +73,6 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
         }
     };
     for event in &events {
-        let mut explainer = Explainer::new(&planned, &pipelines, only.as_ref());
         explainer.pictures = arguments.pictures.as_ref().map(|_| Vec::new());
         let story = explainer.story(event, now);
         let pictures = explainer.pictures.take();
@@ -84,32 +93,54 @@ pub(super) async fn explain(common: &Common, arguments: Arguments) -> Result<(),
     Ok(())
 }
 
-/// The event as the camhook has it, pictures included.
-async fn stored(common: &Common, id: EventId) -> Result<Arc<Event>, Failure> {
+/// An event as the camhook has it, and what it was delivered with.
+struct Stored {
+    event: Arc<Event>,
+    joined: Vec<Joined>,
+    /// The other halves of the pairs it makes.
+    halves: Vec<Arc<Event>>,
+}
+
+async fn stored(common: &Common, id: EventId) -> Result<Stored, Failure> {
     let camhook = Camhook::find(common).await?;
-    let event = async {
-        let json: Value =
-            serde_json::from_slice(&camhook.get(&format!("/api/v1/events/{id}")).await?.body)?;
-        let mut event = Event::from_json(json, Clock::system().now()).map_err(Failure::Said)?;
-        let mut original = crate::event::Original::clone(&event.original);
-        original.body = camhook
-            .get(&format!("/api/v1/events/{id}/original"))
-            .await?
-            .body;
-        event.original = Arc::new(original);
-        for (n, picture) in event.images.iter_mut().enumerate() {
-            if let PictureData::Bytes(bytes) = &mut picture.data {
-                *bytes = camhook
-                    .get(&format!("/api/v1/events/{id}/images/{n}"))
-                    .await?
-                    .body;
-            }
+    let stored = async {
+        let event = whole(&camhook, id).await?;
+        let event = event.ok_or_else(|| Failure::Said(format!("no such event: {id}")))?;
+        let joined = camhook.get(&format!("/api/v1/events/{id}/joined")).await?;
+        let joined: Vec<Joined> = serde_json::from_slice(&joined.body)?;
+        let mut halves = Vec::new();
+        for half in joined.iter().filter(|joined| Pair::is_half(joined, id)) {
+            // One that is no longer kept is delivered without, too.
+            halves.extend(whole(&camhook, half.part.id).await?);
         }
-        Ok(Arc::new(event))
+        Ok(Stored {
+            event,
+            joined,
+            halves,
+        })
     }
     .await;
     camhook.done().await;
-    event
+    stored
+}
+
+/// An event with its request and pictures, if it is kept.
+async fn whole(camhook: &Camhook, id: EventId) -> Result<Option<Arc<Event>>, Failure> {
+    let path = format!("/api/v1/events/{id}");
+    let Some(kept) = camhook.find_at(&path).await? else {
+        return Ok(None);
+    };
+    let json: Value = serde_json::from_slice(&kept.body)?;
+    let mut event = Event::from_json(json, Clock::system().now()).map_err(Failure::Said)?;
+    let mut original = crate::event::Original::clone(&event.original);
+    original.body = camhook.get(&format!("{path}/original")).await?.body;
+    event.original = Arc::new(original);
+    for (n, picture) in event.images.iter_mut().enumerate() {
+        if let PictureData::Bytes(bytes) = &mut picture.data {
+            *bytes = camhook.get(&format!("{path}/images/{n}")).await?.body;
+        }
+    }
+    Ok(Some(Arc::new(event)))
 }
 
 /// Prints a line; what a camera sent must not steer the terminal.
@@ -175,34 +206,53 @@ fn tell_route(route: &Value) {
         cell(&route["outcome"])
     ));
     for delivery in route["deliveries"].as_array().into_iter().flatten() {
-        let item = match &delivery["item"] {
-            Value::Null => "the event".to_owned(),
-            item => cell(item),
-        };
-        let reason = match &delivery["reason"] {
-            Value::Null => String::new(),
-            reason => format!(": {}", cell(reason)),
-        };
-        let held = match &delivery["not_before"] {
-            Value::Null => String::new(),
-            until => format!(", not before {}", cell(until)),
-        };
+        tell_delivery(delivery);
+    }
+    for delivery in route["grown"].as_array().into_iter().flatten() {
         line(&format!(
-            "  {item} to `{}`: would be {}{held}{reason}",
-            cell(&delivery["target"]),
-            if delivery["outcome"] == "send" {
-                "sent".to_owned()
-            } else {
-                cell(&delivery["outcome"])
-            }
+            "  went into event {}, which waits:",
+            cell(&delivery["of"])
         ));
-        for step in delivery["steps"].as_array().into_iter().flatten() {
-            tell_step(step);
+        tell_delivery(delivery);
+    }
+}
+
+fn tell_delivery(delivery: &Value) {
+    let item = match &delivery["item"] {
+        Value::Null => "the event".to_owned(),
+        item => cell(item),
+    };
+    let reason = match &delivery["reason"] {
+        Value::Null => String::new(),
+        reason => format!(": {}", cell(reason)),
+    };
+    let held = match &delivery["not_before"] {
+        Value::Null => String::new(),
+        until => format!(", not before {}", cell(until)),
+    };
+    line(&format!(
+        "  {item} to `{}`: would be {}{held}{reason}",
+        cell(&delivery["target"]),
+        if delivery["outcome"] == "send" {
+            "sent".to_owned()
+        } else {
+            cell(&delivery["outcome"])
         }
-        if !delivery["request"].is_null() {
-            let text = explain::text(&delivery["request"]);
-            text.lines().for_each(|text| line(&format!("    {text}")));
-        }
+    ));
+    if !delivery["pair"].is_null() {
+        let [side, event] = ["side", "event"].map(|key| cell(&delivery["pair"][key]));
+        line(&format!("    with  the {side}: event {event}"));
+    }
+    if !delivery["merged"].is_null() {
+        let merged = cell(&delivery["merged"]);
+        line(&format!("    with  what is the same: {merged}"));
+    }
+    for step in delivery["steps"].as_array().into_iter().flatten() {
+        tell_step(step);
+    }
+    if !delivery["request"].is_null() {
+        let text = explain::text(&delivery["request"]);
+        text.lines().for_each(|text| line(&format!("    {text}")));
     }
 }
 

@@ -237,7 +237,9 @@ impl<'a> Loader<'a> {
         mistake: template::Mistake,
     ) {
         let path = self.checker.written(node, path);
-        let span = if mistake.range.is_empty() {
+        let span = if mistake.range == template::Mistake::KEY {
+            key(node, &path).unwrap_or_else(|| place(node, &path))
+        } else if mistake.range.is_empty() {
             place(node, &path)
         } else {
             node.follow(&path).within(&mistake.range)
@@ -279,6 +281,12 @@ pub(super) fn object(value: Option<Value>) -> Map<String, Value> {
         Some(Value::Object(map)) => map,
         _ => Map::new(),
     }
+}
+
+/// Where the key stands that the path ends with.
+fn key(node: &Node, path: &[String]) -> Option<Range<usize>> {
+    let (last, before) = path.split_last()?;
+    Some(node.follow(before).key(last)?.at.clone())
 }
 
 /// Where a mistake about the value at the end of the path stands: the value, or the key of a value that is a structure.

@@ -20,6 +20,7 @@ mod load;
 mod mistake;
 mod mqtt;
 mod open;
+mod others;
 mod outgoing;
 mod parse;
 mod pin;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::entry::Steps;
 use super::load::{Item, Loader, Places, place};
 use super::mistake::Mistake;
+use super::others;
 use super::tree::Node;
 use crate::decide::Decider;
 use crate::fate;
@@ -98,6 +99,7 @@ fn route(
     if let Some(step) = steps.iter().find(|step| step.withholds()) {
         withheld(loader, item.node, originals, step.name());
     }
+    others::refuse(loader, item.node, &steps);
     let mut on_delivery = Vec::new();
     let mut faultless = true;
     for (n, step) in steps.into_iter().enumerate() {

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 use crate::event::{EventId, Item, Picture};
-use crate::fate::{How, Pair, Parts};
+use crate::fate::{Pair, Parts};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::steps::Work;
@@ -117,18 +117,9 @@ impl Room {
 async fn parts(shared: &Shared, job: &Job) -> Result<Parts, StoreError> {
     let joined = shared.store.parts(job.event, &job.route, job.item).await?;
     let mut parts = Parts::merged(&joined);
-    let half = joined
-        .iter()
-        .find(|joined| matches!(joined.how, How::Front | How::Rear) && joined.into == job.event);
-    if let Some(half) = half {
+    if let Some(half) = Pair::half(&joined, job.event) {
         match shared.store.event(half.part.id).await {
-            Ok(other) => {
-                parts.pair = Some(Pair {
-                    other: other.event,
-                    other_item: half.part.item,
-                    other_is_front: half.how == How::Front,
-                });
-            }
+            Ok(other) => parts.pair = Some(Pair::with(half, other.event)),
             Err(StoreError::Unknown { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -56,11 +56,13 @@ pub(super) enum Reshaped {
     Unfit(String),
 }
 
-/// What the target would be sent at the first attempt, with nothing sent. `watch` is shown what each step leaves.
+/// What the target would be sent at the first attempt, with nothing sent. `parts` are what went into the delivery besides
+/// its event; `watch` is shown what each step leaves.
 pub(crate) fn prepare(
     pipelines: &Pipelines,
     event: &Arc<Event>,
     planned: &Planned,
+    parts: Option<Arc<Parts>>,
     now: Timestamp,
     watch: impl FnMut(&'static str, &Work),
 ) -> Result<Payload, Unready> {
@@ -79,7 +81,7 @@ pub(crate) fn prepare(
         return Err(Unready::Unfit(reason));
     };
     let lists = &pipelines.lists;
-    match reshape(steps, event, *item, None, lists, now, watch) {
+    match reshape(steps, event, *item, parts, lists, now, watch) {
         Reshaped::Filtered(reason) => Err(Unready::Filtered(reason)),
         Reshaped::Unfit(reason) => Err(Unready::Unfit(reason)),
         Reshaped::Ready(work) => write(outlet, lists, &work, (*id, 1), now).map_err(Unready::Unfit),
@@ -305,7 +307,7 @@ mod tests {
             not_before: None,
         };
         let (pipelines, now) = (Pipelines::default(), Timestamp::UNIX_EPOCH);
-        let unready = prepare(&pipelines, &event(), &planned, now, |_, _| {});
+        let unready = prepare(&pipelines, &event(), &planned, None, now, |_, _| {});
         let Err(Unready::Unfit(reason)) = unready else {
             panic!("there is no such route");
         };

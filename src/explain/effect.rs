@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::event::{Event, Picture};
+use crate::fate::Pair;
 use crate::steps::Work;
 
 /// Changed fields of one step that are told one by one.
@@ -26,10 +27,12 @@ pub(super) struct Effects {
 
 impl Effects {
     /// With a `stem`, the pictures that steps make are kept under names that begin with it.
-    pub(super) fn of(event: &Arc<Event>, stem: Option<String>) -> Self {
+    pub(super) fn of(event: &Arc<Event>, pair: Option<&Pair>, stem: Option<String>) -> Self {
+        let mut pictures = event.images.clone();
+        pictures.extend(pair.map(Pair::pictures).into_iter().flatten());
         Self {
             event: event.clone(),
-            pictures: event.images.clone(),
+            pictures,
             notes: 0,
             told: Vec::new(),
             stem,

@@ -3,6 +3,7 @@
 mod cases;
 mod describe;
 mod effect;
+mod others;
 mod outcome;
 #[cfg(test)]
 mod privacy;
@@ -19,11 +20,12 @@ use crate::config;
 use crate::decide::{Memory, Written};
 use crate::delivery::{Pipelines, Unready, prepare};
 use crate::event::{DeliveryId, Event};
-use crate::fate::{Choice, Plan, Planned};
+use crate::fate::{Choice, Joined, Plan, Planned};
 use crate::name::Name;
 use crate::routes::{self, Route};
 
 use effect::Effects;
+use others::Others;
 
 pub(crate) use cases::Cases;
 pub(crate) use outcome::Made;
@@ -41,6 +43,7 @@ pub(crate) struct Explainer<'a> {
     pipelines: &'a Pipelines,
     only: Option<&'a Name>,
     memory: Memory,
+    others: Others,
     /// Pictures that steps made, by the name their story has under `file`; `None` when they are not wanted.
     pub(crate) pictures: Option<Vec<(String, Bytes)>>,
 }
@@ -57,14 +60,23 @@ impl<'a> Explainer<'a> {
             pipelines,
             only,
             memory: Memory::blank(),
+            others: Others::default(),
             pictures: None,
         }
     }
 
+    /// What became a part of stored events, as the store tells it, with the other halves of their pairs.
+    pub(crate) fn recall(&mut self, joined: &[Joined], halves: &[Arc<Event>]) {
+        self.others.join(joined);
+        halves.iter().for_each(|half| self.others.know(half));
+    }
+
     /// The story of one event, one entry a route: `{route, outcome, condition, deliveries: [{target, item, outcome, steps,
-    /// reason, request}]}`, secrets masked. A route with steps that are decided on arrival also has `asked`, their names,
-    /// and under `told` the same story of each event that they would tell, with its `event`. `id` is the event's, `joined` the
-    /// earlier events that are delivered as a part of it: `{id, item, why}`.
+    /// reason, request}]}`, secrets masked. A delivery that other events went into tells `merged`, how many of
+    /// the same, and `pair`, `{side, event}` of the other half. A route with steps that are decided on arrival also has `asked`,
+    /// their names, and under `told` the same story of each event that they would tell, with its `event`. `id` is the event's,
+    /// `joined` what is no longer delivered by itself: `{id, item, why}`; `grown` are deliveries of earlier events that wait, and
+    /// that this one went into: as they will be sent now, each with the id of its event as `of`.
     pub(crate) fn story(&mut self, event: &Arc<Event>, now: Timestamp) -> Vec<Value> {
         // Steps that are decided on arrival are asked of a memory of their own: that of the running camhook must not be
         // disturbed.
@@ -79,6 +91,7 @@ impl<'a> Explainer<'a> {
             &mut written,
         );
         written.kept();
+        let grown = self.grown(&decided, now);
         let Some(((event, plan), told)) = decided.split_first() else {
             return Vec::new();
         };
@@ -95,6 +108,7 @@ impl<'a> Explainer<'a> {
             }
             stories.push(story);
         }
+        others::attach(grown, &mut stories);
         stories
     }
 
@@ -104,7 +118,23 @@ impl<'a> Explainer<'a> {
         let (routes, lists) = (self.planned.routes.clone(), &self.planned.lists);
         let told = routes::overdue(&routes, lists, now, &self.memory, &mut written);
         written.kept();
-        self.told(&told, self.only, now)
+        let grown = self.grown(&told, now);
+        let mut stories = self.told(&told, self.only, now);
+        others::attach(grown, &mut stories);
+        stories
+    }
+
+    /// Remembers what was decided; the stories of deliveries that wait, and that these events went into, by route.
+    fn grown(&mut self, decided: &[(Arc<Event>, Plan)], now: Timestamp) -> Vec<(Name, Value)> {
+        let mut grown = Vec::new();
+        for (event, plan) in decided {
+            for waiting in self.others.decided(event, plan, now) {
+                let mut story = self.delivery(&waiting.event, &waiting.planned, now);
+                story["of"] = waiting.event.id.to_string().into();
+                grown.push((waiting.planned.route, story));
+            }
+        }
+        grown
     }
 
     /// The stories of events that steps told on a route, or on any.
@@ -154,19 +184,29 @@ impl<'a> Explainer<'a> {
 
     fn delivery(&mut self, event: &Arc<Event>, planned: &Planned, now: Timestamp) -> Value {
         let stem = self.pictures.as_ref().map(|_| stem(planned));
-        let mut effects = Effects::of(event, stem);
-        let planned = &Planned {
+        let parts = self.others.parts(event.id, planned);
+        let pair = parts.as_ref().and_then(|parts| parts.pair.as_ref());
+        let mut effects = Effects::of(event, pair, stem);
+        let mut planned = Planned {
             id: DeliveryId::from_bytes(EXAMPLE),
             ..planned.clone()
         };
-        let ready = prepare(self.pipelines, event, planned, now, |step, work| {
+        if pair.is_some() {
+            planned.not_before = None; // what it waits for is there
+        }
+        let mut story = json!({ "target": planned.target, "item": planned.item });
+        if let Some(parts) = &parts {
+            others::tell(parts, &mut story);
+        }
+        // What is held is written when its wait is over.
+        let then = planned.not_before.map_or(now, |until| until.max(now));
+        let ready = prepare(self.pipelines, event, &planned, parts, then, |step, work| {
             effects.after(step, work);
         });
         let (steps, made) = effects.told();
         if let Some(pictures) = &mut self.pictures {
             pictures.extend(made);
         }
-        let mut story = json!({ "target": planned.target, "item": planned.item });
         if let Some(not_before) = planned.not_before {
             story["not_before"] = not_before.to_string().into();
         }

@@ -56,11 +56,25 @@ enum What {
     Dead(String),
 }
 
+fn word(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+impl What {
+    fn of(delivery: &Value) -> Self {
+        let reason = || word(&delivery["reason"]).unwrap_or_default();
+        match delivery["outcome"].as_str() {
+            Some("send") => Self::Sent(without_lengths(&text(&delivery["request"]))),
+            Some("filtered") => Self::Filtered(reason()),
+            _ => Self::Dead(reason()),
+        }
+    }
+}
+
 impl Made {
     /// Takes the stories of routes apart, those of events that steps told among them.
     pub(super) fn add(stories: &[Value], made: &mut Vec<Self>) {
         for story in stories {
-            let word = |value: &Value| value.as_str().map(str::to_owned);
             let route = word(&story["route"]).unwrap_or_default();
             for joined in story["joined"].as_array().into_iter().flatten() {
                 let (id, item) = (word(&joined["id"]), word(&joined["item"]));
@@ -74,6 +88,23 @@ impl Made {
                     made.what = What::Filtered(word(&joined["why"]).unwrap_or_default());
                 }
             }
+            for grown in story["grown"].as_array().into_iter().flatten() {
+                let (of, item, to) = (
+                    word(&grown["of"]),
+                    word(&grown["item"]),
+                    word(&grown["target"]),
+                );
+                let same = |made: &&mut Self| {
+                    made.waits.is_some()
+                        && made.waits == of
+                        && made.item == item
+                        && made.to == to
+                        && made.route == route
+                };
+                for made in made.iter_mut().filter(same) {
+                    made.what = What::of(grown);
+                }
+            }
             if let Some(condition) = word(&story["condition"]) {
                 made.push(Self {
                     route: route.clone(),
@@ -84,17 +115,11 @@ impl Made {
                 });
             }
             for delivery in story["deliveries"].as_array().into_iter().flatten() {
-                let reason = || word(&delivery["reason"]).unwrap_or_default();
-                let what = match delivery["outcome"].as_str() {
-                    Some("send") => What::Sent(without_lengths(&text(&delivery["request"]))),
-                    Some("filtered") => What::Filtered(reason()),
-                    _ => What::Dead(reason()),
-                };
                 made.push(Self {
                     route: route.clone(),
                     to: word(&delivery["target"]),
                     item: word(&delivery["item"]),
-                    what,
+                    what: What::of(delivery),
                     waits: word(&story["id"]).filter(|_| !delivery["not_before"].is_null()),
                 });
             }

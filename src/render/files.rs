@@ -199,7 +199,10 @@ impl PicturesWriter {
                     .and_then(|picture| picture.bytes().cloned()),
                 Output::Json(_) => None,
             }
-            .ok_or_else(|| RenderError(format!("this event has no picture `{role}`")))?,
+            .ok_or_else(|| {
+                let there = scope.pictures_told();
+                RenderError(format!("this event has no picture `{role}`: {there}"))
+            })?,
         };
         let path = self.path.text(event, scope)?;
         Ok(Payload::Files(vec![File { path, bytes }]))

@@ -20,6 +20,7 @@ mod encode;
 mod field;
 #[cfg(test)]
 mod fixtures;
+mod halves;
 mod hash;
 mod jpeg;
 mod key;
@@ -53,7 +54,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess};
 use serde_json::json;
 
 use crate::decide::Decider;
-use crate::event::{Altered, Boxes, Event, Item, Picture, PictureData, Withholding};
+use crate::event::{Boxes, Event, Item, Picture, PictureData, Withholding};
 use crate::fate::Parts;
 use crate::lists::Lists;
 use crate::template::{self, Engine, Mistake, Scope};
@@ -78,6 +79,8 @@ pub(crate) struct Work {
     pub(crate) now: Timestamp,
     /// Something was made unreadable in the pictures. What else holds them as they were goes when all steps are taken.
     pub(crate) private: bool,
+    /// A step looked for what to take out, in this event alone: what else went into the delivery is withheld.
+    alone: bool,
     /// Which picture the event's boxes are to count in.
     translate: Option<translate_box::Wish>,
     opened: Opened,
@@ -97,6 +100,7 @@ impl Work {
             lists,
             now,
             private: false,
+            alone: false,
             translate: None,
             opened: Opened::default(),
             parts: None,
@@ -114,7 +118,7 @@ impl Work {
             delivery: None,
             now: self.now,
         })
-        .made_of(self.parts.as_ref())
+        .made_of(self.parts.as_ref().filter(|_| !self.is_alone()))
     }
 
     fn told(&self) -> Arc<Event> {
@@ -166,7 +170,7 @@ impl Work {
             );
         }
         self.opened.clear();
-        if matches!(self.event.altered, Altered::Withheld { .. }) {
+        if self.is_alone() {
             // The steps took nothing out of the other events that went into this delivery.
             let parts = self.parts.take();
             if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
@@ -380,6 +384,20 @@ impl Settings {
             | Self::Throttle(_)
             | Self::Track(_)
             | Self::TranslateBox(_) => false,
+        }
+    }
+
+    /// Whether what went into a delivery besides its event is withheld behind it: it takes nothing out of that.
+    pub(crate) fn withholds_others(&self) -> bool {
+        matches!(self, Self::Blur(_) | Self::Hash(_) | Self::Strip(_))
+    }
+
+    /// What of other events goes into the deliveries of its route.
+    pub(crate) fn joins(&self) -> Option<template::Others> {
+        match self {
+            Self::Dedupe(_) => Some(template::Others::Merged),
+            Self::Pair(settings) if settings.pairs() => Some(template::Others::Pair),
+            _ => None,
         }
     }
 

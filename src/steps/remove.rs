@@ -1,8 +1,6 @@
 //! The `remove` step: takes fields out of the event, for receivers that do not want them. What nobody is to see is for
 //! [`super::strip`].
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -50,15 +48,15 @@ impl Step for Remove {
     }
 
     fn take(&self, work: &mut Work) -> Result<Flow, StepError> {
-        let mut draft = Draft::open(&work.event, &self.0);
-        for field in &self.0 {
-            draft.take(field, &mut drop);
-        }
-        let mut event = draft
-            .close()
-            .map_err(|reason| StepError { step: NAME, reason })?;
-        event.changed_from(&work.event);
-        work.event = Arc::new(event);
+        let failed = |reason| StepError { step: NAME, reason };
+        let changed = |work: &Work| {
+            let mut draft = Draft::open(&work.event, &self.0);
+            for field in &self.0 {
+                draft.take(field, &mut drop);
+            }
+            draft.close()
+        };
+        work.change(changed).map_err(failed)?;
         Ok(Flow::Continue)
     }
 }

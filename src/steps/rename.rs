@@ -1,7 +1,5 @@
 //! The `rename` step: gives values another place in the event, above all keys of the vendor's document another name.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -72,9 +70,8 @@ impl Move {
             path: Vec::new(),
             others: Vec::new(),
         };
-        // The range of a mistake counts in the value, and the first path is the key.
         let from = Field::to_take(from_text).map_err(|mistake| Mistake {
-            range: 0..0,
+            range: Mistake::KEY,
             ..mistake
         })?;
         if !to.is_string() {
@@ -165,11 +162,8 @@ impl Step for Rename {
     }
 
     fn take(&self, work: &mut Work) -> Result<Flow, StepError> {
-        let mut event = self
-            .changed(work)
-            .map_err(|reason| StepError { step: NAME, reason })?;
-        event.changed_from(&work.event);
-        work.event = Arc::new(event);
+        let failed = |reason| StepError { step: NAME, reason };
+        work.change(|work| self.changed(work)).map_err(failed)?;
         Ok(Flow::Continue)
     }
 }

@@ -1,7 +1,5 @@
 //! The `set` step: gives fields of the event other values, written as templates.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -32,10 +30,9 @@ impl Set {
             let mut wrong = |mistake: Mistake| mistakes.push((vec![path.clone()], mistake));
             let field = match Field::to_put(path) {
                 Ok(field) => field,
-                // The path is the key, and the range is one of the value.
                 Err(mistake) => {
                     wrong(Mistake {
-                        range: 0..0,
+                        range: Mistake::KEY,
                         ..mistake
                     });
                     continue;
@@ -122,15 +119,15 @@ impl Step for Set {
 
     fn take(&self, work: &mut Work) -> Result<Flow, StepError> {
         let failed = |reason| StepError { step: NAME, reason };
-        let mut event = self.changed(work).map_err(failed)?;
-        event.changed_from(&work.event);
-        work.event = Arc::new(event);
+        work.change(|work| self.changed(work)).map_err(failed)?;
         Ok(Flow::Continue)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;

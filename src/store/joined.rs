@@ -142,22 +142,8 @@ impl Store {
         route: &Name,
         item: Option<Item>,
     ) -> std::result::Result<Vec<Joined>, StoreError> {
-        let route = route.clone();
-        let mut joined = self.joined(event).await?;
-        joined.retain(|joined| joined.route == route);
-        // Those of this item, and what went into these.
-        let mut wanted = vec![(event, item)];
-        let mut parts = Vec::new();
-        while let Some((into, into_item)) = wanted.pop() {
-            let of_this =
-                |joined: &mut Joined| joined.into == into && joined.into_item == into_item;
-            for joined in joined.extract_if(.., of_this) {
-                wanted.push((joined.part.id, joined.part.item));
-                parts.push(joined);
-            }
-        }
-        parts.sort_by_key(|joined| (joined.part.occurred_at.instant(), joined.part.id));
-        Ok(parts)
+        let joined = self.joined(event).await?;
+        Ok(Joined::into_delivery(joined, event, route, item))
     }
 }
 

@@ -360,7 +360,7 @@ pub(super) fn compile_expression(expr: &Expr<'static>, source: &'static str) -> 
     generator.finish().0
 }
 
-fn syntax() -> SyntaxConfig {
+pub(super) fn syntax() -> SyntaxConfig {
     SyntaxConfig::builder()
         .keep_trailing_newline(true)
         .build()

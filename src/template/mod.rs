@@ -20,6 +20,7 @@ mod compiled;
 mod engine;
 mod filters;
 mod known;
+mod named;
 mod nullsafe;
 mod operators;
 mod output;
@@ -38,6 +39,7 @@ mod tests;
 pub(crate) use compiled::{Condition, Structure, Template};
 pub(crate) use engine::Engine;
 pub(crate) use known::Known;
+pub(crate) use named::{Others, others_named, others_named_by};
 pub(crate) use output::Output;
 pub(crate) use reading::Reading;
 pub(crate) use scope::{Given, Scope};
@@ -65,12 +67,18 @@ pub(crate) enum Names {
 pub(crate) struct Mistake {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// Bytes of the template's source; of a `Structure`, of the text at `path`.
+    /// Bytes of the template's source; of a `Structure`, of the text at `path`. [`Mistake::KEY`] for the key that the text
+    /// stands behind.
     pub(crate) range: std::ops::Range<usize>,
     /// Where in a `Structure`: keys and indices from the outside in.
     pub(crate) path: Vec<String>,
     /// What else is wrong with the same text.
     pub(crate) others: Vec<Mistake>,
+}
+
+impl Mistake {
+    /// A range that means the key that a text stands behind.
+    pub(crate) const KEY: std::ops::Range<usize> = usize::MAX..usize::MAX;
 }
 
 /// Why a template could not be rendered.

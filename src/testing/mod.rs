@@ -99,7 +99,7 @@ impl Way {
             item: Some(Item::Plate(0)),
             not_before: None,
         };
-        let ready = prepare(&self.pipelines, &self.event, &planned, now, |_, _| {});
+        let ready = prepare(&self.pipelines, &self.event, &planned, None, now, |_, _| {});
         match ready {
             Ok(payload) => match payload {
                 Payload::Http(request) => request.body.len(),

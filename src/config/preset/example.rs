@@ -75,7 +75,7 @@ pub(crate) fn try_out(
         item,
         not_before: None,
     };
-    match prepare(&pipelines, &event, &planned, now, |_, _| {}) {
+    match prepare(&pipelines, &event, &planned, None, now, |_, _| {}) {
         Ok(payload) => Tried::Made(told(&payload)),
         Err(Unready::Filtered(reason) | Unready::Unfit(reason)) => Tried::Dead(reason),
     }

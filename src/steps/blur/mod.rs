@@ -271,6 +271,7 @@ impl Step for Blur {
         let event = Arc::clone(&work.event);
         let hidden = self.hidden(&event, work.item, &work.scope());
         let shaped = self.settings.outside.is_some() || !self.settings.regions.is_empty();
+        work.alone = true;
         if hidden.is_empty() && !shaped {
             work.notes
                 .push("blur: there is nothing to make unreadable".to_owned());

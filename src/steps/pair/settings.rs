@@ -67,6 +67,13 @@ pub(super) enum Word {
     Missing,
 }
 
+impl Settings {
+    /// Whether pairs are delivered.
+    pub(crate) fn pairs(&self) -> bool {
+        !self.only_told
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let seconds = |seconds| Span(std::time::Duration::from_secs(seconds));

@@ -8,6 +8,7 @@ use super::calls::FUNCTIONS;
 use super::{Check, named, range, told};
 use crate::template::engine::words;
 use crate::template::known::ROLES;
+use crate::template::named::Others;
 use crate::template::nullsafe::NULL;
 use crate::template::shape::{self, Shape, nearest};
 use crate::template::{Names, filters};
@@ -145,7 +146,12 @@ impl<'a> Check<'a> {
         let known = top_level(self.names);
         let (message, help) = match known.iter().find(|(name, _)| *name == v.id) {
             Some((name, shape)) => match not_here(self.names, name) {
-                None => return *shape,
+                None => {
+                    if v.id == "pair" {
+                        self.reads(Others::Pair, v.id.to_owned(), range(v.span()));
+                    }
+                    return *shape;
+                }
                 Some((message, help)) => (message, Some(help.to_owned())),
             },
             None if v.id == NULL || FUNCTIONS.contains(&v.id) => return Shape::Open,
@@ -191,6 +197,7 @@ impl<'a> Check<'a> {
             Shape::Open => Shape::Open,
             Shape::Images if name == "list" => Shape::List(&shape::PICTURE),
             Shape::Images => {
+                self.reads_picture(&what, name, &at);
                 if let Some((message, near)) = self.known.wrong_picture(name) {
                     let help = match near {
                         Some(near) => format!("did you mean `{what}.{near}`?"),
@@ -224,7 +231,13 @@ impl<'a> Check<'a> {
                 Shape::Open
             }
             Shape::Map(fields) => match fields.iter().find(|(field, _)| *field == name) {
-                Some((_, shape)) => *shape,
+                Some((_, shape)) => {
+                    // No other shape has such fields.
+                    if matches!(name, "merged" | "merged_count") {
+                        self.reads(Others::Merged, format!("{what}.{name}"), at);
+                    }
+                    *shape
+                }
                 None => {
                     let help = match base.suggest(name) {
                         Some(near) => format!("did you mean `{what}.{near}`?"),

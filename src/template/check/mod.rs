@@ -9,7 +9,9 @@ use minijinja::machinery::Span;
 use minijinja::machinery::ast::{self, Expr, Spanned, Stmt};
 
 use super::shape::{self, Shape};
+use super::named::{Named, Others};
 use super::{Known, Mistake, Names};
+use crate::fate;
 
 /// Walks one syntax tree.
 pub(super) struct Check<'a> {
@@ -18,6 +20,7 @@ pub(super) struct Check<'a> {
     /// Names that the template gave itself, innermost last.
     own: Vec<Vec<(&'a str, Shape)>>,
     mistakes: Vec<Mistake>,
+    others: Vec<Named>,
 }
 
 impl<'a> Check<'a> {
@@ -27,6 +30,7 @@ impl<'a> Check<'a> {
             known,
             own: vec![Vec::new()],
             mistakes: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -40,6 +44,23 @@ impl<'a> Check<'a> {
                 ..first
             }),
             None => Ok(()),
+        }
+    }
+
+    /// The names of other events that were met, in the order of the text.
+    pub(super) fn others_named(mut self) -> Vec<Named> {
+        self.others.sort_by_key(|named| named.range.start);
+        self.others
+    }
+
+    fn reads(&mut self, what: Others, told: String, range: Range<usize>) {
+        self.others.push(Named { what, told, range });
+    }
+
+    /// A picture is read that only one half of a pair has.
+    fn reads_picture(&mut self, of: &str, role: &str, range: &Range<usize>) {
+        if fate::pair_roles().iter().any(|known| known == role) {
+            self.reads(Others::Pair, format!("{of}.{role}"), range.clone());
         }
     }
 
