@@ -53,6 +53,10 @@ struct Options {
     /// Instead of all that: so many cameras that track, for `--seconds` (try 500 and 60).
     #[arg(long, value_name = "CAMERAS")]
     tracks: Option<usize>,
+    /// Instead of the bare servers: camhook with a step that is decided on arrival, beside the same without it, such as
+    /// `dedupe: { by: "{{ event.plates[0].user_data }}", within: 1s, late: 1s }`.
+    #[arg(long, value_name = "YAML")]
+    step: Option<String>,
     /// (Used by the bench itself.) Be one of the bare servers.
     #[arg(long, hide = true)]
     bare: Option<bare::Mode>,
@@ -184,6 +188,13 @@ fn report(results: &[(String, Vec<subject::Outcome>)]) {
         of("camhook, 1 target", |o| o.p99_ms),
         "",
     );
+    for (name, _) in results {
+        if let Some(without) = name.strip_suffix(subject::STEP) {
+            ratio("acknowledged, with the step / without", of(name, acked), of(without, acked), "");
+            ratio("delivered, with the step / without", of(name, delivered), of(without, delivered), "");
+            ratio("CPU per event, with the step / without", of(name, |o| o.cpu_us), of(without, |o| o.cpu_us), "");
+        }
+    }
     println!();
 }
 

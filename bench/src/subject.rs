@@ -12,8 +12,16 @@ use crate::{Options, bare, disk, sink};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Plan {
     Bare(bare::Mode),
-    Camhook { targets: usize, dead: bool },
+    Camhook {
+        targets: usize,
+        dead: bool,
+        /// With the step of the options.
+        step: bool,
+    },
 }
+
+/// What the name of a camhook with a step ends with.
+pub(crate) const STEP: &str = ", step";
 
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -39,11 +47,16 @@ impl Plan {
             Self::Bare(bare::Mode::Durable) => "bare: durable".into(),
             Self::Bare(bare::Mode::DurableForward) => "bare: durable + forward".into(),
             Self::Camhook { targets: 0, .. } => "camhook, no target".into(),
-            Self::Camhook { targets, dead } => {
+            Self::Camhook {
+                targets,
+                dead,
+                step,
+            } => {
                 let word = if *targets == 1 { "target" } else { "targets" };
                 format!(
-                    "camhook, {targets} {word}{}",
-                    if *dead { ", dead" } else { "" }
+                    "camhook, {targets} {word}{}{}",
+                    if *dead { ", dead" } else { "" },
+                    if *step { STEP } else { "" }
                 )
             }
         }
@@ -51,24 +64,30 @@ impl Plan {
 }
 
 pub(crate) fn plans(options: &Options) -> Vec<Plan> {
-    let mut plans = vec![
+    let camhook = |targets, dead, step| Plan::Camhook {
+        targets,
+        dead,
+        step,
+    };
+    let mut plans = Vec::new();
+    if options.step.is_some() {
+        for &targets in options.targets.iter().filter(|targets| **targets > 0) {
+            plans.extend([camhook(targets, false, false), camhook(targets, false, true)]);
+        }
+        if options.dead {
+            plans.extend([camhook(1, true, false), camhook(1, true, true)]);
+        }
+        return plans;
+    }
+    plans.extend([
         Plan::Bare(bare::Mode::Collect),
         Plan::Bare(bare::Mode::Durable),
         Plan::Bare(bare::Mode::DurableForward),
-        Plan::Camhook {
-            targets: 0,
-            dead: false,
-        },
-    ];
-    plans.extend(options.targets.iter().map(|&targets| Plan::Camhook {
-        targets,
-        dead: false,
-    }));
+        camhook(0, false, false),
+    ]);
+    plans.extend(options.targets.iter().map(|&targets| camhook(targets, false, false)));
     if options.dead {
-        plans.push(Plan::Camhook {
-            targets: 1,
-            dead: true,
-        });
+        plans.push(camhook(1, true, false));
     }
     plans
 }
@@ -95,10 +114,15 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
                 .arg(&folder);
             spawn(command, |line| line.trim().parse().ok())
         }
-        Plan::Camhook { targets, dead } => {
+        Plan::Camhook {
+            targets,
+            dead,
+            step,
+        } => {
             let sink_port = if *dead { unused_port() } else { sink_port };
             let config = folder.join("routes.yaml");
-            std::fs::write(&config, routes(*targets, sink_port)).unwrap();
+            let step = options.step.as_deref().filter(|_| *step);
+            std::fs::write(&config, routes(*targets, sink_port, step)).unwrap();
             let mut command = Command::new(&options.camhook);
             command.args(["run", "--config"]).arg(&config);
             spawn(command, port_of)
@@ -208,7 +232,7 @@ pub(crate) fn unused_port() -> u16 {
         .port()
 }
 
-fn routes(targets: usize, sink_port: u16) -> String {
+fn routes(targets: usize, sink_port: u16, step: Option<&str>) -> String {
     let mut yaml = String::from(
         "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\nstore: { path: data }\nlog: { level: error }\n\
          sources:\n  stream: { kind: platerecognizer, path: / }\n",
@@ -222,9 +246,12 @@ fn routes(targets: usize, sink_port: u16) -> String {
         }
         let names: Vec<String> = (0..targets).map(|n| format!("t{n}")).collect();
         yaml.push_str(&format!(
-            "routes:\n  - {{ name: all, to: [{}] }}\n",
+            "routes:\n  - name: all\n    to: [{}]\n",
             names.join(", ")
         ));
+        if let Some(step) = step {
+            yaml.push_str(&format!("    steps:\n      - {step}\n"));
+        }
     }
     yaml
 }

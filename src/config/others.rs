@@ -60,7 +60,7 @@ pub(super) fn refuse(loader: &mut Loader<'_>, route: &Node, steps: &[Settings]) 
             continue;
         };
         let message = format!(
-            "`{name}` is sent `{}`, which is withheld behind `{step}` and {} on this route",
+            "`{name}` asks for `{}`, which is withheld behind `{step}` and {} on this route",
             named.told,
             nothing(named.what)
         );
@@ -69,7 +69,9 @@ pub(super) fn refuse(loader: &mut Loader<'_>, route: &Node, steps: &[Settings]) 
         );
         mistakes.push(Mistake::new(target.at.clone(), message).help(help));
     }
-    mistakes.into_iter().for_each(|mistake| loader.mistake(mistake));
+    mistakes
+        .into_iter()
+        .for_each(|mistake| loader.mistake(mistake));
 }
 
 /// What always stands in its place.

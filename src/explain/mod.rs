@@ -200,9 +200,16 @@ impl<'a> Explainer<'a> {
         }
         // What is held is written when its wait is over.
         let then = planned.not_before.map_or(now, |until| until.max(now));
-        let ready = prepare(self.pipelines, event, &planned, parts, then, |step, work| {
-            effects.after(step, work);
-        });
+        let ready = prepare(
+            self.pipelines,
+            event,
+            &planned,
+            parts,
+            then,
+            |step, work| {
+                effects.after(step, work);
+            },
+        );
         let (steps, made) = effects.told();
         if let Some(pictures) = &mut self.pictures {
             pictures.extend(made);

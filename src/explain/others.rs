@@ -50,15 +50,13 @@ impl Others {
                 && waiting.planned.item == item
         };
         self.waiting.retain(|waiting| {
-            let is_part = |joined: &Joined| {
-                is(waiting, &joined.route, joined.part.id, joined.part.item)
-            };
+            let is_part =
+                |joined: &Joined| is(waiting, &joined.route, joined.part.id, joined.part.item);
             let waits = waiting.planned.not_before.is_some_and(|until| now < until);
             waits && !plan.joined.iter().any(is_part)
         });
         let grown = self.waiting.iter().filter(|waiting| {
-            let grows =
-                |joined: &Joined| is(waiting, &joined.route, joined.into, joined.into_item);
+            let grows = |joined: &Joined| is(waiting, &joined.route, joined.into, joined.into_item);
             plan.joined.iter().any(grows)
         });
         let grown = grown.cloned().collect();

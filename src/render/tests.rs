@@ -177,10 +177,7 @@ fn a_value_in_a_path_is_one_segment_and_holds_no_codes() {
 #[test]
 fn a_picture_that_is_not_there_is_an_error_that_names_it() {
     let error = files("{ path: x.jpg, image: plate }").unwrap_err();
-    assert_eq!(
-        error.0,
-        "this event has no picture `plate`: it has `frame`"
-    );
+    assert_eq!(error.0, "this event has no picture `plate`: it has `frame`");
     assert!(files("{ path: x.mp4, image: video }").is_err());
 }
 

@@ -76,7 +76,10 @@ mod tests {
             other_item: Some(Item::Plate(0)),
             other_is_front: true,
         };
-        let mut work = work(rear, vec![sent(Role::FRAME, None, b"\xff\xd8\xff rear".to_vec())]);
+        let mut work = work(
+            rear,
+            vec![sent(Role::FRAME, None, b"\xff\xd8\xff rear".to_vec())],
+        );
         work.item = Some(Item::Plate(0));
         work.pictures.extend(pair.pictures());
         work.parts = Some(Arc::new(Parts {
@@ -135,7 +138,10 @@ mod tests {
     #[test]
     fn values_are_moved_in_both_halves() {
         let mut work = paired();
-        take(&mut work, json!({ "rename": { "plates.owner": "plates.heading" } }));
+        take(
+            &mut work,
+            json!({ "rename": { "plates.owner": "plates.heading" } }),
+        );
         let both = "{{ pair.front.plates[0].heading }} {{ pair.rear.plates[0].heading }}";
         assert_eq!(written(&work, both), "somebody somebody");
         assert_eq!(written(&work, "{{ pair.front.plates[0].owner }}"), "");
@@ -159,7 +165,10 @@ mod tests {
         ] {
             let mut work = paired();
             take(&mut work, step.clone());
-            take(&mut work, json!({ "set": { "camera.name": "{{ pair.front.plates[0].text }}" } }));
+            take(
+                &mut work,
+                json!({ "set": { "camera.name": "{{ pair.front.plates[0].text }}" } }),
+            );
             assert_eq!(work.event.camera.name, None, "{step}");
             work.finish().unwrap();
             assert!(work.parts.is_none(), "{step}");

@@ -11,7 +11,7 @@ use super::{Flow, Mistakes, Step, StepError, Work};
 pub(super) const NAME: &str = "remove";
 
 /// Takes fields out of the event, for the targets of this route: paths such as `camera.address`, `plates.candidates` (of every
-/// plate) or `raw.data.usage`. What else tells the same (the vendor's document, the request as it came) keeps it: for
+/// plate) or `raw.data.usage`; of a `pair` out of both halves. What else tells the same (the vendor's document, the request as it came) keeps it: for
 /// privacy, use `strip`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]

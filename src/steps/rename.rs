@@ -14,7 +14,7 @@ pub(super) const NAME: &str = "rename";
 
 /// Moves values, for the targets of this route: from one path to another, `raw.data.results.*.plate: raw.data.results.*.number`,
 /// `raw.data.site: camera.name`, `plates.user_data: plates.owner`. Each `*` stands for the same items in both. Where nothing is,
-/// nothing is moved; what stood at the new place is gone. In their order, each after the one before.
+/// nothing is moved; what stood at the new place is gone. In their order, each after the one before. Of a `pair` in both halves.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(rename = "Rename")]

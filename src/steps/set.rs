@@ -15,7 +15,8 @@ pub(super) const NAME: &str = "set";
 /// Gives fields other values, for the targets of this route: paths of fields, such as `camera.name` or `plates.text` (of
 /// every plate), with templates that see `event`, `images`, `lists`, `now` and the `plate`, `face` or `object` at hand. All of
 /// them see the event as it was before this step. A text that is exactly one `{{ expression }}` keeps the value's type; null
-/// takes the value out. The vendor's document stays as it is, except where a path below `raw` is set.
+/// takes the value out. The vendor's document stays as it is, except where a path below `raw` is set. Of a `pair` both halves are
+/// changed, each by its own values.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(rename = "Set")]

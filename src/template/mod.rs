@@ -25,6 +25,7 @@ mod nullsafe;
 mod operators;
 mod output;
 mod parts;
+mod pictures;
 mod reading;
 mod scope;
 mod shape;

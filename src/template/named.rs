@@ -29,8 +29,7 @@ pub(crate) enum Others {
 
 /// The names of other events in a template, in the order of the text; in what cannot be compiled, none.
 pub(crate) fn others_named(text: &str) -> Vec<Named> {
-    if !["{{", "{%"].iter().any(|mark| text.contains(mark)) || source::endless_tag(text).is_some()
-    {
+    if !["{{", "{%"].iter().any(|mark| text.contains(mark)) || source::endless_tag(text).is_some() {
         return Vec::new();
     }
     let known = Known::default();

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
-use crate::harness::camhook_command;
+use serde_json::Value;
+
+use crate::harness::{Process, Receiver, camhook_command, eventually};
 
 const ROUTES: &str = r#"
 targets:
@@ -149,4 +151,122 @@ fn explain_tells_what_each_step_did_and_writes_its_pictures() {
         &["explain", "--event", event, "--route", "plates"],
     );
     assert!(!told.contains("crops"), "{told}");
+}
+
+/// Two lanes: one with a camera on each side, one whose camera reads each plate again and again.
+const LANES: &str = r#"
+sources: { cams: { kind: auto, path: / } }
+targets:
+  visits: { http: { url: "URL/visits", json: { front: "{{ pair.front.plates[0].text }}", rear: "{{ pair.rear.plates[0].text }}" } } }
+  pictures: { http: { url: "URL/pictures", multipart: { front: "{{ images.front_frame }}", rear: "{{ images.rear_frame }}" } } }
+  reads:
+    http:
+      url: URL/reads
+      json: { best: "{{ plate.text }}", others: "{{ delivery.merged_count }}", of: "{{ delivery.merged[0].text }}", at: "{{ now }}" }
+routes:
+  - name: lane
+    each: plate
+    only: { camera: [front, rear] }
+    steps:
+      - pair: { front: [front], rear: [rear], edits: 3 }
+      - remove: [plates.owner]
+    to: [visits, pictures]
+  - name: gate
+    each: plate
+    only: { camera: gate }
+    steps: [{ dedupe: { by: car, within: 10s, keep: best } }]
+    to: [reads]
+"#;
+
+#[test]
+fn requests_show_the_other_events_that_went_into_them() {
+    let folder = site(
+        r#"
+tests:
+  - name: front and rear are one visit
+    events:
+      - { sample: stream, plate: AB123CD, camera: front }
+      - { sample: stream, plate: AB123CE, camera: rear, after: 2s }
+    expect:
+      - { to: visits, has: ['"front": "ab123cd"', '"rear": "ab123ce"'] }
+      - { to: pictures, has: ["front", "rear", "<image/jpeg"] }
+  - name: one half alone has no other
+    events: [{ sample: stream, plate: AB123CD, camera: front }]
+    expect:
+      - { to: visits, has: ['"front": null'] }
+      - { to: pictures, lacks: ["<image/jpeg"] }
+  - name: the best read tells how many others there were when its time is over
+    events:
+      - { event: { camera: { id: gate }, plates: [{ text: AB1, score: 0.7 }] } }
+      - { event: { camera: { id: gate }, plates: [{ text: AB12, score: 0.9 }] }, after: 2s }
+      - { event: { camera: { id: gate }, plates: [{ text: AB, score: 0.5 }] }, after: 2s }
+    expect:
+      - { to: reads, has: ['"best": "AB12"', '"others": 2', '"of": "AB1"', '"at": "2026-01-01T12:00:10.5Z"'] }
+  - name: what comes when the time is over is not told any more
+    events:
+      - { event: { camera: { id: gate }, plates: [{ text: AB12, score: 0.9 }] } }
+      - { event: { camera: { id: gate }, plates: [{ text: AB, score: 0.5 }], occurred_at: 2026-01-01T12:00:05Z }, after: 15s }
+    expect:
+      - { to: reads, has: ['"best": "AB12"', '"others": 0'] }
+"#,
+    );
+    let routes = LANES.replace("URL", "http://127.0.0.1:9");
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let (code, told, said) = run(folder.path(), &["test"]);
+    assert_eq!(code, Some(0), "{told}{said}");
+    assert!(told.ends_with("4 passed, 0 failed\n"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_shows_a_stored_event_with_what_it_was_delivered_with() {
+    let receiver = Receiver::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let camhook = Process::start(folder.path(), &LANES.replace("URL", &receiver.url()));
+    for camera in ["front", "rear"] {
+        let sent = camhook.cli(&["send", "stream", "--url", &camhook.url, "--camera", camera]);
+        assert!(
+            sent.status.success(),
+            "{}",
+            String::from_utf8_lossy(&sent.stderr)
+        );
+    }
+    receiver.wait_for(2).await;
+    let taken = receiver.taken();
+    let visit = taken.iter().find(|taken| taken.path == "/visits").unwrap();
+    let visit: Value = serde_json::from_slice(&visit.body).unwrap();
+    assert!(
+        visit["front"].is_string() && visit["rear"].is_string(),
+        "{visit}"
+    );
+
+    let mut rear = String::new();
+    eventually("both are listed", async || {
+        let events = camhook.rows(&["events"]);
+        let last = events
+            .iter()
+            .find(|event| event["camera"]["id"] == "rear" && !event["joined"].is_null());
+        rear = last.map_or(String::new(), |event| {
+            event["id"].as_str().unwrap().to_owned()
+        });
+        !rear.is_empty()
+    })
+    .await;
+    let arguments = ["explain", "--event", &rear, "--route", "lane"];
+    let running = camhook.cli(&arguments);
+    camhook.stop();
+    let stopped = camhook_command(folder.path())
+        .args(arguments)
+        .output()
+        .unwrap();
+    for output in [running, stopped] {
+        let told = String::from_utf8(output.stdout).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        for side in ["front", "rear"] {
+            let line = format!("\"{side}\": {}", visit[side]);
+            assert!(told.contains(&line), "{line} in {told}{said}");
+        }
+        assert!(told.contains("with  the front: event "), "{told}{said}");
+        assert!(!told.contains("not before"), "{told}");
+        assert_eq!(told.matches("<image/jpeg").count(), 2, "{told}");
+    }
 }

@@ -8,8 +8,8 @@ use std::ops::Range;
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{self, Expr, Spanned, Stmt};
 
-use super::shape::{self, Shape};
 use super::named::{Named, Others};
+use super::shape::{self, Shape};
 use super::{Known, Mistake, Names};
 use crate::fate;
 

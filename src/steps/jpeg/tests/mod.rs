@@ -1,5 +1,7 @@
 //! Compared with `image`, which decodes everything, and with itself.
 
+mod sampling;
+
 use image::{DynamicImage, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
