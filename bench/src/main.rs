@@ -190,9 +190,24 @@ fn report(results: &[(String, Vec<subject::Outcome>)]) {
     );
     for (name, _) in results {
         if let Some(without) = name.strip_suffix(subject::STEP) {
-            ratio("acknowledged, with the step / without", of(name, acked), of(without, acked), "");
-            ratio("delivered, with the step / without", of(name, delivered), of(without, delivered), "");
-            ratio("CPU per event, with the step / without", of(name, |o| o.cpu_us), of(without, |o| o.cpu_us), "");
+            ratio(
+                "acknowledged, with the step / without",
+                of(name, acked),
+                of(without, acked),
+                "",
+            );
+            ratio(
+                "delivered, with the step / without",
+                of(name, delivered),
+                of(without, delivered),
+                "",
+            );
+            ratio(
+                "CPU per event, with the step / without",
+                of(name, |o| o.cpu_us),
+                of(without, |o| o.cpu_us),
+                "",
+            );
         }
     }
     println!();

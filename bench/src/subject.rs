@@ -72,7 +72,10 @@ pub(crate) fn plans(options: &Options) -> Vec<Plan> {
     let mut plans = Vec::new();
     if options.step.is_some() {
         for &targets in options.targets.iter().filter(|targets| **targets > 0) {
-            plans.extend([camhook(targets, false, false), camhook(targets, false, true)]);
+            plans.extend([
+                camhook(targets, false, false),
+                camhook(targets, false, true),
+            ]);
         }
         if options.dead {
             plans.extend([camhook(1, true, false), camhook(1, true, true)]);
@@ -85,7 +88,12 @@ pub(crate) fn plans(options: &Options) -> Vec<Plan> {
         Plan::Bare(bare::Mode::DurableForward),
         camhook(0, false, false),
     ]);
-    plans.extend(options.targets.iter().map(|&targets| camhook(targets, false, false)));
+    plans.extend(
+        options
+            .targets
+            .iter()
+            .map(|&targets| camhook(targets, false, false)),
+    );
     if options.dead {
         plans.push(camhook(1, true, false));
     }

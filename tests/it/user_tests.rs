@@ -87,7 +87,7 @@ tests:
     );
 
     let (_, told, _) = run(folder.path(), &["--json", "test", "--name", "nobody"]);
-    let row: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let row: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(row["passed"], false);
 }
 
