@@ -223,7 +223,16 @@ async fn explain_shows_a_stored_event_with_what_it_was_delivered_with() {
     let folder = tempfile::tempdir().unwrap();
     let camhook = Process::start(folder.path(), &LANES.replace("URL", &receiver.url()));
     for camera in ["front", "rear"] {
-        let sent = camhook.cli(&["send", "stream", "--url", &camhook.url, "--camera", camera]);
+        let sent = camhook.cli(&[
+            "send",
+            "stream original",
+            "--plate",
+            "AB123CD",
+            "--url",
+            &camhook.url,
+            "--camera",
+            camera,
+        ]);
         assert!(
             sent.status.success(),
             "{}",
