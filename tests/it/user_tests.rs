@@ -168,7 +168,7 @@ routes:
     each: plate
     only: { camera: [front, rear] }
     steps:
-      - pair: { front: [front], rear: [rear], edits: 3 }
+      - pair: { front: [front], rear: [rear], edits: 3, within: 10m }
       - remove: [plates.owner]
     to: [visits, pictures]
   - name: gate
