@@ -4,6 +4,11 @@
 //! The suite takes few seeds. More: `CAMHOOK_YEARS=50 cargo test --release --lib a_year_of_outages -- --nocapture`, and
 //! `CAMHOOK_SEED=…` begins with that one.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a long run tells its seed, and what it measured"
+)]
+
 mod dice;
 mod rules;
 mod weather;
@@ -121,6 +126,9 @@ async fn live(seed: u64, how_long: Duration, black_hole: Option<usize>) -> World
 /// All are well, nobody is paused: what is pending comes to its end.
 async fn come_to_rest(world: &mut World) {
     for target in 0..NAMES.len() {
+        // Whatever was never to be given up is, in the end.
+        let patient = settings("{ retry: { give_up_after: 30d } }");
+        world.reload(Some((target, patient))).await;
         world.resume(target).await;
     }
     world.advance(after(world.now(), 40 * DAY)).await;
@@ -186,6 +194,77 @@ async fn a_target_that_never_answers_changes_nothing_for_the_others() {
     assert_ne!(with.traces()[0], without.traces()[0]);
     with.end().await;
     without.end().await;
+}
+
+/// Bursts of 100 events a second; the longer form by `CAMHOOK_BURSTS=1000 CAMHOOK_BURST=1000`.
+#[tokio::test]
+async fn nine_of_ten_targets_do_not_feel_the_one_that_swallows_a_day() {
+    const TEN: [&str; 10] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "hole"];
+    let (bursts, burst) = (number("CAMHOOK_BURSTS", 3), number("CAMHOOK_BURST", 50));
+    let until = after(START, DAY);
+    let mut worlds = Vec::new();
+    for swallows in [true, false] {
+        let site = |(n, name)| {
+            let target = 10 + n as u64;
+            let weather = match (name, swallows) {
+                ("hole", true) => Weather::black_hole(7, target, after(START, 10 * DAY)),
+                _ => Weather::calm(7, target),
+            };
+            let settings = settings("{ concurrency: 16, breaker: { cool_down: 5m } }");
+            Site {
+                name,
+                settings,
+                weather: Arc::new(weather),
+            }
+        };
+        let begun = Instant::now();
+        let mut world = World::new(7, TEN.into_iter().enumerate().map(site).collect()).await;
+        for n in 0..bursts {
+            world
+                .advance(after(START, DAY * n as u32 / bursts as u32))
+                .await;
+            for _ in 0..burst {
+                world.event().await;
+                world
+                    .advance(after(world.now(), Duration::from_millis(10)))
+                    .await;
+            }
+        }
+        world.advance(until).await;
+        let fates = world.fates().await;
+        let events = (bursts * burst) as usize;
+        assert!(
+            fates[..9].iter().all(|[waiting, ..]| *waiting == 0),
+            "{fates:?}"
+        );
+        assert_eq!(
+            fates[9][0],
+            if swallows { events } else { 0 },
+            "what it did not take waits"
+        );
+        let mut delays: Vec<Duration> = (0..9).flat_map(|target| world.delays(target)).collect();
+        delays.sort();
+        let (sends, _) = world.sends();
+        eprintln!(
+            "swallows: {swallows}; {events} events in a day, the nine after {:?} / {:?} (p50 / p99), {sends} sends, {} bytes on disk, {:?}",
+            delays[delays.len() / 2],
+            delays[delays.len() * 99 / 100],
+            world.disk(),
+            begun.elapsed()
+        );
+        worlds.push(world);
+    }
+    let traces: Vec<_> = worlds.iter().map(World::traces).collect();
+    differ_nowhere(7, &traces[0][..9], &traces[1][..9]);
+    // A day of probing: one each five minutes, each half a minute long, and what was under way at first.
+    assert!(
+        traces[0][9].len() < 2 * (24 * 11 + 2 * 16),
+        "{}",
+        traces[0][9].len()
+    );
+    for world in worlds {
+        world.end().await;
+    }
 }
 
 type Trace = Vec<(i64, u64, &'static str)>;

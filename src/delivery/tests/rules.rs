@@ -479,3 +479,140 @@ impl Rules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{START, settings};
+    use super::*;
+
+    const FAILED: Verdict = Verdict::TryAgain { pause: None };
+
+    fn id(n: u8) -> DeliveryId {
+        DeliveryId::from_bytes([n; 16])
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        after(START, Duration::from_secs(seconds))
+    }
+
+    /// Three events of one camera are planned at the start.
+    fn rules(yaml: &str) -> Rules {
+        let mut rules = Rules::new("vms", settings(yaml));
+        for n in 1..=3 {
+            rules.planned(id(n), n.into(), 0, START);
+        }
+        rules
+    }
+
+    /// What is complained of, after `n` was sent at those moments and each time answered so a second later.
+    fn complaints(yaml: &str, sends: &[(u8, u64, Verdict)]) -> String {
+        let mut rules = rules(yaml);
+        for (n, moment, verdict) in sends {
+            rules.begins(id(*n), at(*moment));
+            rules.answers(id(*n), verdict, at(moment + 1));
+        }
+        rules.complaints.join("\n")
+    }
+
+    #[test]
+    fn what_is_right_is_not_complained_of() {
+        let told = complaints(
+            "{ rate_limit: 1/s, order: camera, breaker: { failures: 2, cool_down: 1m }, retry: { initial: 10s, jitter: 0 } }",
+            &[
+                (1, 0, FAILED),
+                (1, 11, FAILED),
+                (1, 72, Verdict::Delivered),
+                (
+                    2,
+                    73,
+                    Verdict::TryAgain {
+                        pause: Some(Duration::from_secs(100)),
+                    },
+                ),
+                (2, 174, Verdict::Delivered),
+            ],
+        );
+        assert_eq!(told, "");
+    }
+
+    #[test]
+    fn each_broken_promise_is_complained_of() {
+        for (yaml, sends, told) in [
+            (
+                "{}",
+                &[(1, 0, Verdict::Delivered), (1, 5, FAILED)][..],
+                "answered for good",
+            ),
+            (
+                "{ retry: { initial: 10s } }",
+                &[(1, 0, FAILED), (1, 5, FAILED)],
+                "too early",
+            ),
+            (
+                "{ retry: { attempts: 1 } }",
+                &[(1, 0, FAILED), (1, 50, FAILED)],
+                "`attempts`",
+            ),
+            (
+                "{ retry: { give_up_after: 20s } }",
+                &[(1, 0, FAILED), (1, 50, FAILED)],
+                "`give_up_after`",
+            ),
+            ("{ expires: 20s }", &[(1, 20, FAILED)], "expired"),
+            (
+                "{ breaker: { failures: 1, cool_down: 1m } }",
+                &[(1, 0, FAILED), (2, 50, FAILED)],
+                "left in peace",
+            ),
+            (
+                "{ rate_limit: 1/m }",
+                &[(1, 0, Verdict::Delivered), (2, 50, Verdict::Delivered)],
+                "`rate_limit`",
+            ),
+            (
+                "{ order: camera }",
+                &[(2, 0, FAILED), (1, 5, FAILED)],
+                "older event",
+            ),
+            (
+                "{}",
+                &[
+                    (
+                        1,
+                        0,
+                        Verdict::TryAgain {
+                            pause: Some(DAY * 9),
+                        },
+                    ),
+                    (2, 80_000, FAILED),
+                ],
+                "asked for a pause",
+            ),
+            ("{}", &[(9, 0, FAILED)], "nobody planned"),
+        ] {
+            let complaints = complaints(yaml, sends);
+            assert!(complaints.contains(told), "{yaml}: {complaints}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_at_once_is_counted() {
+        let begun = |yaml: &str, sends: &[u8]| {
+            let mut rules = rules(yaml);
+            for n in sends {
+                rules.begins(id(*n), START);
+            }
+            rules.complaints.join("\n")
+        };
+        assert_eq!(begun("{ concurrency: 2 }", &[1, 2]), "");
+        assert!(begun("{ concurrency: 2 }", &[1, 2, 3]).contains("`concurrency`"));
+        assert!(begun("{}", &[1, 1]).contains("on its way already"));
+        assert!(begun("{ order: camera }", &[1, 2]).contains("two of one camera"));
+        let mut rules = rules("{ breaker: { failures: 1 } }");
+        rules.begins(id(1), START);
+        rules.answers(id(1), &FAILED, START);
+        rules.begins(id(2), at(31));
+        rules.begins(id(3), at(31));
+        assert!(rules.complaints.join("\n").contains("a probe is under way"));
+    }
+}

@@ -50,7 +50,7 @@ impl Weather {
     ) -> Self {
         let mut dice = Dice::new(seed, &[1, target]);
         let (mut spells, mut now) = (Vec::new(), from);
-        let longest = (cool_down * 600).clamp(2 * HOUR, 30 * DAY);
+        let longest = (cool_down * 150).clamp(2 * HOUR, 30 * DAY);
         while now < until {
             now = after(now, dice.span(HOUR, 25 * DAY));
             spells.push((now.min(until), Mood::Well));
@@ -70,6 +70,16 @@ impl Weather {
             now = after(now, dice.span(MINUTE, longest));
             spells.push((now.min(until), mood));
         }
+        Self {
+            spells,
+            seed,
+            target,
+        }
+    }
+
+    /// Well, always.
+    pub(super) fn calm(seed: u64, target: u64) -> Self {
+        let spells = Vec::new();
         Self {
             spells,
             seed,
@@ -98,9 +108,9 @@ impl Weather {
         let mut dice = Dice::new(self.seed, &[3, self.target, number, nth]);
         let again = Verdict::TryAgain { pause: None };
         let quick = dice.span(Duration::from_millis(2), Duration::from_millis(900));
-        let well = match of_delivery.below(40) {
-            0 => Verdict::Dead, // a 422: for its own sake, whenever it is asked
-            1 if self.target == 1 => Verdict::Hold, // a 401 for its own sake
+        let well = match of_delivery.below(240) {
+            0..6 => Verdict::Dead, // a 422: for its own sake, whenever it is asked
+            6 if self.target == 1 => Verdict::Hold, // a 401 for its own sake
             _ => Verdict::Delivered,
         };
         match self.at(now) {

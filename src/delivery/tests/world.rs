@@ -1,5 +1,6 @@
 //! A camhook's delivering half with its real store, targets with moods, and a clock that jumps from deed to deed.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,7 +61,7 @@ pub(super) struct World {
     sites: Vec<Site>,
     books: Vec<Books>,
     renderer: Arc<Renderer>,
-    _folder: TempDir,
+    folder: TempDir,
     events: u64,
     dice: Dice,
     /// How often anybody was woken.
@@ -122,14 +123,14 @@ pub(super) fn settings(yaml: &str) -> Settings {
 
 /// Settings as somebody might write them.
 pub(super) fn any_settings(dice: &mut Dice) -> Settings {
-    let rate = [
+    let rates = [
         "",
         "rate_limit: 1/s, ",
         "rate_limit: { rate: 20/m, burst: 5 }, ",
         "rate_limit: { rate: 5/s, burst: 3 }, ",
         "rate_limit: 200/h, ",
     ];
-    let expires = [
+    let expiries = [
         "",
         "",
         "",
@@ -137,19 +138,22 @@ pub(super) fn any_settings(dice: &mut Dice) -> Settings {
         "expires: 10s, ",
         "expires: 1d, ",
     ];
+    let retries = [
+        "attempts: 0, initial: 1s, factor: 2, max: 10m, give_up_after: 5d",
+        "attempts: 0, initial: 1m, factor: 1.5, max: 6h, give_up_after: 0s",
+        "attempts: 0, initial: 30s, factor: 2, max: 1h, give_up_after: 30d",
+        "attempts: 3, initial: 500ms, factor: 1, max: 10m, give_up_after: 1d",
+        "attempts: 8, initial: 15s, factor: 3, max: 1h, give_up_after: 0s",
+        "attempts: 20, initial: 1s, factor: 2, max: 1h, give_up_after: 2h",
+    ];
     settings(&format!(
-        "{{ {}{}concurrency: {}, order: {}, retry: {{ attempts: {}, initial: {}, factor: {}, max: {}, jitter: {}, give_up_after: {} }}, \
-           breaker: {{ failures: {}, cool_down: {} }} }}",
-        dice.pick(&rate),
-        dice.pick(&expires),
+        "{{ {}{}concurrency: {}, order: {}, retry: {{ {}, jitter: {} }}, breaker: {{ failures: {}, cool_down: {} }} }}",
+        dice.pick(&rates),
+        dice.pick(&expiries),
         dice.pick(&[1, 2, 4, 7]),
         dice.pick(&["none", "none", "camera"]),
-        dice.pick(&[0, 0, 3, 8, 20]),
-        dice.pick(&["500ms", "1s", "15s", "1m"]),
-        dice.pick(&["1", "1.5", "2", "3"]),
-        dice.pick(&["10m", "1h", "6h"]),
+        dice.pick(&retries),
         dice.pick(&["0", "0.2", "0.5", "1"]),
-        dice.pick(&["0s", "2h", "1d", "5d", "30d"]),
         dice.pick(&[1, 3, 5, 20]),
         dice.pick(&["1m", "10m", "30m", "2h"]),
     ))
@@ -199,7 +203,7 @@ impl World {
             sites,
             books,
             renderer: Arc::new(renderer.expect("it is well written")),
-            _folder: folder,
+            folder,
             events: 0,
             dice: Dice::new(seed, &[4]),
             woken: 0,
@@ -349,7 +353,9 @@ impl World {
     /// The config is saved with other settings of one target, or the same.
     pub(super) async fn reload(&mut self, changed: Option<(usize, Settings)>) {
         self.deeds += self.sites.len() as u64;
-        if let Some((target, settings)) = changed {
+        if let Some((target, mut settings)) = changed {
+            // The weather was made for it.
+            settings.breaker.cool_down = self.sites[target].settings.breaker.cool_down;
             self.sites[target].settings = settings;
         }
         for (site, books) in self.sites.iter().zip(&self.books) {
@@ -459,6 +465,37 @@ impl World {
             .iter()
             .map(|books| books.rules().trace.clone())
             .collect()
+    }
+
+    /// How long each event took to one target, from its arrival until the target had it; the shortest first.
+    pub(super) fn delays(&self, target: usize) -> Vec<Duration> {
+        let rules = self.books[target].rules();
+        let known = rules.known.values();
+        let received: HashMap<u64, i64> = known
+            .map(|known| (known.number, known.received_at.as_microsecond()))
+            .collect();
+        let delivered = rules.trace.iter().filter(|(.., what)| *what == "delivered");
+        let mut delays: Vec<Duration> = delivered
+            .map(|(at, number, _)| Duration::from_micros((at - received[number]) as u64))
+            .collect();
+        delays.sort();
+        delays
+    }
+
+    /// Bytes of the store's files.
+    pub(super) fn disk(&self) -> u64 {
+        let folders = [
+            self.folder.path().to_owned(),
+            self.folder.path().join("log"),
+        ];
+        let files = folders
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(folder).expect("it is there"));
+        let sizes = files.map(|file| file.and_then(|file| file.metadata()).expect("it is there"));
+        sizes
+            .filter(std::fs::Metadata::is_file)
+            .map(|file| file.len())
+            .sum()
     }
 
     pub(super) fn sends(&self) -> (u64, u64) {

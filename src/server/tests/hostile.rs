@@ -293,3 +293,34 @@ async fn what_is_no_http_is_told_so() {
     }
     lives_on(&camhook).await;
 }
+
+#[tokio::test]
+async fn what_is_announced_and_does_not_come_leaves_room_for_what_does() {
+    let camhook = setup().open().await;
+    let mut announced = Vec::new();
+    for _ in 0..5 {
+        let mut camera = camhook.connect().await;
+        camera
+            .says(&format!(
+                "{HEAD}Expect: 100-continue\r\nContent-Length: 195000\r\n\r\n"
+            ))
+            .await;
+        assert_eq!(camera.hears().await.status, 100); // what it announced is reserved, as far as it is
+        announced.push(camera);
+    }
+    let picture = "1".repeat(150_000);
+    let mut camera = camhook.connect().await;
+    camera
+        .says(&format!(
+            "{HEAD}Content-Length: {}\r\n\r\n{picture}",
+            picture.len()
+        ))
+        .await;
+    assert_eq!(camera.hears().await.status, 200);
+    for mut camera in announced {
+        assert_eq!(
+            camera.says(&"1".repeat(195_000)).await.hears().await.status,
+            200
+        );
+    }
+}
