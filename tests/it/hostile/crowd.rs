@@ -82,7 +82,9 @@ async fn ten_thousand_silent_connections_leave_room_for_a_camera() {
         camhook.memory(),
         camhook.descriptors()
     );
-    assert!(camhook.memory() < 256 * 1024, "{} KiB", camhook.memory());
+    // What hyper, our code and the allocator need for one, without optimisation.
+    let most = 64 * 1024 + 40 * crowd as u64;
+    assert!(camhook.memory() < most, "{} KiB", camhook.memory());
     assert_eq!(post(&camhook, crowd).await, 200);
     drop(held);
     eventually("all of them are gone", async || camhook.descriptors() < 200).await;
