@@ -25,6 +25,9 @@ const PROGRESS: usize = 4 << 10;
 const DRAIN_WHOLE: Duration = Duration::from_secs(10);
 const DRAIN_PAUSE: Duration = Duration::from_secs(2);
 
+/// Of what is announced such a part must have come before the whole is believed, where there is not room for all.
+const BELIEVED: usize = 8;
+
 pub(super) struct Limits<'a> {
     /// Bytes.
     pub(super) max: usize,
@@ -133,7 +136,10 @@ impl Gathered {
         if needed > held {
             let most = announced.unwrap_or(limits.max);
             let most = most.min(limits.budget.whole()).max(needed);
-            let wanted = held.saturating_mul(2).max(needed).min(most);
+            let wanted = match announced {
+                Some(length) if needed >= length / BELIEVED => most, // nor is it copied any more
+                Some(_) | None => held.saturating_mul(2).max(needed).min(most),
+            };
             self.reserved.grow(wanted - held, limits.patience).await?;
         }
         if needed == data.len() {
