@@ -26,7 +26,7 @@ const DRAIN_WHOLE: Duration = Duration::from_secs(10);
 const DRAIN_PAUSE: Duration = Duration::from_secs(2);
 
 /// Of what is announced such a part must have come before the whole is believed, where there is not room for all.
-const BELIEVED: usize = 8;
+const BELIEVED: usize = 32;
 
 pub(super) struct Limits<'a> {
     /// Bytes.
