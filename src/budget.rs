@@ -86,6 +86,11 @@ impl Budget {
         self.whole
     }
 
+    /// What nobody holds at this moment.
+    pub(crate) fn free(&self) -> usize {
+        self.permits.available_permits() * GRAIN
+    }
+
     fn count(&self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.metrics.inflight_bytes.inc_by(bytes);

@@ -23,6 +23,8 @@ mod memo;
 mod prepare;
 mod record;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod with;
 mod worker;
 

@@ -14,6 +14,9 @@ use crate::budget::{Budget, Reserved};
 /// What is reserved at first for a body of unknown length; then it doubles.
 const STEP: usize = 64 << 10;
 
+/// The same while less than half of the budget is left: many who say nothing must not keep out the one who does.
+const SMALL_STEP: usize = 4 << 10;
+
 /// Less than this within the body timeout is no progress: a trickle must not hold its part of the budget for ever.
 const PROGRESS: usize = 4 << 10;
 
@@ -21,6 +24,9 @@ const PROGRESS: usize = 4 << 10;
 /// reset the connection under it.
 const DRAIN_WHOLE: Duration = Duration::from_secs(10);
 const DRAIN_PAUSE: Duration = Duration::from_secs(2);
+
+/// Of what is announced such a part must have come before the whole is believed, where there is not room for all.
+const BELIEVED: usize = 32;
 
 pub(super) struct Limits<'a> {
     /// Bytes.
@@ -33,12 +39,21 @@ pub(super) struct Limits<'a> {
 }
 
 /// Reserves what the body announces, or a first step, before anything of it is read.
+///
+/// Announcing costs a sender nothing, so it is believed only while half of the budget is left for others; behind that a
+/// body gets room as it comes, like one that announces nothing.
 pub(super) async fn reserve(body: &impl Body, limits: &Limits<'_>) -> Result<Reserved, Refusal> {
     let announced = announced(body);
     if announced.is_some_and(|length| length > limits.max) {
         return Err(Refusal::TooLarge { limit: limits.max });
     }
-    let first = announced.unwrap_or_else(|| STEP.min(limits.max));
+    let (budget, most) = (limits.budget, announced.unwrap_or(limits.max));
+    let first = announced.unwrap_or(STEP.min(most));
+    let is_left = budget.free() >= budget.whole() / 2 + first;
+    let first = match first > budget.whole() || is_left {
+        true => first, // or never: it is more than there is altogether
+        false => SMALL_STEP.min(most),
+    };
     Ok(limits.budget.reserve(first, limits.patience).await?)
 }
 
@@ -79,7 +94,7 @@ where
         if progress >= PROGRESS {
             (deadline, progress) = (Instant::now() + limits.timeout, 0);
         }
-        gathered.add(data, limits).await?;
+        gathered.add(data, announced, limits).await?;
     }
     let received = gathered.len();
     if announced.is_some_and(|length| length != received) {
@@ -104,7 +119,12 @@ impl Gathered {
             .map_or(self.single.len(), BytesMut::len)
     }
 
-    async fn add(&mut self, data: Bytes, limits: &Limits<'_>) -> Result<(), Refusal> {
+    async fn add(
+        &mut self,
+        data: Bytes,
+        announced: Option<usize>,
+        limits: &Limits<'_>,
+    ) -> Result<(), Refusal> {
         if data.is_empty() {
             return Ok(());
         }
@@ -114,8 +134,12 @@ impl Gathered {
         }
         let held = self.reserved.bytes();
         if needed > held {
-            let most = limits.max.min(limits.budget.whole()).max(needed);
-            let wanted = held.saturating_mul(2).max(needed).min(most);
+            let most = announced.unwrap_or(limits.max);
+            let most = most.min(limits.budget.whole()).max(needed);
+            let wanted = match announced {
+                Some(length) if needed >= length / BELIEVED => most, // nor is it copied any more
+                Some(_) | None => held.saturating_mul(2).max(needed).min(most),
+            };
             self.reserved.grow(wanted - held, limits.patience).await?;
         }
         if needed == data.len() {

@@ -25,6 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::front::{Front, Reception};
 use super::settings::Settings;
+use super::wording::Worded;
 use crate::tasks::Tasks;
 
 /// Requests that one HTTP/2 connection may have open.
@@ -99,10 +100,11 @@ impl Protocol {
             let front = front.clone();
             async move { Ok::<_, Infallible>(front.answer(peer, request, presence).await) }
         });
-        let io = TokioIo::new(Felt {
+        let felt = Felt {
             stream,
             pulse: pulse.clone(),
-        });
+        };
+        let io = TokioIo::new(Worded::new(felt, front.metrics.clone()));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let patience = tokio::select! {
             biased;

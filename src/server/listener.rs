@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Protocol;
+use super::descriptors;
 use super::door::Door;
 use super::front::{Front, PATIENCE, Reception};
 use super::intake::Intake;
@@ -107,7 +108,7 @@ impl Server {
         let tasks = front.tasks.clone();
         let front = Arc::new(front);
         let protocol = Protocol::new(&self.settings, &tasks);
-        let allowed = self.settings.max_connections.get();
+        let allowed = descriptors::fitting(self.settings.max_connections.get());
         let slots = Slots::new(allowed);
         loop {
             let next = async {

@@ -20,6 +20,7 @@ mod answer;
 mod auth;
 mod body;
 mod connection;
+mod descriptors;
 mod door;
 mod front;
 mod intake;
@@ -31,6 +32,7 @@ mod settings;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};

@@ -21,7 +21,8 @@ pub(crate) struct Settings {
     /// Bytes in memory at once, of all requests and deliveries together. Over it a sender waits up to 2 s, then gets
     /// 503 with `Retry-After`. A request larger than the whole budget gets 413. Default `128MiB`.
     pub(crate) budget: ByteSize,
-    /// Connections at once. At the limit new ones wait until another ends. Default 1024.
+    /// Connections at once. At the limit new ones wait until another ends. Fewer if the system's limit of open files
+    /// (`ulimit -n`) leaves no room for them. Default 1024.
     pub(crate) max_connections: NonZeroU32,
     /// Bytes of one request's line and headers, at least `8KiB`; beyond it 431. Default `64KiB`.
     pub(crate) max_header: ByteSize,

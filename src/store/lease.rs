@@ -114,6 +114,7 @@ impl Store {
             settled,
         };
         let what = What::Outcome(Box::new(outcome));
+        let (applied, in_the_index) = self.waited_for();
         let appended = what.draft().map_err(failed).and_then(|draft| {
             self.append(writer::Item {
                 draft,
@@ -121,13 +122,43 @@ impl Store {
                 to_deliver: Vec::new(),
                 urgent: true,
                 safe: None,
-                applied: None,
+                applied,
                 guard: self.guard(None),
             })
         });
+        in_the_index();
         if let Err(error) = appended {
             tracing::error!(%error, delivery = %lease.id, "an outcome is lost; the delivery will be made again");
         }
+    }
+}
+
+#[cfg(not(test))]
+impl Store {
+    fn waited_for(&self) -> (Option<oneshot::Sender<u64>>, impl FnOnce() + use<>) {
+        (None, || {})
+    }
+}
+
+/// For simulations: which thread is quicker must not decide what happens next.
+#[cfg(test)]
+impl Store {
+    /// From now on the index knows an outcome as soon as it is settled.
+    pub(crate) fn wait_for_outcomes(&self) {
+        self.0
+            .in_step
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn waited_for(&self) -> (Option<oneshot::Sender<u64>>, impl FnOnce() + use<>) {
+        let (applied, mut is_applied) = oneshot::channel();
+        let in_step = self.0.in_step.load(std::sync::atomic::Ordering::SeqCst);
+        let wait = move || {
+            while in_step && is_applied.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+                std::thread::yield_now();
+            }
+        };
+        (Some(applied), wait)
     }
 }
 

@@ -97,6 +97,9 @@ struct Inner {
     closing: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Outcomes are waited for, for simulations.
+    #[cfg(test)]
+    in_step: AtomicBool,
 }
 
 /// An event read back: the event holds its original, pictures and raw as slices of it.

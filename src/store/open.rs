@@ -152,6 +152,8 @@ impl Store {
             closing,
             readers: Mutex::default(),
             threads: Mutex::new(vec![writer, indexer]),
+            #[cfg(test)]
+            in_step: AtomicBool::new(false),
         })))
     }
 }

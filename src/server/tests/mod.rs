@@ -1,5 +1,6 @@
 //! The front door over real connections, and a source to stand behind it.
 
+mod hostile;
 mod limits;
 mod requests;
 

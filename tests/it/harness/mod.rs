@@ -10,6 +10,7 @@ pub(crate) mod nats;
 mod process;
 mod receiver;
 mod samples;
+mod villain;
 mod within;
 pub(crate) mod xml;
 
@@ -20,6 +21,7 @@ pub(crate) use mail::MailServer;
 pub(crate) use process::{Process, camhook_command};
 pub(crate) use receiver::{Answer, Play, Receiver, Taken};
 pub(crate) use samples::{form_event, multipart, multipart_event, picture, recognition};
+pub(crate) use villain::{Certificate, Harm, Villain};
 pub(crate) use within::Within;
 
 use std::time::{Duration, Instant};

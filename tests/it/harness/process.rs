@@ -106,12 +106,42 @@ impl Process {
 
     /// Peak resident memory in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Resident memory in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .find_map(|line| line.strip_prefix(name))
             .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Open files and connections.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .count()
+    }
+
+    /// Bytes that the store takes on disk.
+    pub(crate) fn disk(&self) -> u64 {
+        let files =
+            ["data", "data/log"].map(|folder| std::fs::read_dir(self.folder.join(folder)).unwrap());
+        let sizes = files
+            .into_iter()
+            .flatten()
+            .map(|file| file.unwrap().metadata().unwrap());
+        sizes
+            .filter(std::fs::Metadata::is_file)
+            .map(|file| std::os::unix::fs::MetadataExt::blocks(&file) * 512)
+            .sum()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
