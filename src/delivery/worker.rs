@@ -88,6 +88,7 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let (shared, target) = (self.shared.clone(), self.target.clone());
         let mut busy = Some(shared.clock.busy());
+        let mut watch = shared.clock.watch();
         while !self.tasks.is_stopping() {
             // Listen first, look afterwards: what comes in between is either seen or heard. Unconstrained, because a
             // budget used up would keep it from listening.
@@ -99,6 +100,12 @@ impl Worker {
                 continue; // news has ended: listen anew before waiting
             }
             let mut alarm = pin!(alarm(&shared, look_again));
+            let mut set = pin!(unconstrained(watch.set()));
+            if let Some((awake, by)) = poll_now(set.as_mut()).await {
+                self.gate.clock_was_set(by);
+                busy = Some(awake);
+                continue;
+            }
             if let Some(awake) = poll_now(alarm.as_mut()).await {
                 busy = Some(awake);
                 continue;
@@ -114,6 +121,10 @@ impl Worker {
                 }
                 awake = &mut news => busy = Some(awake),
                 awake = &mut alarm => busy = Some(awake),
+                (awake, by) = &mut set => {
+                    self.gate.clock_was_set(by);
+                    busy = Some(awake);
+                }
             }
             if busy.is_none() {
                 busy = Some(shared.clock.busy());
