@@ -223,19 +223,40 @@ impl Clock {
 }
 
 impl Watch {
+    /// How far the clock was set forwards since the last look at it; zero when it was not.
+    pub(crate) fn ahead(&self) -> SignedDuration {
+        let by = match &*self.clock.0 {
+            Kind::System => self.differs(self.clock.now(), Instant::now()),
+            Kind::Stepped(stepped) => stepped.lock().sets[self.seen..]
+                .iter()
+                .fold(SignedDuration::ZERO, |sum, by| sum.saturating_add(*by)),
+        };
+        if by < SET_BY_MIN {
+            SignedDuration::ZERO
+        } else {
+            by
+        }
+    }
+
+    /// A look at it: what it was set by until now was dealt with.
+    pub(crate) fn look(&mut self) {
+        *self = self.clock.watch();
+    }
+
+    fn differs(&self, wall: Timestamp, steady: Instant) -> SignedDuration {
+        let passed = SignedDuration::try_from(steady - self.steady).unwrap_or(SignedDuration::MAX);
+        wall.duration_since(self.wall).saturating_sub(passed)
+    }
+
     /// Ends when the clock was set, and tells by how much. Nothing is missed between two calls.
     pub(crate) async fn set(&mut self) -> (Busy, SignedDuration) {
         let mut handed = None;
         loop {
             let woken = match &*self.clock.0 {
                 Kind::System => {
-                    if self.steady.elapsed() < LOOKED_AT_EVERY {
-                        tokio::time::sleep(LOOKED_AT_EVERY - self.steady.elapsed().min(LOOKED_AT_EVERY)).await;
-                    }
+                    tokio::time::sleep(LOOKED_AT_EVERY).await;
                     let (wall, steady) = (self.clock.now(), Instant::now());
-                    let passed = SignedDuration::try_from(steady - self.steady)
-                        .unwrap_or(SignedDuration::MAX);
-                    let by = wall.duration_since(self.wall).saturating_sub(passed);
+                    let by = self.differs(wall, steady);
                     (self.wall, self.steady) = (wall, steady);
                     if by.abs() >= SET_BY_MIN {
                         return (Busy(None), by);
@@ -317,7 +338,10 @@ mod tests {
         assert_eq!(clock.at_work(), 0);
         assert!(poll_once(&mut Box::pin(watch.set())).is_none());
         clock.set(Timestamp::from_second(5).unwrap());
-        assert!(poll_once(&mut Box::pin(watch.set())).is_some(), "nothing is missed in between");
+        assert!(
+            poll_once(&mut Box::pin(watch.set())).is_some(),
+            "nothing is missed in between"
+        );
     }
 
     fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

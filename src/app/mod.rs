@@ -133,7 +133,12 @@ impl App {
             delivering.clone(),
         ));
 
-        delivering.spawn(clock_watch(store.clone(), &clock, delivering.clone()));
+        delivering.spawn(clock_watch(
+            store.clone(),
+            deliveries.clone(),
+            &clock,
+            delivering.clone(),
+        ));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
         let admin = Admin {
@@ -315,8 +320,13 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
     }
 }
 
-/// Tells the store when the clock is set.
-fn clock_watch(store: Store, clock: &Clock, tasks: Tasks) -> impl Future<Output = ()> + use<> {
+/// Tells the store when the clock is set, and then who delivers from it.
+fn clock_watch(
+    store: Store,
+    deliveries: Arc<Deliveries>,
+    clock: &Clock,
+    tasks: Tasks,
+) -> impl Future<Output = ()> + use<> {
     let mut watch = clock.watch();
     async move {
         loop {
@@ -327,6 +337,7 @@ fn clock_watch(store: Store, clock: &Clock, tasks: Tasks) -> impl Future<Output 
             if let Err(error) = store.clock_was_set(by).await {
                 tracing::warn!(%error, "the clock was set, and the store could not be told");
             }
+            deliveries.clock_was_set(by);
         }
     }
 }

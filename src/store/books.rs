@@ -231,9 +231,9 @@ impl Books {
     }
 
     pub(super) fn targets_with_pending(&self) -> Vec<Name> {
-        let pending = self.tallies().filter(|(_, fate, count)| {
-            *fate == Fate::Pending.as_str() && *count > 0
-        });
+        let pending = self
+            .tallies()
+            .filter(|(_, fate, count)| *fate == Fate::Pending.as_str() && *count > 0);
         pending.map(|(target, ..)| target.clone()).collect()
     }
 

@@ -79,7 +79,10 @@ impl Store {
         let (mut index, last, next_lsn) = caught_up.map_err(StoreError::Failed)?;
         let anew = index.wait_anew(clock.now()).map_err(told)?;
         if anew > 0 {
-            tracing::warn!(deliveries = anew, "the clock was set back; what waits was judged anew");
+            tracing::warn!(
+                deliveries = anew,
+                "the clock was set back; what waits was judged anew"
+            );
         }
         let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
 

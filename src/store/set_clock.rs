@@ -30,7 +30,10 @@ const DUE_LATER: &str = "SELECT d.number, d.due,
 
 impl Store {
     /// To be told when the clock was set: what was to be due later is judged anew.
-    pub(crate) async fn clock_was_set(&self, by: SignedDuration) -> std::result::Result<(), StoreError> {
+    pub(crate) async fn clock_was_set(
+        &self,
+        by: SignedDuration,
+    ) -> std::result::Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
         let _busy = self.0.clock.busy();
         let told = Told::ClockSet(by, reply);
@@ -109,7 +112,9 @@ impl Index {
                 for (number, ..) in found {
                     changed += self
                         .db
-                        .prepare_cached("UPDATE deliveries SET planned_at = planned_at + ?2 WHERE number = ?1")?
+                        .prepare_cached(
+                            "UPDATE deliveries SET planned_at = planned_at + ?2 WHERE number = ?1",
+                        )?
                         .execute(params![number, by])?;
                 }
                 self.commit()?;

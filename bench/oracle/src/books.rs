@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::event::{Made, Sender, Sha};
+use crate::event::{self, Made, Sender, Sha};
+use crate::routes;
 
 /// What the camera heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +167,40 @@ impl Books {
     pub fn happened(&self, what: impl Into<String>) {
         let now = self.now();
         self.inner().happened.push((now, what.into()));
+    }
+
+    /// Three faults that did not happen.
+    pub fn pretend(&self) {
+        let number = self.number();
+        let lost = event::make(Sender::Plain, 99, 0, number);
+        self.sending(number, Sender::Plain, &lost);
+        self.answered(number, Answer::Acknowledged(200));
+
+        let mut inner = self.inner();
+        let here = |name: &str| routes::TARGETS.iter().position(|(known, _)| *known == name);
+        let (ordered, hostile) = (here("ordered"), here("hostile"));
+        let taken = |arrival: &&Arrival| Some(arrival.target) == hostile && arrival.did.has_it();
+        if let Some(arrival) = inner.arrivals.iter().find(taken) {
+            let key = "00000000-0000-7000-8000-000000000000".to_owned();
+            let again = Arrival {
+                key,
+                ..arrival.clone()
+            };
+            inner.arrivals.push(again);
+        }
+        let Inner { arrivals, sent, .. } = &mut *inner;
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for n in 0..arrivals.len() {
+            let arrival = &arrivals[n];
+            if Some(arrival.target) != ordered || !arrival.did.has_it() {
+                continue;
+            }
+            let before = *first.entry(&sent[&arrival.number].camera).or_insert(n);
+            if arrivals[before].number != arrival.number {
+                arrivals.swap(before, n);
+                return;
+            }
+        }
     }
 
     pub fn fault(&self, event: Option<u32>, what: impl Into<String>) {

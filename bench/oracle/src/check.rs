@@ -191,7 +191,9 @@ mod tests {
             let grey = image::Luma([event::grey(number)]);
             let image = image::GrayImage::from_pixel(64, 32, grey);
             let mut bytes = std::io::Cursor::new(Vec::new());
-            image.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+            image
+                .write_to(&mut bytes, image::ImageFormat::Jpeg)
+                .unwrap();
             bytes.into_inner()
         };
         assert_eq!(is_plate(7, &grey(7)), Ok(()));

@@ -98,7 +98,9 @@ pub fn make(sender: Sender, id: usize, nth: u32, number: u32) -> Made {
     };
     let document = match sender {
         Sender::Picture | Sender::Form => recognition(&camera, &plate, &mark),
-        _ => json!({ "note": mark, "kind": "plate", "camera": { "id": camera }, "plates": [{ "text": plate, "score": 0.75 }] }),
+        _ => {
+            json!({ "note": mark, "kind": "plate", "camera": { "id": camera }, "plates": [{ "text": plate, "score": 0.75 }] })
+        }
     };
     let text = document.to_string();
     let (content_type, body) = match sender {

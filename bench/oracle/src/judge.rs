@@ -112,12 +112,19 @@ pub async fn retry(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
         if sum(&quiet(running).await?, &["dead"]) == 0 {
             return Ok(());
         }
-        storm.home.cli(&running.at.admin, &["retry", "--all"]).await?;
+        storm
+            .home
+            .cli(&running.at.admin, &["retry", "--all"])
+            .await?;
     }
     let counts = quiet(running).await?;
     if sum(&counts, &["dead"]) > 0 {
-        let (rows, _) =
-            wire::ask(&running.at.admin, "/api/v1/deliveries?fate=dead&limit=3", None).await?;
+        let (rows, _) = wire::ask(
+            &running.at.admin,
+            "/api/v1/deliveries?fate=dead&limit=3",
+            None,
+        )
+        .await?;
         let what = format!("dead though its target works and it was retried: {rows}");
         storm.books.fault(None, what);
     }
@@ -135,7 +142,9 @@ async fn rows(running: &Running, path: &str) -> Result<Vec<Value>, String> {
         };
         all.extend(page);
         next = link.map(|link| match link.split_once("//") {
-            Some((_, rest)) => rest.find('/').map_or(link.clone(), |at| rest[at..].to_owned()),
+            Some((_, rest)) => rest
+                .find('/')
+                .map_or(link.clone(), |at| rest[at..].to_owned()),
             None => link,
         });
     }
@@ -146,11 +155,7 @@ async fn rows(running: &Running, path: &str) -> Result<Vec<Value>, String> {
 ///
 /// # Errors
 /// When camhook does not answer.
-pub async fn judge(
-    storm: &Storm,
-    running: &Running,
-    numbers: &mut Numbers,
-) -> Result<(), String> {
+pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> Result<(), String> {
     let counts = counts(running).await?;
     let expired = rows(
         running,
@@ -203,7 +208,9 @@ pub async fn judge(
         if !sent.is_promised() && !there {
             continue;
         }
-        for target in ["steady", "ordered", "hostile", "limited", "locked", "neutral"] {
+        for target in [
+            "steady", "ordered", "hostile", "limited", "locked", "neutral",
+        ] {
             if !has(target, *number) {
                 fault(*number, format!("LOST: {target} never had it"));
             }
@@ -239,15 +246,27 @@ pub async fn judge(
         }
         filtered += 1;
         let Some((why, other)) = by_id.get(number) else {
-            fault(*number, "LOST: passages never had it, and nothing says why".to_owned());
+            fault(
+                *number,
+                "LOST: passages never had it, and nothing says why".to_owned(),
+            );
             continue;
         };
         let same = |other: &u32| sent_plate(all, *other) == Some(sent.plate.as_str());
-        if !other.as_ref().is_some_and(|other| same(other) && has("passages", *other)) {
-            fault(*number, format!("filtered, but not delivered as another: {why}"));
+        if !other
+            .as_ref()
+            .is_some_and(|other| same(other) && has("passages", *other))
+        {
+            fault(
+                *number,
+                format!("filtered, but not delivered as another: {why}"),
+            );
         }
     }
-    numbers.add("filtered by `dedupe`, each explained by one that was delivered", filtered);
+    numbers.add(
+        "filtered by `dedupe`, each explained by one that was delivered",
+        filtered,
+    );
 
     // A half goes alone or with the other, which may carry it.
     let carried: HashSet<u32> = arrivals
@@ -265,7 +284,10 @@ pub async fn judge(
         with_another += 1;
         if !carried.contains(number) {
             let why = by_id.get(number).map(|(why, _)| why.as_str());
-            fault(*number, format!("LOST: pairs never had it, alone or with another: {why:?}"));
+            fault(
+                *number,
+                format!("LOST: pairs never had it, alone or with another: {why:?}"),
+            );
         }
     }
     numbers.add("halves delivered within their pair", with_another);
@@ -282,7 +304,11 @@ pub async fn judge(
         let told = told.copied().unwrap_or(0);
         let here = keys.len() as u64;
         // What expired may have arrived while its answer was lost.
-        let fits = if name == "brief" { told <= here } else { told == here };
+        let fits = if name == "brief" {
+            told <= here
+        } else {
+            told == here
+        };
         if !fits {
             faults.push(Fault {
                 what: format!("camhook tells of {told} delivered to {name}, which has {here}"),
@@ -380,9 +406,7 @@ fn check_order(
 ) {
     let target = index_of("ordered");
     let here = |arrival: &&Arrival| arrival.target == target && !arrival.replayed;
-    let late = |number: &u32| {
-        matches!(&sent[number].answer, Some((_, Answer::Unanswered(why))) if why == "no answer in time")
-    };
+    let late = |number: &u32| matches!(&sent[number].answer, Some((_, Answer::Unanswered(why))) if why == "no answer in time");
     let mut waiting: HashMap<&str, BTreeSet<u32>> = HashMap::new();
     for arrival in arrivals.iter().filter(here) {
         if arrival.did.has_it() && !late(&arrival.number) {
@@ -416,7 +440,8 @@ fn check_order(
 fn read_book(storm: &Storm) -> Result<HashSet<u32>, String> {
     use std::io::{BufRead, BufReader};
     let path = storm.home.folder.join("book.jsonl");
-    let file = std::fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file =
+        std::fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut found = HashSet::new();
     for line in BufReader::new(file).split(b'\n') {
         let line = line.map_err(|error| error.to_string())?;
@@ -441,9 +466,7 @@ pub async fn replay(storm: &Storm, running: &Running, numbers: &mut Numbers) -> 
             .ids
             .iter()
             .filter(|(_, number)| inner.sent[number].is_promised());
-        promised
-            .map(|(id, number)| (*number, id.clone()))
-            .collect()
+        promised.map(|(id, number)| (*number, id.clone())).collect()
     };
     chosen.sort();
     let step = chosen.len().div_ceil(60).max(1);
@@ -485,7 +508,9 @@ pub async fn rebuild(storm: &mut Storm, mut running: Running) -> Result<Running,
     running.subject.signal("TERM").await;
     let status = running.subject.wait(Duration::from_secs(60)).await;
     if status.is_none_or(|status| !status.success()) {
-        storm.books.fault(None, format!("at the end SIGTERM gave {status:?}"));
+        storm
+            .books
+            .fault(None, format!("at the end SIGTERM gave {status:?}"));
     }
     storm.home.delete_index();
     let running = storm.start().await?;

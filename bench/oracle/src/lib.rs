@@ -49,6 +49,9 @@ pub struct Order {
     pub minutes: Option<u64>,
     /// How long a camera waits between two events, in milliseconds: at least and at most.
     pub pause: (u64, u64),
+    /// Write into the books what did not happen (an acknowledged event that was never sent, a repeat under another key, two
+    /// that changed places), to see whether the judgement finds it.
+    pub pretend: bool,
     /// Do not wait for the end when something was found.
     pub stop_at_fault: bool,
     /// Tell nothing on the way.
@@ -99,14 +102,18 @@ pub async fn run(order: &Order) -> Result<Outcome, String> {
     }
     let names: Vec<&str> = routes::TARGETS.iter().map(|(name, _)| *name).collect();
     let inner = storm.books.inner();
-    let told = inner.faults.iter().take(TOLD).map(|fault| match fault.event {
-        Some(event) => format!(
-            "event {event}: {}\n{}",
-            fault.what,
-            inner.history(event, &names)
-        ),
-        None => fault.what.clone(),
-    });
+    let told = inner
+        .faults
+        .iter()
+        .take(TOLD)
+        .map(|fault| match fault.event {
+            Some(event) => format!(
+                "event {event}: {}\n{}",
+                fault.what,
+                inner.history(event, &names)
+            ),
+            None => fault.what.clone(),
+        });
     Ok(Outcome {
         faults: told.collect(),
         faults_count: inner.faults.len(),
@@ -121,6 +128,9 @@ async fn after(storm: &mut storm::Storm, numbers: &mut Numbers) -> Result<(), St
     let running = storm.rage().await?;
     storm.calm(&running).await?;
     judge::retry(storm, &running, numbers).await?;
+    if storm.order.pretend {
+        storm.books.pretend();
+    }
     judge::judge(storm, &running, numbers).await?;
     judge::replay(storm, &running, numbers).await?;
     let mut running = judge::rebuild(storm, running).await?;

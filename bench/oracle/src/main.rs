@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         kills: kills.or(options.minutes.is_none().then_some(500)),
         minutes: options.minutes,
         pause: (options.pause / 2, options.pause * 3 / 2),
+        pretend: false,
         stop_at_fault: options.stop_at_fault,
         quiet: false,
     };
@@ -128,7 +129,10 @@ fn surroundings(order: &Order) -> Surroundings {
         command.push_str(&format!(" --minutes {minutes}"));
     }
     Surroundings {
-        commit: format!("{}{changed}", said("git", &["rev-parse", "--short", "HEAD"])),
+        commit: format!(
+            "{}{changed}",
+            said("git", &["rev-parse", "--short", "HEAD"])
+        ),
         build: build.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         machine: format!("{model}, {cores} cores, {kernel}, {system}"),
         day: said("date", &["-u", "+%Y-%m-%d"]),

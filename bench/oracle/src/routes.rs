@@ -81,8 +81,12 @@ impl Variant {
             let body = match wants {
                 Wants::Original => "original: true",
                 Wants::Neutral => "json: \"{{ event }}\"",
-                Wants::Crop => "multipart: { json: \"{{ event.raw | tojson }}\", plate: \"{{ images.plate }}\" }",
-                Wants::Fields => "json: { note: \"{{ event.raw.note }}\", front: \"{{ pair.front.raw.note }}\", rear: \"{{ pair.rear.raw.note }}\" }",
+                Wants::Crop => {
+                    "multipart: { json: \"{{ event.raw | tojson }}\", plate: \"{{ images.plate }}\" }"
+                }
+                Wants::Fields => {
+                    "json: { note: \"{{ event.raw.note }}\", front: \"{{ pair.front.raw.note }}\", rear: \"{{ pair.rear.raw.note }}\" }"
+                }
             };
             let more = match name {
                 "ordered" => "order: camera, ".to_owned(),

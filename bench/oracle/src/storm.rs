@@ -69,7 +69,7 @@ pub struct Storm {
     pub books: Arc<Books>,
     pub targets: Vec<Arc<Target>>,
     pub tally: Tally,
-    order: Order,
+    pub order: Order,
     dice: Dice,
     variant: Variant,
     offset: i64,

@@ -157,7 +157,11 @@ impl Subject {
             while found.len() < 2 {
                 let line = lines.next_line().await.ok().flatten();
                 let line = line.ok_or("it ended before it told its addresses")?;
-                let wanted = if found.is_empty() { "post to" } else { "look at" };
+                let wanted = if found.is_empty() {
+                    "post to"
+                } else {
+                    "look at"
+                };
                 if line.contains(wanted)
                     && let Some((_, rest)) = line.split_once("http://")
                 {

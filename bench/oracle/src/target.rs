@@ -73,7 +73,8 @@ pub struct Target {
     away: Mutex<Option<TcpSocket>>,
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+const OK: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -147,8 +148,10 @@ impl Target {
             if let Some(Ok(listener)) = socket.map(|socket| socket.listen(1024)) {
                 self.listen(listener);
             } else {
-                self.books
-                    .fault(None, format!("the oracle could not listen as {}", self.name));
+                self.books.fault(
+                    None,
+                    format!("the oracle could not listen as {}", self.name),
+                );
             }
         }
     }
@@ -205,8 +208,7 @@ impl Target {
                 }
                 Act::Answer(status) => {
                     self.note(&message, Did::Refused(status));
-                    let answer =
-                        format!("HTTP/1.1 {status} No\r\ncontent-length: 4\r\n\r\nno.\n");
+                    let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 4\r\n\r\nno.\n");
                     stream.write_all(answer.as_bytes()).await.is_ok()
                 }
                 Act::Busy => {
@@ -253,7 +255,10 @@ impl Target {
         let Some(number) = event::number_in(&message.body) else {
             self.books.fault(
                 None,
-                format!("{} got a request without an event: {}", self.name, message.first),
+                format!(
+                    "{} got a request without an event: {}",
+                    self.name, message.first
+                ),
             );
             return;
         };
