@@ -104,9 +104,10 @@ pub async fn quiet(running: &Running) -> Result<Counts, String> {
 /// When something is stranded.
 pub async fn retry(storm: &Storm, running: &Running, numbers: &mut Numbers) -> Result<(), String> {
     let first = quiet(running).await?;
+    let dead = usize::try_from(sum(&first, &["dead"])).unwrap_or(usize::MAX);
     numbers.add(
-        "deliveries dead when the storm was over",
-        sum(&first, &["dead"]) as usize,
+        "deliveries dead when the storm was over, then retried",
+        dead,
     );
     for _ in 0..5 {
         if sum(&quiet(running).await?, &["dead"]) == 0 {

@@ -72,6 +72,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let surroundings = surroundings(&order);
     let outcome = match runtime.block_on(run(&order)) {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let page = outcome.page(&surroundings(&order));
+    let page = outcome.page(&surroundings);
     println!("{page}");
     if let Some(path) = &options.report
         && let Err(error) = std::fs::write(path, &page)

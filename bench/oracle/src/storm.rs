@@ -195,12 +195,12 @@ impl Storm {
         mut running: Running,
         address: &watch::Sender<Option<String>>,
     ) -> Result<Running, String> {
-        for _ in 0..self.dice.below(4) {
-            let pause = self.dice.millis(10, 250);
+        for _ in 0..self.dice.below(6) {
+            let pause = self.dice.millis(10, 200);
             tokio::time::sleep(pause).await;
             self.mischief(&running).await?;
         }
-        let pause = self.dice.millis(20, 400);
+        let pause = self.dice.millis(20, 900);
         tokio::time::sleep(pause).await;
         if let Some(status) = running.subject.ended() {
             let tail = self.home.log_tail();
@@ -209,7 +209,7 @@ impl Storm {
         self.end(running).await?;
         let _ = address.send(None);
         for target in &self.targets {
-            if self.dice.percent(60) {
+            if self.dice.percent(40) {
                 target.set(Mood::Well).await;
             }
         }
