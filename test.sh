@@ -10,6 +10,13 @@ if ! command -v cc >/dev/null; then
   $sudo apt-get update -q && $sudo apt-get install -qy gcc libc6-dev
 fi
 
+# The tests of durability set camhook's clock, and no other's.
+if ! ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; then
+  echo "test.sh: installing what sets a process's clock (apt-get install libfaketime)" >&2
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends libfaketime
+fi
+
 # The tests of MQTT talk to a real broker.
 if ! [ -x /usr/sbin/mosquitto ]; then
   echo "test.sh: installing an MQTT broker (apt-get install mosquitto)" >&2

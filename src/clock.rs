@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
@@ -30,7 +30,28 @@ struct State {
     now: Timestamp,
     sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<Busy>>,
     next: u64,
+    /// By how much it was set, each time.
+    sets: Vec<SignedDuration>,
+    watchers: Vec<oneshot::Sender<Busy>>,
 }
+
+/// Notices that the clock was set, forwards or backwards.
+///
+/// Moments that were reckoned from the time before are of no use then: a pause of a minute would last for as long as the
+/// clock was set back.
+pub(crate) struct Watch {
+    clock: Clock,
+    /// The same moment, on the clock and on one that is never set.
+    wall: Timestamp,
+    steady: Instant,
+    /// Of a stepped clock: how often it had been set.
+    seen: usize,
+}
+
+/// How often the system's clock is looked at.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+/// What two clocks may differ by in that time without one having been set: slewing is far slower.
+const SET_BY_MIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Held by whoever is at work; a stepped clock stands still until all are dropped.
 #[must_use]
@@ -55,6 +76,8 @@ impl Clock {
             now,
             sleepers: BTreeMap::new(),
             next: 0,
+            sets: Vec::new(),
+            watchers: Vec::new(),
         };
         Self(Arc::new(Kind::Stepped(Stepped {
             state: Mutex::new(state),
@@ -116,7 +139,12 @@ impl Clock {
         }
     }
 
+    /// Waits for so long, whatever the clock is set to meanwhile.
     pub(crate) async fn sleep(&self, duration: Duration) -> Busy {
+        if matches!(&*self.0, Kind::System) {
+            tokio::time::sleep(duration).await;
+            return Busy(None);
+        }
         let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         self.sleep_until(
             self.now()
@@ -124,6 +152,34 @@ impl Clock {
                 .unwrap_or(Timestamp::MAX),
         )
         .await
+    }
+
+    /// Notices from now on that the clock is set.
+    pub(crate) fn watch(&self) -> Watch {
+        let seen = match &*self.0 {
+            Kind::System => 0,
+            Kind::Stepped(stepped) => stepped.lock().sets.len(),
+        };
+        Watch {
+            clock: self.clone(),
+            wall: self.now(),
+            steady: Instant::now(),
+            seen,
+        }
+    }
+
+    /// Sets a stepped clock, as an administrator or a time server sets the system's: sleepers sleep on. For tests.
+    pub fn set(&self, now: Timestamp) {
+        let Kind::Stepped(stepped) = &*self.0 else {
+            return;
+        };
+        let mut state = stepped.lock();
+        let by = now.duration_since(state.now);
+        state.now = now;
+        state.sets.push(by);
+        for watcher in std::mem::take(&mut state.watchers) {
+            let _ = watcher.send(stepped.busy());
+        }
     }
 
     /// To be held while working.
@@ -166,6 +222,66 @@ impl Clock {
     }
 }
 
+impl Watch {
+    /// How far the clock was set forwards since the last look at it; zero when it was not.
+    pub(crate) fn ahead(&self) -> SignedDuration {
+        let by = match &*self.clock.0 {
+            Kind::System => self.differs(self.clock.now(), Instant::now()),
+            Kind::Stepped(stepped) => stepped.lock().sets[self.seen..]
+                .iter()
+                .fold(SignedDuration::ZERO, |sum, by| sum.saturating_add(*by)),
+        };
+        if by < SET_BY_MIN {
+            SignedDuration::ZERO
+        } else {
+            by
+        }
+    }
+
+    /// A look at it: what it was set by until now was dealt with.
+    pub(crate) fn look(&mut self) {
+        *self = self.clock.watch();
+    }
+
+    fn differs(&self, wall: Timestamp, steady: Instant) -> SignedDuration {
+        let passed = SignedDuration::try_from(steady - self.steady).unwrap_or(SignedDuration::MAX);
+        wall.duration_since(self.wall).saturating_sub(passed)
+    }
+
+    /// Ends when the clock was set, and tells by how much. Nothing is missed between two calls.
+    pub(crate) async fn set(&mut self) -> (Busy, SignedDuration) {
+        let mut handed = None;
+        loop {
+            let woken = match &*self.clock.0 {
+                Kind::System => {
+                    tokio::time::sleep(LOOKED_AT_EVERY).await;
+                    let (wall, steady) = (self.clock.now(), Instant::now());
+                    let by = self.differs(wall, steady);
+                    (self.wall, self.steady) = (wall, steady);
+                    if by.abs() >= SET_BY_MIN {
+                        return (Busy(None), by);
+                    }
+                    continue;
+                }
+                Kind::Stepped(stepped) => {
+                    let mut state = stepped.lock();
+                    if let Some(by) = state.sets.get(self.seen) {
+                        self.seen += 1;
+                        return (handed.unwrap_or_else(|| stepped.busy()), *by);
+                    }
+                    let (wake, woken) = oneshot::channel();
+                    state.watchers.push(wake);
+                    woken
+                }
+            };
+            match woken.await {
+                Ok(busy) => handed = Some(busy),
+                Err(_) => return std::future::pending().await,
+            }
+        }
+    }
+}
+
 impl Stepped {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -204,6 +320,28 @@ mod tests {
         drop(poll_once(&mut late).expect("it is due"));
         assert!(!clock.step(limit));
         assert_eq!(clock.now(), limit);
+    }
+
+    #[test]
+    fn being_set_is_noticed_once() {
+        let clock = Clock::stepped(Timestamp::UNIX_EPOCH);
+        let mut watch = clock.watch();
+        {
+            let mut set = Box::pin(watch.set());
+            assert!(poll_once(&mut set).is_none());
+            clock.set(Timestamp::from_second(-3_600).unwrap());
+            assert_eq!(clock.at_work(), 1, "whoever was told is at work already");
+            let (busy, by) = poll_once(&mut set).unwrap();
+            assert_eq!(by, SignedDuration::from_hours(-1));
+            drop(busy);
+        }
+        assert_eq!(clock.at_work(), 0);
+        assert!(poll_once(&mut Box::pin(watch.set())).is_none());
+        clock.set(Timestamp::from_second(5).unwrap());
+        assert!(
+            poll_once(&mut Box::pin(watch.set())).is_some(),
+            "nothing is missed in between"
+        );
     }
 
     fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

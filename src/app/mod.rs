@@ -133,6 +133,12 @@ impl App {
             delivering.clone(),
         ));
 
+        delivering.spawn(clock_watch(
+            store.clone(),
+            deliveries.clone(),
+            &clock,
+            delivering.clone(),
+        ));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
         let admin = Admin {
@@ -310,6 +316,28 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
         };
         if let Err(error) = retained {
             tracing::warn!(%error, "could not remove old events");
+        }
+    }
+}
+
+/// Tells the store when the clock is set, and then who delivers from it.
+fn clock_watch(
+    store: Store,
+    deliveries: Arc<Deliveries>,
+    clock: &Clock,
+    tasks: Tasks,
+) -> impl Future<Output = ()> + use<> {
+    let mut watch = clock.watch();
+    async move {
+        loop {
+            let (_busy, by) = tokio::select! {
+                () = tasks.stopping() => return,
+                set = watch.set() => set,
+            };
+            if let Err(error) = store.clock_was_set(by).await {
+                tracing::warn!(%error, "the clock was set, and the store could not be told");
+            }
+            deliveries.clock_was_set(by);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::after;
 use super::settings::BreakerSettings;
@@ -104,6 +104,13 @@ impl Breaker {
         }
     }
 
+    /// The clock was set back by so much: it waits as long as it was to.
+    pub(super) fn clock_was_set_back(&mut self, by: SignedDuration) {
+        if let Self::Holding { until } = self {
+            *until = until.saturating_add(by).unwrap_or(*until);
+        }
+    }
+
     /// The probe was not sent after all.
     pub(super) fn unused(&mut self, now: Timestamp) {
         if *self == Self::Probing {
@@ -126,6 +133,15 @@ mod tests {
             breaker.failed(&BreakerSettings::default(), false, at(0), None);
         }
         breaker
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_lengthen_the_wait() {
+        let mut breaker = tripped();
+        assert_eq!(breaker.opening(at(0)), Opening::Until(at(30)));
+        breaker.clock_was_set_back(SignedDuration::from_secs(-1_000));
+        assert_eq!(breaker.opening(at(-1_000)), Opening::Until(at(-970)));
+        assert_eq!(breaker.opening(at(-970)), Opening::Probe);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, Semaphore};
+use jiff::SignedDuration;
+use tokio::sync::{Notify, Semaphore, mpsc};
 
-use crate::clock::Clock;
+use crate::clock::{Busy, Clock};
 use crate::name::Name;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -47,6 +48,7 @@ pub(super) struct Current {
 struct Running {
     tasks: Tasks,
     reloaded: Arc<Notify>,
+    set: mpsc::UnboundedSender<(SignedDuration, Busy)>,
 }
 
 impl Deliveries {
@@ -106,11 +108,25 @@ impl Deliveries {
     fn work_for(&self, target: Name) -> Running {
         let tasks = self.shared.tasks.child();
         let reloaded = Arc::new(Notify::new());
-        let worker = Worker::new(target, self.shared.clone(), tasks.clone(), reloaded.clone());
+        let (set, sets) = mpsc::unbounded_channel();
+        let shared = self.shared.clone();
+        let worker = Worker::new(target, shared, tasks.clone(), reloaded.clone(), sets);
         if let Some(worker) = worker {
             tasks.spawn(worker.run());
         }
-        Running { tasks, reloaded }
+        Running {
+            tasks,
+            reloaded,
+            set,
+        }
+    }
+
+    /// The clock was set, and the store was told.
+    pub(crate) fn clock_was_set(&self, by: SignedDuration) {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        for running in workers.values() {
+            let _ = running.set.send((by, self.shared.clock.busy()));
+        }
     }
 }
 

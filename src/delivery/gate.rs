@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
 use crate::event::DeliveryId;
@@ -221,6 +221,18 @@ impl Gate {
         };
         self.paused_until = None;
         self.refused.clear();
+    }
+
+    /// The clock was set by so much. Set back, what the target asked for and the breaker take as long as they were to.
+    /// Set forwards, they end early, which does no harm; moving them might strand what was reckoned since.
+    pub(super) fn clock_was_set(&mut self, by: SignedDuration) {
+        if by.is_positive() {
+            return;
+        }
+        self.paused_until = self
+            .paused_until
+            .map(|until| until.saturating_add(by).unwrap_or(until));
+        self.breaker.clock_was_set_back(by);
     }
 
     /// A reload may have mended what kept it failing.

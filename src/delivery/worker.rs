@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{Id, JoinError, JoinSet, unconstrained};
 
-use crate::clock::Busy;
+use crate::clock::{Busy, Watch};
 use crate::fate::Attempt;
 use crate::name::Name;
 use crate::store::{Lease, Settled, TargetState};
@@ -39,6 +40,9 @@ pub(super) struct Worker {
     /// Stops when camhook does, or when the target leaves the config.
     tasks: Tasks,
     reloaded: Arc<Notify>,
+    /// By how much the clock was set, after the store was told.
+    sets: UnboundedReceiver<(SignedDuration, Busy)>,
+    watch: Watch,
     gate: Gate,
     room: Arc<Room>,
     /// Leased, and waiting for a permit or a free place. Dropping one puts it back.
@@ -68,16 +72,19 @@ impl Worker {
         shared: Arc<Shared>,
         tasks: Tasks,
         reloaded: Arc<Notify>,
+        sets: UnboundedReceiver<(SignedDuration, Busy)>,
     ) -> Option<Self> {
         let current = shared.current.load_full();
         let settings = current.pipelines.targets.get(&target)?.settings.clone();
         Some(Self {
             gate: Gate::new(settings, &shared.clock),
+            watch: shared.clock.watch(),
             room: Arc::new(Room::new(current.share())),
             target,
             shared,
             tasks,
             reloaded,
+            sets,
             leased: VecDeque::new(),
             sends: JoinSet::new(),
             under_way: HashMap::new(),
@@ -114,6 +121,10 @@ impl Worker {
                 }
                 awake = &mut news => busy = Some(awake),
                 awake = &mut alarm => busy = Some(awake),
+                Some((by, awake)) = self.sets.recv() => {
+                    busy = Some(awake);
+                    self.clock_was_set(by);
+                }
             }
             if busy.is_none() {
                 busy = Some(shared.clock.busy());
@@ -153,7 +164,7 @@ impl Worker {
                     Err(look_again) => return look_again,
                 }
             };
-            if let Some(course) = self.gate.too_late(&Facts::from(&lease), now) {
+            if let Some(course) = self.gate.too_late(&self.facts(&lease), now) {
                 self.settle(lease, course.attempt, course.settled);
                 continue;
             }
@@ -212,6 +223,28 @@ impl Worker {
         state == Seen::Paused
     }
 
+    /// What is known of a lease. While the clock was set forwards and the store does not know yet, the time in between
+    /// does not count as waited.
+    fn facts(&self, lease: &Lease) -> Facts {
+        let mut facts = Facts::from(lease);
+        let since = facts.planned_at.saturating_add(self.watch.ahead());
+        facts.planned_at = since.unwrap_or(facts.planned_at);
+        facts
+    }
+
+    /// The store has judged anew what waits there; here are what is leased, what is under way, and the gate.
+    fn clock_was_set(&mut self, by: SignedDuration) {
+        self.leased.clear();
+        if by.is_positive() {
+            for UnderWay { lease, .. } in self.under_way.values_mut() {
+                let since = lease.planned_at.saturating_add(by);
+                lease.planned_at = since.unwrap_or(lease.planned_at);
+            }
+        }
+        self.gate.clock_was_set(by);
+        self.watch.look();
+    }
+
     fn reload(&mut self) {
         let current = self.shared.current.load_full();
         self.leased.clear(); // what waits is taken anew, by the new order
@@ -257,9 +290,8 @@ impl Worker {
         };
         self.tell(&lease, &outcome);
         let blot = self.shared.current.load().pipelines.blot.clone();
-        let course = self
-            .gate
-            .after(&Facts::from(&lease), probe, outcome, now, &blot);
+        let facts = self.facts(&lease);
+        let course = self.gate.after(&facts, probe, outcome, now, &blot);
         self.count(&lease, &course, now);
         self.settle(lease, course.attempt, course.settled);
         self.change(course.target, now).await;

@@ -230,6 +230,13 @@ impl Books {
             .retain(|(_, segment), _| *segment != book.segment);
     }
 
+    pub(super) fn targets_with_pending(&self) -> Vec<Name> {
+        let pending = self
+            .tallies()
+            .filter(|(_, fate, count)| *fate == Fate::Pending.as_str() && *count > 0);
+        pending.map(|(target, ..)| target.clone()).collect()
+    }
+
     pub(super) fn tallies(&self) -> impl Iterator<Item = (&Name, &'static str, i64)> {
         self.tallies
             .iter()

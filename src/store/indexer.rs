@@ -87,6 +87,10 @@ impl Indexer {
                     }
                     let _ = reply.send(());
                 }
+                Told::ClockSet(by, reply) => {
+                    self.clock_was_set(by);
+                    let _ = reply.send(());
+                }
                 Told::Close => break,
             }
         }

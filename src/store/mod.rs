@@ -34,6 +34,7 @@ mod retention;
 mod room;
 mod schema;
 mod segment;
+mod set_clock;
 mod steer;
 mod writer;
 

@@ -76,7 +76,14 @@ impl Store {
             schema::set_aside(&index_path, &why)?;
             catch_up(&catalog, &index_path, wal_pages, &damaged)
         });
-        let (index, last, next_lsn) = caught_up.map_err(StoreError::Failed)?;
+        let (mut index, last, next_lsn) = caught_up.map_err(StoreError::Failed)?;
+        let anew = index.wait_anew(clock.now()).map_err(told)?;
+        if anew > 0 {
+            tracing::warn!(
+                deliveries = anew,
+                "the clock was set back; what waits was judged anew"
+            );
+        }
         let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
 
         let room = Room::new(folder, settings.max_size, catalog.clone(), metrics.clone());

@@ -73,6 +73,8 @@ pub(super) enum Told {
     Retain(oneshot::Sender<Result<(), StoreError>>),
     /// The target keeps order from now on.
     Order(crate::name::Name, oneshot::Sender<()>),
+    /// The clock was set by so much.
+    ClockSet(jiff::SignedDuration, oneshot::Sender<()>),
     Close,
 }
 

@@ -36,6 +36,51 @@ const STEADY: &str =
     "retry: { initial: 10s, factor: 2, max: 60s, jitter: 0 }\nbreaker: { failures: 1000 }";
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_strands_nothing() {
+    let receiver = Receiver::answering([
+        Answer::status(503),
+        Answer::status(429).header("retry-after", "40"),
+    ])
+    .await;
+    let camhook = Within::start(&to(&receiver, STEADY)).await;
+    let a_year = 365 * 86_400;
+    send(&camhook, 1).await;
+    camhook.set_clock(-a_year).await;
+    camhook.advance(11.0).await;
+    assert_eq!(receiver.requests(), 2, "the wait after a failure was 10 s");
+    camhook.set_clock(-a_year).await;
+    camhook.advance(41.0).await;
+    assert_eq!(receiver.requests(), 3, "the target asked for 40 s");
+    assert_eq!(camhook.fates().await, ["delivered"]);
+}
+
+#[tokio::test]
+async fn a_breaker_and_what_came_before_the_clock_was_set_back_go_on() {
+    let receiver = Receiver::new().await;
+    receiver.always(Some(Answer::status(503)));
+    let settings = "breaker: { failures: 1, cool_down: 30s }";
+    let camhook = Within::start(&to(&receiver, settings)).await;
+    for n in 1..4 {
+        send(&camhook, n).await;
+    }
+    receiver.always(None);
+    camhook.set_clock(-100 * 86_400).await;
+    send(&camhook, 4).await;
+    camhook.advance(60.0).await;
+    assert_eq!(camhook.fates().await, ["delivered"; 4]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forwards_makes_nothing_give_up() {
+    let receiver = Receiver::answering([Answer::status(503)]).await;
+    let camhook = Within::start(&to(&receiver, STEADY)).await;
+    send(&camhook, 1).await;
+    camhook.set_clock(50 * 365 * 86_400).await;
+    camhook.advance(11.0).await;
+    assert_eq!(camhook.fates().await, ["delivered"]);
+}
+
+#[tokio::test]
 async fn tries_again_with_growing_pauses_under_the_same_key() {
     let receiver = Receiver::answering([
         Answer::status(500),

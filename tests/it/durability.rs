@@ -1,14 +1,12 @@
-//! `kill -9` at random moments, under load, with a target that comes and goes: what was acknowledged is not lost.
+//! Nothing acknowledged is lost: the oracle (`bench/oracle`) kills camhook, sets its clock, lets its targets misbehave, and
+//! compares what was acknowledged with what arrived.
 //!
-//! The suite's loop is short. The long one: `CAMHOOK_KILLS=300 cargo test --release durability -- --nocapture`, and
-//! `CAMHOOK_SEED=…` repeats a run.
+//! The suite's run is short. The long one is `bench/oracle/run.sh --kills 500`; `CAMHOOK_KILLS` and `CAMHOOK_SEED` change
+//! this one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::path::Path;
 
-use crate::harness::{Answer, Process, Receiver, eventually, form_event, multipart_event};
+use camhook_oracle::{Order, Outcome, run};
 
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     #[expect(clippy::disallowed_methods, reason = "the knobs of the long run")]
@@ -29,148 +27,52 @@ impl Dice {
     }
 }
 
-fn body_of(n: usize) -> (String, Vec<u8>) {
-    if n.is_multiple_of(3) {
-        form_event(n)
-    } else {
-        multipart_event(n)
+async fn oracle(kills: u64, pretend: bool) -> Outcome {
+    let seed = number("CAMHOOK_SEED", 0x5eed_cafe);
+    println!("seed {seed}, {kills} kills");
+    let folder = tempfile::tempdir().unwrap();
+    let order = Order {
+        camhook: Path::new(env!("CARGO_BIN_EXE_camhook")).to_owned(),
+        folder: folder.path().join("camhook"),
+        seed,
+        kills: Some(kills),
+        minutes: None,
+        pause: (20, 80),
+        pretend,
+        stop_at_fault: false,
+        quiet: true,
+    };
+    let outcome = run(&order).await.unwrap();
+    if outcome.faults_count > 0 && !pretend {
+        println!("everything is kept in {}", folder.keep().display());
     }
-}
-
-/// The event's number, found in a body as it went out.
-fn event_of(body: &[u8]) -> usize {
-    let at = body
-        .windows(6)
-        .position(|window| window == b"event-")
-        .expect("every event has its number");
-    std::str::from_utf8(&body[at + 6..at + 14])
-        .unwrap()
-        .parse()
-        .unwrap()
+    outcome
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_however_often_it_is_killed() {
-    let kills = number("CAMHOOK_KILLS", 25);
-    let seed = number("CAMHOOK_SEED", 0x5eed_cafe_f00d_0001);
-    println!("{kills} kills, seed {seed}");
-    let mut dice = Dice(seed);
-
-    let steady = Receiver::new().await;
-    let flapping = Receiver::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let routes = format!(
-        "log: {{ level: error }}\n\
-         sources:\n  stream: {{ kind: platerecognizer, path: / }}\n\
-         targets:\n\
-         \x20 steady: {{ http: {{ url: \"{}/s\", original: true }}, concurrency: 8 }}\n\
-         \x20 flapping:\n    http: {{ url: \"{}/f\", original: true }}\n    concurrency: 2\n    order: camera\n\
-         \x20   retry: {{ initial: 20ms, max: 200ms, attempts: 0 }}\n\
-         \x20   breaker: {{ failures: 3, cool_down: 100ms }}\n\
-         routes:\n  - {{ name: all, to: [steady, flapping] }}\n",
-        steady.url(),
-        flapping.url(),
-    );
-
-    let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
-    let next = Arc::new(AtomicUsize::new(0));
-    let done = Arc::new(AtomicBool::new(false));
-    let address = Arc::new(RwLock::new(String::new()));
-    let mut camhook = Process::start(folder.path(), &routes);
-    address.write().unwrap().clone_from(&camhook.url);
-
-    let mut senders = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let (acknowledged, next, done, address) = (
-            acknowledged.clone(),
-            next.clone(),
-            done.clone(),
-            address.clone(),
-        );
-        senders.spawn(async move {
-            let client = crate::harness::client();
-            while !done.load(Ordering::Relaxed) {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                let (kind, body) = body_of(n);
-                let url = address.read().unwrap().clone();
-                let sent = client
-                    .post(url)
-                    .header("content-type", kind)
-                    .body(body)
-                    .send()
-                    .await;
-                match sent {
-                    Ok(answer) if answer.status().is_success() => {
-                        acknowledged.lock().unwrap().insert(n);
-                    }
-                    _ => tokio::time::sleep(Duration::from_millis(10)).await,
-                }
-            }
-        });
-    }
-
-    for _ in 0..kills {
-        tokio::time::sleep(Duration::from_millis(20 + dice.below(300))).await;
-        match dice.below(3) {
-            0 => flapping.always(Some(Answer::status(503))),
-            1 => flapping.go_away().await,
-            _ => {}
-        }
-        tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
-        camhook.kill();
-        flapping.always(None);
-        flapping.go_away().await;
-        flapping.come_back().await;
-        camhook = Process::start_again(folder.path());
-        address.write().unwrap().clone_from(&camhook.url);
-    }
-    done.store(true, Ordering::Relaxed);
-    senders.join_all().await;
-
-    let acknowledged = acknowledged.lock().unwrap().clone();
+    let kills = number("CAMHOOK_KILLS", 15);
+    let outcome = oracle(kills, false).await;
     assert!(
-        acknowledged.len() > kills as usize,
-        "the load was too small to mean anything"
+        outcome.faults.is_empty(),
+        "{} faults:\n{}",
+        outcome.faults_count,
+        outcome.faults.join("\n")
     );
-    println!(
-        "{} acknowledged of {} sent",
-        acknowledged.len(),
-        next.load(Ordering::Relaxed)
+    let acknowledged = outcome.numbers.of("… acknowledged");
+    println!("{acknowledged} acknowledged: {:?}", outcome.tally);
+    assert!(outcome.tally.kills() >= kills);
+    assert!(
+        acknowledged > kills,
+        "the load was too small to mean anything: {acknowledged}"
     );
-
-    // Everything is alive now: what is pending arrives.
-    for receiver in [&steady, &flapping] {
-        eventually("all that was acknowledged arrives", async || {
-            let arrived: BTreeSet<usize> = accepted(receiver).map(|(event, ..)| event).collect();
-            acknowledged.is_subset(&arrived)
-        })
-        .await;
-        let mut keys: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-        for (event, key, body) in accepted(receiver) {
-            assert!(body == body_of(event).1, "event {event} changed on the way");
-            keys.entry(event).or_default().insert(key);
-        }
-        for (event, keys) in keys {
-            assert_eq!(
-                keys.len(),
-                1,
-                "event {event} was repeated under another idempotency key"
-            );
-        }
-    }
-    camhook.stop();
 }
 
-fn accepted(receiver: &Receiver) -> impl Iterator<Item = (usize, String, Vec<u8>)> {
-    let taken = receiver
-        .taken()
-        .into_iter()
-        .filter(|taken| taken.answered == 200);
-    taken.map(|taken| {
-        (
-            event_of(&taken.body),
-            taken.key().to_owned(),
-            taken.body.to_vec(),
-        )
-    })
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_oracle_finds_what_is_lost_repeated_or_out_of_order() {
+    let outcome = oracle(2, true).await;
+    for word in ["LOST", "TWICE", "OUT OF ORDER"] {
+        let found = outcome.faults.iter().any(|fault| fault.contains(word));
+        assert!(found, "{word} was not found: {}", outcome.faults.join("\n"));
+    }
 }

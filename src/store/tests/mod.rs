@@ -10,6 +10,7 @@ mod leasing;
 mod notes;
 mod pictures;
 mod removal;
+mod set_clock;
 
 use std::sync::Mutex as StdMutex;
 

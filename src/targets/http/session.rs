@@ -52,6 +52,7 @@ pub(super) struct Token {
 
 struct Refused {
     times: u32,
+    since: Timestamp,
     until: Timestamp,
     why: String,
 }
@@ -121,7 +122,9 @@ impl HttpTarget {
             return Ok(token.clone());
         }
         slot.token = None;
-        if let Some(guard) = slot.refused.as_ref().filter(|guard| now < guard.until) {
+        // Where `since` is yet to come, the clock was set back, and the wait is over too: its length is not known any more.
+        let guards = |guard: &&Refused| (guard.since..guard.until).contains(&now);
+        if let Some(guard) = slot.refused.as_ref().filter(guards) {
             let error = format!(
                 "{}; no other login is tried before {}, so that the account is not locked",
                 guard.why, guard.until
@@ -143,6 +146,7 @@ impl HttpTarget {
                     let wait = GUARD.saturating_mul(1 << times.min(10).saturating_sub(1));
                     slot.refused = Some(Refused {
                         times,
+                        since: now,
                         until: after(now, wait.min(GUARD_MAX)),
                         why: report.error.clone().unwrap_or_default(),
                     });

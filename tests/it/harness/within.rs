@@ -93,6 +93,14 @@ impl Within {
         }
     }
 
+    /// Sets the clock, as an administrator or a time server does.
+    pub(crate) async fn set_clock(&self, by_seconds: i64) {
+        self.settled().await;
+        let moment = self.clock.moment() + SignedDuration::from_secs(by_seconds);
+        self.clock.set(moment);
+        self.settled().await;
+    }
+
     /// Waits until nothing is being done: the index has caught up and every worker waits.
     pub(crate) async fn settled(&self) {
         let mut still = 0;
