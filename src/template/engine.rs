@@ -1,6 +1,6 @@
 //! Compiles templates, and runs what was compiled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
@@ -15,7 +15,7 @@ use super::known::{Known, ROLES};
 use super::output;
 use super::scope::Scope;
 use super::why::Why;
-use super::{Mistake, Names, filters, nullsafe, operators, source, url};
+use super::{Mistake, Names, filters, nullsafe, operators, origin, source, url};
 use crate::payload::{safe_segment, safe_token};
 
 /// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
@@ -67,10 +67,19 @@ impl Engine {
         }))
     }
 
-    /// The same for the templates of a target whose preset has these settings.
-    pub(crate) fn with_settings(&self, with: Vec<String>) -> Self {
+    /// The same for the templates of a target whose preset has these settings; `told` are those that hold templates.
+    pub(crate) fn with_settings(&self, with: Vec<String>, told: BTreeSet<String>) -> Self {
         Self::knowing(Known {
             with: Some(with),
+            told,
+            ..self.0.known.clone()
+        })
+    }
+
+    /// The same for the templates of a target that lists the hosts which it may send to.
+    pub(crate) fn with_hosts(&self) -> Self {
+        Self::knowing(Known {
+            hosts: true,
             ..self.0.known.clone()
         })
     }
@@ -119,15 +128,19 @@ impl Engine {
 
     /// An address: what each `{{ … }}` comes to is percent-encoded as one part of the path or query that it stands in,
     /// unless `| url` did so already; in the host it may hold nothing that ends the host. What stands at the very
-    /// beginning is taken as it is, and may not be read from the event.
+    /// beginning is taken as it is. Up to the end of the host, all must be the config's, unless the target lists its hosts.
     pub(crate) fn url(&self, source: &str, names: Names) -> Result<Template, Mistake> {
         let mut template = self.template(source, names)?;
         if !matches!(template.form, Form::Literal) {
             let source = source::keep(source);
             let tree = parse(source, "template", syntax())
                 .map_err(|error| syntax_mistake(&error, source))?;
-            url::check(source, &tree)?;
-            template.form = Form::Url(Arc::new(compile(&tree, source)));
+            url::check(source)?;
+            let trusted = match origin::check(&tree, &self.0.known, 0..source.len()) {
+                Err(mistake) if !self.0.known.hosts => return Err(mistake),
+                checked => checked.is_ok(),
+            };
+            template.form = Form::Url(Arc::new(compile(&tree, source)), trusted);
         }
         Ok(template)
     }
