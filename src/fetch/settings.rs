@@ -27,8 +27,8 @@ pub(crate) struct Settings {
     /// Without a port: 80 for http, 443 for https. Nothing is ever fetched from another host, not by a redirect either.
     pub(crate) hosts: Vec<String>,
     /// Networks that are not public, in which the names among `hosts` may have their addresses, such as `10.0.0.0/8` or
-    /// `10.0.0.5`. None if not given: a name of the LAN needs its address here. Addresses and networks among `hosts`, and
-    /// the host of `base`, need not be repeated.
+    /// `10.0.0.5`. None if not given: a name of the LAN needs its address here. Addresses and networks among `hosts`
+    /// permit themselves, not names; the host of `base` needs no permission.
     pub(crate) networks: Vec<String>,
     /// What relative addresses count from, such as `https://kipod.example`. Its host needs not be among `hosts`.
     pub(crate) base: Option<String>,

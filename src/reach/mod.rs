@@ -146,9 +146,7 @@ impl Reach {
         let plain = range::plain(address);
         let range = range::special(plain)?;
         let listed = |network: &IpNet| network.contains(&plain) || network.contains(&address);
-        let permitted = self.named.as_deref() == Some(name)
-            || self.networks.iter().any(listed)
-            || self.places.iter().filter_map(Place::network).any(listed);
+        let permitted = self.named.as_deref() == Some(name) || self.networks.iter().any(listed);
         (!permitted).then(|| Refused::Private {
             host: name.to_owned(),
             address: plain,

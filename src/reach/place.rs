@@ -77,13 +77,6 @@ impl Place {
         };
         is_there && url.port_or_known_default() == Some(self.port.unwrap_or(usual))
     }
-
-    pub(super) fn network(&self) -> Option<&IpNet> {
-        match &self.what {
-            What::Network(network) => Some(network),
-            What::Name(_) | What::Below(_) => None,
-        }
-    }
 }
 
 /// A network, or one address.

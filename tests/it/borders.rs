@@ -131,7 +131,17 @@ async fn posted(camhook: &Process, per_event: usize) -> (Vec<String>, Vec<Value>
         assert_eq!(request.body(body).send().await.unwrap().status(), 200);
     }
     let mut rows = Vec::new();
+    let start = std::time::Instant::now();
     eventually("all have come to their end", async || {
+        if start.elapsed() > Duration::from_secs(40) {
+            let open = rows
+                .iter()
+                .filter(|row: &&Value| row["fate"] != "delivered" && row["fate"] != "dead");
+            panic!(
+                "{:?}",
+                open.map(Value::to_string).take(3).collect::<Vec<_>>()
+            );
+        }
         rows = camhook.rows(&["deliveries", "--limit", "0"]);
         let ended = |row: &&Value| row["fate"] == "delivered" || row["fate"] == "dead";
         rows.iter().filter(ended).count() == values.len() * per_event
@@ -195,7 +205,9 @@ async fn a_value_is_one_segment_of_the_path_of_a_file() {
     })
     .await;
     let rows = camhook.rows(&["deliveries", "--limit", "0"]);
-    assert_eq!(dead(&rows), Vec::<String>::new());
+    for error in dead(&rows) {
+        assert!(error.contains("a file's name has at most 255"), "{error}");
+    }
     let of = |name: &str| {
         let mut found = Vec::new();
         let below = folder.path().join(name);
@@ -204,7 +216,12 @@ async fn a_value_is_one_segment_of_the_path_of_a_file() {
         }
         found
     };
-    let depth = |path: &PathBuf| path.strip_prefix(folder.path()).unwrap().components().count();
+    let depth = |path: &PathBuf| {
+        path.strip_prefix(folder.path())
+            .unwrap()
+            .components()
+            .count()
+    };
     let folders = of("folders");
     assert_eq!(folders.len(), values.len(), "one file for each event");
     assert!(folders.iter().all(|path| depth(path) == 3), "{folders:?}");
@@ -213,7 +230,15 @@ async fn a_value_is_one_segment_of_the_path_of_a_file() {
     assert!(of("pictures").iter().all(|path| depth(path) == 3));
     let names: BTreeSet<String> = folders
         .iter()
-        .map(|path| path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned())
+        .map(|path| {
+            path.parent()
+                .unwrap()
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     for name in &names {
         let bad = name.starts_with('.')
@@ -222,8 +247,16 @@ async fn a_value_is_one_segment_of_the_path_of_a_file() {
             || name.chars().any(char::is_control)
             || name.len() > 200;
         assert!(!bad, "{name:?}");
-        let stem = name.split('.').next().unwrap().trim_end().to_ascii_uppercase();
-        assert!(!["CON", "NUL", "AUX", "LPT1", "COM\u{b9}"].contains(&stem.as_str()), "{name:?}");
+        let stem = name
+            .split('.')
+            .next()
+            .unwrap()
+            .trim_end()
+            .to_ascii_uppercase();
+        assert!(
+            !["CON", "NUL", "AUX", "LPT1", "COM\u{b9}"].contains(&stem.as_str()),
+            "{name:?}"
+        );
     }
     // Nothing beside what was there and what camhook keeps.
     let mut beside: Vec<String> = std::fs::read_dir(folder.path())
@@ -231,8 +264,18 @@ async fn a_value_is_one_segment_of_the_path_of_a_file() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     beside.sort();
-    let known = ["data", "folders", "glued", "names", "pictures", "routes.yaml"];
-    assert!(beside.iter().all(|name| known.contains(&name.as_str())), "{beside:?}");
+    let known = [
+        "data",
+        "folders",
+        "glued",
+        "names",
+        "pictures",
+        "routes.yaml",
+    ];
+    assert!(
+        beside.iter().all(|name| known.contains(&name.as_str())),
+        "{beside:?}"
+    );
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "as it was");
     assert!(!Path::new("/tmp/camhook-was-here").exists());
     camhook.stop();
@@ -267,16 +310,14 @@ async fn a_value_moves_no_border_of_a_url_and_adds_no_header() {
             "path" => query.split('&').next().unwrap()[2..].parse().unwrap(),
             _ => segments[2].parse().unwrap(),
         };
-        let decoded = |text: &str| {
-            percent_decode_str(text)
-                .decode_utf8()
-                .unwrap()
-                .into_owned()
-        };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
         match segments[1] {
             "path" => {
                 assert_eq!(segments.len(), 4, "{path}");
-                assert_eq!((decoded(segments[2]).as_str(), segments[3]), (values[n].as_str(), "end"));
+                assert_eq!(
+                    (decoded(segments[2]).as_str(), segments[3]),
+                    (values[n].as_str(), "end")
+                );
                 let value = query.split_once("&v=").unwrap().1;
                 assert_eq!(decoded(value), values[n], "{query}");
                 assert!(!value.contains('&'));
@@ -286,8 +327,12 @@ async fn a_value_moves_no_border_of_a_url_and_adds_no_header() {
             "form" => {
                 let head = String::from_utf8_lossy(&one.body);
                 let lines: Vec<&str> = head.split("\r\n").take(4).collect();
-                assert!(lines[1].starts_with("Content-Disposition: form-data; name=\"v\""), "{head}");
-                assert!(lines[2].starts_with("Content-Type: ") && lines[3].is_empty(), "{head}");
+                assert!(
+                    lines[1].starts_with("Content-Disposition: form-data; name=\"v\""),
+                    "{head}"
+                );
+                let typed = lines[2].starts_with("Content-Type: ") && lines[3].is_empty();
+                assert!(typed || lines[2].is_empty(), "{head}");
             }
             other => panic!("nobody sends to {other}"),
         }
@@ -338,7 +383,10 @@ async fn a_value_is_one_level_of_a_topic_and_one_token_of_a_subject() {
             assert_eq!((levels.len(), levels[0]), (3, "camhook"), "{topic}");
             assert_eq!(levels[2].as_bytes(), payload, "{topic}");
         }
-        assert!(!topic.contains(['+', '#', '\0']) && !topic.starts_with('$'), "{topic}");
+        assert!(
+            !topic.contains(['+', '#', '\0']) && !topic.starts_with('$'),
+            "{topic}"
+        );
     }
     let (mut own, mut api) = (0, 0);
     while own < sent("nats") || api < sent("api") {
@@ -355,7 +403,11 @@ async fn a_value_is_one_level_of_a_topic_and_one_token_of_a_subject() {
         assert!(!subject.starts_with('$'), "{subject}");
     }
     for error in dead(&rows) {
-        let why = ["no topic to publish to", "no subject to publish to", "header"];
+        let why = [
+            "no topic to publish to",
+            "no subject to publish to",
+            "header",
+        ];
         assert!(why.iter().any(|why| error.contains(why)), "{error}");
     }
     assert!(sent("mqtt") == hostile().len() && sent("nats") > hostile().len() / 2);
@@ -385,12 +437,12 @@ async fn a_value_is_no_line_of_a_mail_and_no_part_of_a_statement() {
         rows.iter().filter(of).count()
     };
     // A database's text holds no NUL; all else stands there as it came.
-    let with_nul = values.iter().filter(|value| value.contains('\0')).count();
-    assert_eq!(of("db", "dead"), with_nul, "{:?}", dead(&rows));
-    for (n, value) in values.iter().enumerate().filter(|(_, v)| !v.contains('\0')) {
+    assert_eq!(of("db", "delivered"), values.len(), "{:?}", dead(&rows));
+    for (n, value) in values.iter().enumerate() {
         let stored = database.sql(&format!(
             "SELECT encode(convert_to(value, 'UTF8'), 'hex') || (value = doc->>'v') FROM plates WHERE n = {n}"
         ));
+        let value = value.replace('\0', "\u{fffd}");
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(stored, format!("{hex}true"), "{value:?}");
     }
@@ -407,11 +459,29 @@ async fn a_value_is_no_line_of_a_mail_and_no_part_of_a_statement() {
             .map(|line| line.split(':').next().unwrap().to_ascii_lowercase())
             .collect();
         let known = [
-            "from", "to", "subject", "date", "message-id", "mime-version", "content-type",
-            "content-transfer-encoding", "x-peer", "x-mailfrom", "x-rcptto",
+            "from",
+            "to",
+            "subject",
+            "date",
+            "message-id",
+            "mime-version",
+            "content-type",
+            "content-transfer-encoding",
+            "x-peer",
+            "x-mailfrom",
+            "x-rcptto",
         ];
-        assert!(names.iter().all(|name| known.contains(&name.as_str()) || name.starts_with("x-camhook") || name == "auto-submitted"), "{head}");
-        assert_eq!(names.iter().filter(|name| *name == "subject").count(), 1, "{head}");
+        assert!(
+            names.iter().all(|name| known.contains(&name.as_str())
+                || name.starts_with("x-camhook")
+                || name == "auto-submitted"),
+            "{head}"
+        );
+        assert_eq!(
+            names.iter().filter(|name| *name == "subject").count(),
+            1,
+            "{head}"
+        );
     }
     camhook.stop();
 }

@@ -207,8 +207,9 @@ async fn an_address_that_somebody_else_names_is_asked_only_where_the_settings_sa
                 let expected = &expected[column..=column];
                 cells += 1;
                 // What a system answered is percent-encoded in a url, so brackets make no host there.
-                let is_no_host =
-                    way == Way::Captured && host.starts_with('[') && outcome.contains("url is wrong");
+                let is_no_host = way == Way::Captured
+                    && host.starts_with('[')
+                    && outcome.contains("url is wrong");
                 if outcome != expected && !is_no_host {
                     wrong.push(format!(
                         "{way:?} {host} with hosts [{listed}], networks [{networks}]: {outcome}, expected {expected}"
@@ -242,7 +243,7 @@ const URLS: [(&str, Option<&str>); 14] = [
     ),
     (
         "url: \"{% set a = event.raw.a %}{{ a }}\"",
-        Some("whoever sends the event would choose"),
+        Some("`a` would choose"),
     ),
     (
         "url: \"http://{{ lists.cams[event.camera.id].host }}/\"",
@@ -314,7 +315,11 @@ async fn a_setting_of_a_preset_that_an_event_fills_chooses_no_host_either() {
     for (camera, more, fine) in [
         ("http://10.0.0.5", "", true),
         ("http://{{ event.camera.ip }}", "", false),
-        ("http://{{ event.camera.ip }}", ", hosts: [\"10.1.0.0/16\"]", true),
+        (
+            "http://{{ event.camera.ip }}",
+            ", hosts: [\"10.1.0.0/16\"]",
+            true,
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("routes.yaml"), routes(camera, more)).unwrap();
@@ -324,7 +329,10 @@ async fn a_setting_of_a_preset_that_an_event_fills_chooses_no_host_either() {
             .unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.success(), fine, "{camera}{more}: {text}");
-        assert!(fine || text.contains("`with.camera` would choose"), "{text}");
+        assert!(
+            fine || text.contains("`with.camera` would choose"),
+            "{text}"
+        );
     }
 }
 
@@ -335,7 +343,10 @@ async fn an_events_url_brings_no_credentials_and_a_target_follows_no_redirect() 
     let location = format!("{}/x", elsewhere.url());
     server.always(Some(Answer::status(307).header("location", &location)));
     let host = server.url().replace("http://", "");
-    let hosts = format!("hosts: [\"{host}\", \"{}\"]", elsewhere.url().replace("http://", ""));
+    let hosts = format!(
+        "hosts: [\"{host}\", \"{}\"]",
+        elsewhere.url().replace("http://", "")
+    );
     let routes = format!(
         "sources:\n  any: {{ kind: generic, path: / }}\n\
          targets:\n  vms: {{ http: {{ url: \"{{{{ event.raw.url }}}}\", text: x, {hosts} }}, retry: {COME_BACK} }}\n\
@@ -352,6 +363,10 @@ async fn an_events_url_brings_no_credentials_and_a_target_follows_no_redirect() 
     camhook.advance(1.0).await;
     let told = told(&camhook, Way::Url).await;
     assert!(told[&0].contains("holds a username"), "{}", told[&0]);
-    assert!(told[&1].contains("redirects are not followed"), "{}", told[&1]);
+    assert!(
+        told[&1].contains("redirects are not followed"),
+        "{}",
+        told[&1]
+    );
     assert_eq!((server.requests(), elsewhere.requests()), (1, 0));
 }

@@ -43,7 +43,7 @@ impl Vault {
 /// What a secret may look like, with the names of these forms.
 fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let json = serde_json::Value::from(secret).to_string();
+    let json = Value::from(secret).to_string();
     let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let mut forms = vec![
         ("raw", secret.to_owned()),
@@ -134,7 +134,9 @@ fn repeat(mut stream: TcpStream, protocol: &str) -> Option<()> {
         let heard = String::from_utf8_lossy(&bytes[..read]).replace('\0', " ");
         let line = heard.trim().replace(['\r', '\n'], " ");
         let answer = match protocol {
-            "smtp" if line.starts_with("EHLO") => "250-mail.example\r\n250 AUTH PLAIN LOGIN\r\n".into(),
+            "smtp" if line.starts_with("EHLO") => {
+                "250-mail.example\r\n250 AUTH PLAIN LOGIN\r\n".into()
+            }
             "smtp" => format!("535 5.7.8 refused: {line}\r\n").into_bytes(),
             "nats" => format!("-ERR 'Authorization Violation: {line}'\r\n").into_bytes(),
             // Asks for the password in clear text, and repeats it in the error.
@@ -174,11 +176,16 @@ fn presets(vault: &mut Vault, server: &str) -> Map<String, Value> {
                 with.insert(key.clone(), vault.new(&place).into());
             } else if setting["secret"] == true && kind == "url" {
                 let token = vault.plain(&place);
-                with.insert(key.clone(), format!("{server}/hook/{token}?token={token}").into());
+                with.insert(
+                    key.clone(),
+                    format!("{server}/hook/{token}?token={token}").into(),
+                );
             } else if kind == "url" {
                 let protocol = match name {
                     "mqtt" | "home-assistant-mqtt" => "mqtt",
-                    "nats" | "postgres" | "smtp" => name,
+                    "nats" => "nats",
+                    "postgres" => "postgres",
+                    "smtp" => "smtp",
                     _ => {
                         with.insert(key.clone(), server.into());
                         continue;
@@ -192,12 +199,12 @@ fn presets(vault: &mut Vault, server: &str) -> Map<String, Value> {
                 };
                 let url = format!("{protocol}://gate:{password}@127.0.0.1:{port}{rest}");
                 with.insert(key.clone(), url.into());
-                for other in ["username", "password", "token"] {
-                    with.remove(other);
-                }
             } else if kind == "cameras" && setting["secret"] == true {
                 let token = vault.plain(&place);
-                with.insert(key.clone(), json!({ "*": format!("{server}/hook?token={token}") }));
+                with.insert(
+                    key.clone(),
+                    json!({ "*": format!("{server}/hook?token={token}") }),
+                );
             } else if kind == "cameras" {
                 let entry = with.get(key).and_then(Value::as_object);
                 let entry = entry.and_then(|all| all.values().next()).cloned();
@@ -210,6 +217,14 @@ fn presets(vault: &mut Vault, server: &str) -> Map<String, Value> {
         }
         if matches!(name, "jsonl" | "csv") {
             continue;
+        }
+        if with
+            .values()
+            .any(|value| value.as_str().is_some_and(|text| text.contains("://gate:")))
+        {
+            for other in ["username", "password", "token"] {
+                with.remove(other); // they stand in the url
+            }
         }
         let target = json!({ "preset": name, "with": with, "retry": { "initial": "100ms", "max": "200ms", "attempts": 4 },
             "breaker": { "failures": 1000, "cool_down": "200ms" } });
@@ -236,34 +251,88 @@ fn config(vault: &mut Vault, folder: &Path, server: &Receiver) -> (Value, Vec<(S
         targets.insert(name.to_owned(), target);
     };
     let login = |password: String| json!({ "username": "gate", "password": password });
-    add("basic", json!({ "url": url, "auth": { "basic": login(vault.new("auth.basic")) }, "json": "{{ event }}" }));
-    add("digest", json!({ "url": format!("{url}/digest"), "auth": { "digest": login(vault.new("auth.digest")) }, "text": "x" }));
-    add("bearer", json!({ "url": url, "auth": { "bearer": vault.new("auth.bearer") }, "text": "x" }));
-    add("token", json!({ "url": url, "auth": { "token": vault.new("auth.token") }, "text": "x" }));
-    add("webhook", json!({ "url": url, "auth": { "webhook": vault.new("auth.webhook") }, "text": "x" }));
-    add("aws", json!({ "url": url, "text": "x", "auth": { "aws": { "service": "s3", "region": "x", "access_key_id": "AKIATEST",
-        "secret_access_key": vault.new("aws.secret_access_key"), "session_token": vault.new("aws.session_token") } } }));
-    add("headers", json!({ "url": url, "text": "x", "headers": { "X-Api-Key": vault.new("headers.X-Api-Key"),
-        "Authorization": format!("Custom {}", vault.new("headers.Authorization")), "Cookie": format!("sid={}", vault.plain("headers.Cookie")) } }));
-    add("userinfo", json!({ "url": format!("http://gate:{}@{host}/x", vault.plain("url's userinfo")), "text": "x" }));
-    add("from-env", json!({ "url": url, "text": "x", "headers": { "X-A": "${LEAK_ENV}", "X-B": "key=${LEAK_MIXED};v=1", "X-C": "${file:secret.txt}" } }));
-    add("in-query", json!({ "url": url, "query": { "token": vault.new("query.token") }, "text": "x" }));
-    add("in-body", json!({ "url": url, "json": { "password": vault.new("json.password"), "inner": [{ "api_key": vault.new("json.api_key") }] } }));
-    add("in-form", json!({ "url": url, "form": { "password": vault.new("form.password"), "plate": "x" } }));
-    add("session", json!({ "url": format!("{url}/main"), "auth": { "bearer": "{{ session.token }}" }, "text": "x",
+    add(
+        "basic",
+        json!({ "url": url, "auth": { "basic": login(vault.new("auth.basic")) }, "json": "{{ event }}" }),
+    );
+    add(
+        "digest",
+        json!({ "url": format!("{url}/digest"), "auth": { "digest": login(vault.new("auth.digest")) }, "text": "x" }),
+    );
+    add(
+        "bearer",
+        json!({ "url": url, "auth": { "bearer": vault.new("auth.bearer") }, "text": "x" }),
+    );
+    add(
+        "token",
+        json!({ "url": url, "auth": { "token": vault.new("auth.token") }, "text": "x" }),
+    );
+    add(
+        "webhook",
+        json!({ "url": url, "auth": { "webhook": vault.new("auth.webhook") }, "text": "x" }),
+    );
+    add(
+        "aws",
+        json!({ "url": url, "text": "x", "auth": { "aws": { "service": "s3", "region": "x", "access_key_id": "AKIATEST",
+        "secret_access_key": vault.new("aws.secret_access_key"), "session_token": vault.new("aws.session_token") } } }),
+    );
+    add(
+        "headers",
+        json!({ "url": url, "text": "x", "headers": { "X-Api-Key": vault.new("headers.X-Api-Key"),
+        "Authorization": format!("Custom {}", vault.new("headers.Authorization")), "Cookie": format!("sid={}", vault.plain("headers.Cookie")) } }),
+    );
+    add(
+        "userinfo",
+        json!({ "url": format!("http://gate:{}@{host}/x", vault.plain("url's userinfo")), "text": "x" }),
+    );
+    add(
+        "from-env",
+        json!({ "url": url, "text": "x", "headers": { "X-A": "${LEAK_ENV}", "X-B": "key=${LEAK_MIXED};v=1", "X-C": "${file:secret.txt}" } }),
+    );
+    add(
+        "in-query",
+        json!({ "url": url, "query": { "token": vault.new("query.token") }, "text": "x" }),
+    );
+    add(
+        "in-body",
+        json!({ "url": url, "json": { "password": vault.new("json.password"), "inner": [{ "api_key": vault.new("json.api_key") }] } }),
+    );
+    add(
+        "in-form",
+        json!({ "url": url, "form": { "password": vault.new("form.password"), "plate": "x" } }),
+    );
+    add(
+        "session",
+        json!({ "url": format!("{url}/main"), "auth": { "bearer": "{{ session.token }}" }, "text": "x",
         "session": { "login": { "url": format!("{url}/login"), "json": { "user": "gate", "password": vault.new("session.login.password") } },
-            "token": { "json": "/token" } } }));
+            "token": { "json": "/token" } } }),
+    );
     let mut sources = Map::new();
     let mut source = |name: &str, auth: Value| {
-        sources.insert(name.to_owned(), json!({ "kind": "generic", "path": format!("/{name}"), "auth": auth }));
+        sources.insert(
+            name.to_owned(),
+            json!({ "kind": "generic", "path": format!("/{name}"), "auth": auth }),
+        );
     };
     source("token", json!({ "token": vault.plain("source token") }));
-    let tokens = [vault.plain("source tokens, first"), vault.plain("source tokens, second")];
+    let tokens = [
+        vault.plain("source tokens, first"),
+        vault.plain("source tokens, second"),
+    ];
     source("tokens", json!({ "tokens": tokens.join(",") }));
-    source("basic", json!({ "basic": { "username": "gate", "password": vault.new("source basic") } }));
-    source("signed", json!({ "signature": { "scheme": "github", "secret": vault.new("source signature") } }));
-    sources.insert("ff".to_owned(), json!({ "kind": "findface", "path": "/ff", "fetch": { "hosts": [host], "attempts": 1,
-        "headers": { "Authorization": format!("Token {}", vault.new("fetch header")) } } }));
+    source(
+        "basic",
+        json!({ "basic": { "username": "gate", "password": vault.new("source basic") } }),
+    );
+    source(
+        "signed",
+        json!({ "signature": { "scheme": "github", "secret": vault.new("source signature") } }),
+    );
+    sources.insert(
+        "ff".to_owned(),
+        json!({ "kind": "findface", "path": "/ff", "fetch": { "hosts": [host], "attempts": 1,
+        "headers": { "Authorization": format!("Token {}", vault.new("fetch header")) } } }),
+    );
     sources.insert("bus".to_owned(), json!({ "kind": "generic", "mqtt": { "topics": ["a/#"],
         "url": format!("mqtt://gate:{}@127.0.0.1:{}", vault.plain("source mqtt"), repeating("mqtt")) } }));
     let lists = json!({
@@ -299,9 +368,16 @@ async fn repeating_server(token: String) -> Receiver {
         let body: String = body.chars().take(600).collect();
         let echo = format!("refused {} {}\n{}", taken.path, headers.join("\n"), body);
         let status = [500, 400, 401, 429, 302, 403, 200, 503][n % 8];
-        let location: String = taken.path.chars().filter(|c| c.is_ascii_graphic()).collect();
+        let location: String = taken
+            .path
+            .chars()
+            .filter(|c| c.is_ascii_graphic())
+            .collect();
         Answer::status(status)
-            .header("www-authenticate", "Digest realm=\"x\", nonce=\"abc\", qop=\"auth\"")
+            .header(
+                "www-authenticate",
+                "Digest realm=\"x\", nonce=\"abc\", qop=\"auth\"",
+            )
             .header("location", &location)
             .header("content-type", "text/plain")
             .body(&echo)
@@ -357,7 +433,10 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
     for (name, text) in [
         ("one line", broken.to_string()),
         ("many lines", serde_json::to_string_pretty(&broken).unwrap()),
-        ("no YAML", config.to_string().replace("\"routes\":", "\"routes\":]")),
+        (
+            "no YAML",
+            config.to_string().replace("\"routes\":", "\"routes\":]"),
+        ),
     ] {
         std::fs::write(&routes, text).unwrap();
         let output = command(&["check"]);
@@ -371,14 +450,22 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{complaint}");
     written("check", &output, &mut all);
-    written("check --connect", &command(&["check", "--connect"]), &mut all);
+    written(
+        "check --connect",
+        &command(&["check", "--connect"]),
+        &mut all,
+    );
 
     let camhook = Process::logging_with(folder.path(), &env);
     send_all(&camhook, &config, &server).await;
     let targets = config["targets"].as_object().unwrap().len();
     eventually("each target was tried", async || {
         let rows = camhook.rows(&["deliveries", "--limit", "0"]);
-        let tried = |row: &&Value| row["attempts"].as_array().is_some_and(|all| !all.is_empty());
+        let tried = |row: &&Value| {
+            row["attempts"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty())
+        };
         let tried: std::collections::BTreeSet<&str> = rows
             .iter()
             .filter(tried)
@@ -397,7 +484,10 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
     std::fs::write(&routes, config.to_string()).unwrap();
     camhook.signal("HUP");
 
-    let event = camhook.rows(&["events"])[0]["id"].as_str().unwrap().to_owned();
+    let event = camhook.rows(&["events"])[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for arguments in [
         &["explain", "--event", &event][..],
         &["explain", "--json", "--event", &event],
@@ -413,8 +503,16 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
         written(&arguments.join(" "), &camhook.cli(arguments), &mut all);
     }
     for path in [
-        "/", "/metrics", "/healthz", "/readyz", "/api/v1/events", "/api/v1/deliveries?limit=0", "/api/v1/targets",
-        "/api/v1/sources", "/api/v1/quarantine", "/api/v1/lists",
+        "/",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/api/v1/events",
+        "/api/v1/deliveries?limit=0",
+        "/api/v1/targets",
+        "/api/v1/sources",
+        "/api/v1/quarantine",
+        "/api/v1/lists",
     ] {
         let answer = crate::harness::get(&format!("{}{path}", camhook.admin)).await;
         all.insert(path.to_owned(), answer.bytes().await.unwrap().to_vec());
@@ -425,8 +523,16 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
         all.insert(path, answer.bytes().await.unwrap().to_vec());
     }
     camhook.stop();
-    written("events, of the store", &command(&["events", "--json"]), &mut all);
-    written("deliveries, of the store", &command(&["deliveries", "--json"]), &mut all);
+    written(
+        "events, of the store",
+        &command(&["events", "--json"]),
+        &mut all,
+    );
+    written(
+        "deliveries, of the store",
+        &command(&["deliveries", "--json"]),
+        &mut all,
+    );
 
     below(&folder.path().join("data"), &mut all);
     let log = std::fs::read(folder.path().join("log.txt")).unwrap();
@@ -434,7 +540,12 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
     all.insert("the log".to_owned(), log);
     assert!(all.keys().any(|name| name.ends_with("index.sqlite")));
     let found = found(&vault, &all);
-    assert!(found.is_empty(), "{} of:\n{}", found.len(), found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{} of:\n{}",
+        found.len(),
+        found.join("\n")
+    );
 }
 
 /// Requests with the credentials in each place that may hold them, right and wrong, understood and not.
@@ -442,7 +553,9 @@ async fn send_all(camhook: &Process, config: &Value, server: &Receiver) {
     let sources = &config["sources"];
     let token = sources["token"]["auth"]["token"].as_str().unwrap();
     let tokens = sources["tokens"]["auth"]["tokens"].as_str().unwrap();
-    let password = sources["basic"]["auth"]["basic"]["password"].as_str().unwrap();
+    let password = sources["basic"]["auth"]["basic"]["password"]
+        .as_str()
+        .unwrap();
     let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("gate:{password}")));
     let (kind, body) = form_event(1);
     let garbage = b"\xff\xfe no event".to_vec();
@@ -453,7 +566,10 @@ async fn send_all(camhook: &Process, config: &Value, server: &Receiver) {
         ("/token".to_owned(), format!("Bearer {token}")),
         (format!("/token/{token}"), String::new()),
         (format!("/token?token={token}&a=b"), String::new()),
-        (format!("/tokens?token={}", tokens.split(',').next_back().unwrap()), String::new()),
+        (
+            format!("/tokens?token={}", tokens.split(',').next_back().unwrap()),
+            String::new(),
+        ),
         ("/basic".to_owned(), basic(password)),
         // The right secret where it does not belong.
         (format!("/nowhere/{token}"), String::new()),
@@ -471,11 +587,16 @@ async fn send_all(camhook: &Process, config: &Value, server: &Receiver) {
             statuses.push(answer.status().as_u16());
         }
     }
-    assert!(statuses.contains(&200) && statuses.contains(&401), "{statuses:?}");
+    assert!(
+        statuses.contains(&200) && statuses.contains(&401),
+        "{statuses:?}"
+    );
     let picture = json!([{ "id": "1", "object_type": "face", "bs_type": "overall", "camera": 7,
         "created_date": "2026-01-31T12:00:00Z", "fullframe": format!("{}/a.jpg", server.url()) }]);
     let url = format!("{}/ff", camhook.url);
-    let request = client().post(url).header("content-type", "application/json");
+    let request = client()
+        .post(url)
+        .header("content-type", "application/json");
     let answer = request.body(picture.to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let (kind, body) = multipart_event(1);

@@ -11,6 +11,7 @@ mod expects;
 pub(crate) mod failure;
 mod judge;
 mod pieces;
+mod probe;
 #[cfg(test)]
 mod receiver;
 mod resolver;
@@ -39,13 +40,14 @@ use crate::clock::Clock;
 use crate::event::DeliveryId;
 use crate::fate::{EXCERPT_MAX, Verdict};
 use crate::payload::around::Sign;
-use crate::payload::{Payload, Request};
+use crate::payload::{Payload, Request, late};
 use crate::reach::{Reach, Words, told};
 use crate::secret::{Blot, MASK};
 use crate::units::Span;
 
 use answer::{ANSWER_MAX, Answer, LIST_MAX};
 pub(crate) use judge::Judge;
+pub(crate) use probe::try_answer;
 pub(crate) use session::Sessions;
 pub(crate) use tls::Settings as Tls;
 
@@ -70,7 +72,7 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) hosts: Option<Vec<String>>,
     /// With `hosts`: networks that are not public, in which the names among `hosts` may have their addresses, such as
-    /// `10.0.0.0/8` or `10.0.0.5`. None if not given. Addresses and networks among `hosts` need not be repeated.
+    /// `10.0.0.0/8` or `10.0.0.5`. None if not given. Addresses and networks among `hosts` permit themselves, not names.
     #[serde(default)]
     pub(crate) networks: Vec<String>,
 }
@@ -365,6 +367,18 @@ impl HttpTarget {
 }
 
 impl Target for HttpTarget {
+    fn refuses(&self, payload: &Payload) -> Option<String> {
+        let (Some(reach), Payload::Http(request)) = (&self.reach, payload) else {
+            return None;
+        };
+        // What an earlier answer has yet to tell is judged when it is sent.
+        if late::shown(&request.url) != request.url {
+            return None;
+        }
+        let url = Url::parse(&request.url).ok()?;
+        reach.check(&url).err().map(|refused| refused.to_string())
+    }
+
     fn send(
         &self,
         delivery: DeliveryId,
