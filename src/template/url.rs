@@ -3,6 +3,9 @@
 //! The formatter marks where each value begins and ends in what is written, and [`address`] puts the whole together, for
 //! how a value is encoded depends on what stands before it.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
 use minijinja::{Error, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -21,15 +24,21 @@ const OPEN: char = '\u{1}';
 const OPEN_ENCODED: char = '\u{2}';
 const CLOSE: char = '\u{3}';
 
+/// Behind each mark that opens, new with each process: what an event tells cannot be taken for a mark. Digits, which no
+/// filter over a block changes.
+static NONCE: LazyLock<String> =
+    LazyLock::new(|| format!("{:020}", RandomState::new().hash_one("url")));
+
 /// What the formatter writes of a value.
 pub(super) fn marked(value: &Value) -> Result<String, Error> {
     let text = output::text(value)?;
     let encoded = value.is_safe() && is_encoded(&text);
     let open = if encoded { OPEN_ENCODED } else { OPEN };
+    let nonce = &*NONCE;
     // What a template collected in a block of its own is marked already.
     let text = unmarked(&text);
     let text = utf8_percent_encode(&text, NON_ALPHANUMERIC);
-    Ok(format!("{open}{text}{CLOSE}"))
+    Ok(format!("{open}{nonce}{text}{CLOSE}"))
 }
 
 fn is_encoded(text: &str) -> bool {
@@ -58,20 +67,28 @@ fn pieces(written: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = written;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
-        let (text, after, open) = match first {
-            OPEN | OPEN_ENCODED => {
-                let inner = &rest[first.len_utf8()..];
+        let (text, after, open) = match opened(rest) {
+            Some(inner) => {
                 let (value, after) = inner.split_once(CLOSE).unwrap_or((inner, ""));
                 (value, after, Some(first))
             }
-            _ => {
-                let end = rest.find([OPEN, OPEN_ENCODED]).unwrap_or(rest.len());
-                (&rest[..end], &rest[end..], None)
+            None => {
+                let marks = rest.match_indices([OPEN, OPEN_ENCODED]);
+                let mut opens = marks.map(|(at, _)| at);
+                let end = opens.find(|at| opened(&rest[*at..]).is_some());
+                let (text, after) = rest.split_at(end.unwrap_or(rest.len()));
+                (text, after, None)
             }
         };
         rest = after;
         Some(Piece { text, open })
     })
+}
+
+/// What stands behind the mark that it begins with.
+fn opened(text: &str) -> Option<&str> {
+    text.strip_prefix([OPEN, OPEN_ENCODED])?
+        .strip_prefix(NONCE.as_str())
 }
 
 fn unmarked(text: &str) -> String {
@@ -93,8 +110,7 @@ pub(super) fn address(written: &str, trusted: bool) -> Result<String, RenderErro
     // Segments of the path that hold a value, by where they begin.
     let mut filled: Vec<usize> = Vec::new();
     for (n, piece) in pieces(written).enumerate() {
-        let blank =
-            n == 0 || n == 1 && out.trim().is_empty() && !written.starts_with([OPEN, OPEN_ENCODED]);
+        let blank = n == 0 || n == 1 && out.trim().is_empty() && opened(written).is_none();
         let Some(open) = piece.open else {
             out.push_str(piece.text);
             continue;

@@ -130,24 +130,20 @@ async fn posted(camhook: &Process, per_event: usize) -> (Vec<String>, Vec<Value>
             .header("content-type", "application/json");
         assert_eq!(request.body(body).send().await.unwrap().status(), 200);
     }
+    let rows = ended(camhook, values.len() * per_event).await;
+    (values, rows)
+}
+
+/// The deliveries, once so many have come to their end.
+async fn ended(camhook: &Process, count: usize) -> Vec<Value> {
     let mut rows = Vec::new();
-    let start = std::time::Instant::now();
     eventually("all have come to their end", async || {
-        if start.elapsed() > Duration::from_secs(40) {
-            let open = rows
-                .iter()
-                .filter(|row: &&Value| row["fate"] != "delivered" && row["fate"] != "dead");
-            panic!(
-                "{:?}",
-                open.map(Value::to_string).take(3).collect::<Vec<_>>()
-            );
-        }
         rows = camhook.rows(&["deliveries", "--limit", "0"]);
         let ended = |row: &&Value| row["fate"] == "delivered" || row["fate"] == "dead";
-        rows.iter().filter(ended).count() == values.len() * per_event
+        rows.iter().filter(ended).count() == count
     })
     .await;
-    (values, rows)
+    rows
 }
 
 fn dead(rows: &[Value]) -> Vec<String> {
@@ -223,7 +219,7 @@ async fn a_value_is_one_segment_of_the_path_of_a_file() {
             .count()
     };
     let folders = of("folders");
-    assert_eq!(folders.len(), values.len(), "one file for each event");
+    assert_eq!(folders.len(), values.len(), "one file for each event: {folders:#?}");
     assert!(folders.iter().all(|path| depth(path) == 3), "{folders:?}");
     assert!(of("glued").iter().all(|path| depth(path) == 2));
     assert!(of("names").iter().all(|path| depth(path) == 2));
@@ -346,6 +342,48 @@ async fn a_value_moves_no_border_of_a_url_and_adds_no_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_value_leaves_no_bucket() {
+    let server = Receiver::new().await;
+    server.always(Some(Answer::status(200)));
+    let folder = tempfile::tempdir().unwrap();
+    let routes = format!(
+        "targets:\n  bucket: {{ preset: s3, {PATIENCE}, with: {{ url: \"{}/bucket\", region: x, access_key_id: keykeykey, \
+         secret_access_key: secretsecret, folder: \"in/{{{{ event.camera.id }}}}\", picture: frame }} }}\n\
+         routes:\n  - {{ to: [bucket] }}\n",
+        server.url()
+    );
+    let camhook = Process::start(folder.path(), &routes);
+    let values = hostile();
+    for value in &values {
+        let read = recognition(value, &[("ab123cd", [1, 2, 3, 4])]).to_string();
+        let (kind, read) = multipart(&read, &[("original", b"\xff\xd8\xffpicture")]);
+        let request = client().post(&camhook.url).header("content-type", kind);
+        assert_eq!(request.body(read).send().await.unwrap().status(), 200);
+    }
+    let rows = ended(&camhook, values.len()).await;
+    for taken in server.taken() {
+        let path = taken.path.split('?').next().unwrap();
+        let segments: Vec<&str> = path.split('/').collect();
+        assert_eq!(segments[..3], ["", "bucket", "in"], "{path}");
+        let decoded = |text: &&str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        assert!(
+            !segments
+                .iter()
+                .any(|segment| [".", ".."].contains(&decoded(segment).as_str())),
+            "{path}"
+        );
+    }
+    for error in dead(&rows) {
+        assert!(
+            error.contains("`.` or `..`") || error.contains("no header may have"),
+            "{error}"
+        );
+    }
+    assert!(server.requests() > values.len() / 2);
+    camhook.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_is_one_level_of_a_topic_and_one_token_of_a_subject() {
     let (broker, nats) = tokio::join!(Broker::start(), Nats::start());
     let folder = tempfile::tempdir().unwrap();
@@ -353,9 +391,9 @@ async fn a_value_is_one_level_of_a_topic_and_one_token_of_a_subject() {
         "targets:\n\
          \x20 mqtt: {{ mqtt: {{ url: \"{}\", topic: \"camhook/{{{{ event.raw.value }}}}/{{{{ event.raw.n }}}}\", payload: \"{{{{ event.raw.n }}}}\" }}, {PATIENCE} }}\n\
          \x20 first: {{ mqtt: {{ url: \"{}\", topic: \"{{{{ event.raw.value }}}}\", payload: first }}, {PATIENCE} }}\n\
-         \x20 nats: {{ nats: {{ url: \"{}\", subject: \"camhook.{{{{ event.raw.value }}}}.{{{{ event.raw.n }}}}\", payload: \"{{{{ event.raw.n }}}}\", \
+         \x20 nats: {{ nats: {{ jetstream: false, url: \"{}\", subject: \"camhook.{{{{ event.raw.value }}}}.{{{{ event.raw.n }}}}\", payload: \"{{{{ event.raw.n }}}}\", \
          headers: {{ X-Value: \"{{{{ event.raw.value }}}}\" }} }}, {PATIENCE} }}\n\
-         \x20 api: {{ nats: {{ url: \"{}\", subject: \"{{{{ event.raw.value }}}}\", payload: api }}, {PATIENCE} }}\n\
+         \x20 api: {{ nats: {{ jetstream: false, url: \"{}\", subject: \"{{{{ event.raw.value }}}}\", payload: api }}, {PATIENCE} }}\n\
          routes:\n  - {{ to: [mqtt, first, nats, api] }}\n",
         broker.url(),
         broker.url(),

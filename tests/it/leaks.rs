@@ -222,7 +222,7 @@ fn presets(vault: &mut Vault, server: &str) -> Map<String, Value> {
             .values()
             .any(|value| value.as_str().is_some_and(|text| text.contains("://gate:")))
         {
-            for other in ["username", "password", "token"] {
+            for other in ["username", "password", "token", "nkey", "creds"] {
                 with.remove(other); // they stand in the url
             }
         }
