@@ -102,45 +102,39 @@ impl Engine {
     /// The path of a file: what each `{{ … }}` comes to is made one safe segment, the text around it stays as it is
     /// written. In the path that comes of it a value's `%` is doubled, for strftime is yet to go over it.
     pub(crate) fn path(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        self.filled(source, names, Form::Path)
+        self.filled(source, names, |_, code| Ok(Form::Path(code)))
     }
 
     /// A subject of NATS: what each `{{ … }}` comes to is made one token.
     pub(crate) fn subject(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        self.filled(source, names, Form::Subject)
-    }
-
-    fn filled(
-        &self,
-        source: &str,
-        names: Names,
-        form: fn(Arc<Code>) -> Form,
-    ) -> Result<Template, Mistake> {
-        let mut template = self.template(source, names)?;
-        if !matches!(template.form, Form::Literal) {
-            let source = source::keep(source);
-            let tree = parse(source, "template", syntax())
-                .map_err(|error| syntax_mistake(&error, source))?;
-            template.form = form(Arc::new(compile(&tree, source)));
-        }
-        Ok(template)
+        self.filled(source, names, |_, code| Ok(Form::Subject(code)))
     }
 
     /// An address: what each `{{ … }}` comes to is percent-encoded as one part of the path or query that it stands in,
     /// unless `| url` did so already; in the host it may hold nothing that ends the host. What stands at the very
     /// beginning is taken as it is. Up to the end of the host, all must be the config's, unless the target lists its hosts.
     pub(crate) fn url(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        self.filled(source, names, |tree, code| {
+            url::check(source)?;
+            match origin::check(tree, &self.0.known, 0..source.len()) {
+                Err(mistake) if !self.0.known.hosts => Err(mistake),
+                checked => Ok(Form::Url(code, checked.is_ok())),
+            }
+        })
+    }
+
+    fn filled(
+        &self,
+        source: &str,
+        names: Names,
+        form: impl FnOnce(&Stmt<'_>, Arc<Code>) -> Result<Form, Mistake>,
+    ) -> Result<Template, Mistake> {
         let mut template = self.template(source, names)?;
         if !matches!(template.form, Form::Literal) {
             let source = source::keep(source);
             let tree = parse(source, "template", syntax())
                 .map_err(|error| syntax_mistake(&error, source))?;
-            url::check(source)?;
-            let trusted = match origin::check(&tree, &self.0.known, 0..source.len()) {
-                Err(mistake) if !self.0.known.hosts => return Err(mistake),
-                checked => checked.is_ok(),
-            };
-            template.form = Form::Url(Arc::new(compile(&tree, source)), trusted);
+            template.form = form(&tree, Arc::new(compile(&tree, source)))?;
         }
         Ok(template)
     }

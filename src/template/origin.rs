@@ -277,7 +277,14 @@ impl<'a> Walk<'a> {
                 open.iter_mut().for_each(|text| text.push_str(raw.raw));
                 Ok(open)
             }
-            Stmt::EmitExpr(e) if self.is_configs(&e.expr) => Ok(value(open)),
+            Stmt::EmitExpr(e) if self.is_configs(&e.expr) => match &e.expr {
+                Expr::Const(c) if c.value.as_str().is_some() => {
+                    let written = c.value.as_str().unwrap_or_default();
+                    open.iter_mut().for_each(|text| text.push_str(written));
+                    Ok(open)
+                }
+                _ => Ok(value(open)),
+            },
             Stmt::EmitExpr(e) => Err(self.found(&e.expr, whole)),
             Stmt::IfCond(c) => {
                 let mut ways = self.ways(&c.true_body, open.clone(), whole)?;
@@ -393,6 +400,7 @@ mod tests {
             " {{ with.url | trim('/') }}/{{ plate.text }}",
             "{{ with.url }}?x={{ plate.text }}",
             "{{ with['url'] }}/{{ plate.text }}",
+            "{{ 'http://h/a?b=c' }}&p={{ plate.text }}",
             "{{ with.cameras[event.camera.id].url }}/{{ event.id }}",
             "{{ with.a if event.camera.id == 'x' else with.b }}/{{ event.id }}",
             "{{ with.url | default('https://x.' ~ with.region ~ '.example', true) }}/{{ event.id }}",
@@ -461,6 +469,7 @@ mod tests {
             "{% autoescape true %}{{ event.raw.x }}{% endautoescape %}/",
             "{{ with.url }}:/{{ event.raw.x }}",
             "{{ with.url }}{{ event.raw.x }}",
+            "{{ 'http://h' }}{{ event.raw.x }}",
             "/{{ event.raw.x }}",
             "{{ event.raw.x | url }}/",
             "{{ (event.raw.x) }}/",

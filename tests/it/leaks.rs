@@ -578,7 +578,7 @@ async fn send_all(camhook: &Process, config: &Value, server: &Receiver) {
         ("/signed".to_owned(), String::new()),
     ] {
         for body in [&body, &garbage] {
-            let url = format!("{}{path}", camhook.url);
+            let url = format!("{}{path}", camhook.root());
             let mut request = client().post(url).header("content-type", &kind);
             if !authorization.is_empty() {
                 request = request.header("authorization", &authorization);
@@ -593,13 +593,13 @@ async fn send_all(camhook: &Process, config: &Value, server: &Receiver) {
     );
     let picture = json!([{ "id": "1", "object_type": "face", "bs_type": "overall", "camera": 7,
         "created_date": "2026-01-31T12:00:00Z", "fullframe": format!("{}/a.jpg", server.url()) }]);
-    let url = format!("{}/ff", camhook.url);
+    let url = format!("{}/ff", camhook.root());
     let request = client()
         .post(url)
         .header("content-type", "application/json");
     let answer = request.body(picture.to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let (kind, body) = multipart_event(1);
-    let request = client().post(&camhook.url).header("content-type", kind);
+    let request = client().post(camhook.root()).header("content-type", kind);
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
 }

@@ -85,6 +85,12 @@ impl Process {
         }
     }
 
+    /// Where every path of the front door begins; `url` is the first source's.
+    pub(crate) fn root(&self) -> String {
+        let url = reqwest::Url::parse(&self.url).unwrap();
+        url.origin().ascii_serialization()
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
