@@ -93,15 +93,14 @@ pub(super) fn template(source: &str) {
     let event = Arc::new(SAMPLE.clone());
     let scope = scope(&event);
     let (engine, names) = (&*ENGINE, Names::Rendering);
-    for built in [
+    let built = [
         engine.template(source, names),
         engine.path(source, names),
         engine.subject(source, names),
         engine.url(source, names),
-    ] {
-        if let Ok(template) = built {
-            drop(template.text(&scope));
-        }
+    ];
+    for template in built.into_iter().flatten() {
+        drop(template.text(&scope));
     }
     if let Ok(condition) = engine.condition(source, names) {
         let holds = condition.holds(&scope);
@@ -153,7 +152,7 @@ pub(super) fn places(value: &str) {
         assert!(pairs.len() == 2 && pairs[0].1 == value, "{value:?}: {text}");
     }
     let path = engine.path("a/{{ event.camera.id }}/b", names);
-    let path = path.and_then(|path| Ok(path.text(&scope)));
+    let path = path.map(|path| path.text(&scope));
     if let Ok(Ok(path)) = path {
         let segments: Vec<&str> = path.split('/').collect();
         assert_eq!(segments.len(), 3, "{value:?}");
@@ -161,7 +160,7 @@ pub(super) fn places(value: &str) {
         assert!(!inner.is_empty() && !inner.starts_with('.') && !inner.contains('\\'));
     }
     let subject = engine.subject("a.{{ event.camera.id }}.b", names);
-    let subject = subject.and_then(|subject| Ok(subject.text(&scope)));
+    let subject = subject.map(|subject| subject.text(&scope));
     if let Ok(Ok(subject)) = subject {
         assert_eq!(subject.split('.').count(), 3, "{value:?}");
         assert!(!subject.contains(['*', '>']) && !subject.contains(char::is_whitespace));
