@@ -23,6 +23,7 @@ mod known;
 mod named;
 mod nullsafe;
 mod operators;
+mod origin;
 mod output;
 mod parts;
 mod pictures;
