@@ -11,8 +11,13 @@
 mod accept;
 mod books;
 mod by_hand;
+mod backup;
 mod cache;
+mod carried;
 mod catalog;
+mod check;
+mod compare;
+mod damage;
 mod desk;
 mod disk;
 mod due;
@@ -26,15 +31,19 @@ mod notes;
 mod open;
 mod outcomes;
 mod pictures;
+mod purge;
 mod query;
 mod record;
 mod removal;
 mod request;
 mod retention;
 mod room;
+mod scan;
 mod schema;
+mod seal;
 mod segment;
 mod steer;
+mod survey;
 mod writer;
 
 use std::path::PathBuf;
@@ -48,6 +57,8 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub(crate) use accept::{Accepted, Intake, Unread};
+pub(crate) use backup::backup;
+pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
@@ -113,6 +124,9 @@ pub enum StoreError {
     Full(String),
     #[error("the store failed: {0}")]
     Failed(String),
+    /// What was stored cannot be read any more, and no second try would help.
+    #[error("what was stored is damaged: {0}")]
+    Damaged(String),
     #[error("another camhook holds the store {}; stop it first, or use --admin", path.display())]
     Locked { path: PathBuf },
     #[error("no such {what}: {id}")]
@@ -150,7 +164,9 @@ impl Store {
             guard: self.guard(None),
         })?;
         is_safe.await.map_err(|_| closed())??;
-        is_applied.await.map_err(|_| closed())
+        is_applied
+            .await
+            .map_err(|_| StoreError::Failed("it was noted, but not carried out; try again".to_owned()))
     }
 
     /// Removes what is older than `keep` or beyond `max_size`, as far as it is settled. To be called now and then.
@@ -198,6 +214,7 @@ impl Inner {
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store has panicked");
+                assert!(!cfg!(test), "a thread of the store has panicked");
             }
         }
     }

@@ -3,11 +3,16 @@
 use std::path::Path;
 
 mod accepting;
+mod by_hand;
 mod damage;
 mod faults;
+mod index_files;
 mod joined;
 mod leasing;
+mod matrix;
+mod model;
 mod notes;
+mod power;
 mod pictures;
 mod removal;
 
