@@ -46,18 +46,18 @@ impl Early {
 }
 
 impl Index {
-    /// The `n`th attempt at a delivery, as the record `lsn` tells it.
+    /// The `n`th attempt at a delivery, known as of one record and told by another, `told`.
     pub(super) fn note_attempt(
         &self,
         delivery: i64,
         n: u32,
         attempt: &Attempt,
-        lsn: u64,
+        (lsn, told): (u64, u64),
         counts: bool,
     ) -> Result<()> {
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT OR REPLACE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 delivery,
@@ -68,6 +68,7 @@ impl Index {
                 attempt.error,
                 attempt.excerpt,
                 lsn as i64,
+                told as i64,
                 counts
             ])?;
         Ok(())
@@ -107,7 +108,7 @@ impl Index {
             }
         }
         for (n, attempt) in carried.attempts.iter().enumerate() {
-            self.note_attempt(number, n as u32 + 1, attempt, lsn, false)?;
+            self.note_attempt(number, n as u32 + 1, attempt, (as_of, lsn), false)?;
         }
         // Made due again by hand since, it began to count anew.
         let counted = match planned_at > carried.planned_at {

@@ -115,7 +115,18 @@ fn rebuild(folder: &Path) -> Result<(), String> {
 struct Moment {
     db: Connection,
     lsn: u64,
-    segments: Vec<u64>,
+    segments: Vec<Known>,
+    /// Removed though their segment is still there; the log may tell of that only behind this moment.
+    gone: Vec<i64>,
+}
+
+/// What the index knows of a segment.
+#[derive(Clone, Copy)]
+struct Known {
+    segment: u64,
+    first_lsn: u64,
+    last_lsn: u64,
+    pending: i64,
 }
 
 impl Moment {
@@ -130,20 +141,36 @@ impl Moment {
             let told = format!("it is of version {version}: the next start builds it anew");
             return Err(IndexState::NotCompared(told));
         }
-        db.execute_batch("BEGIN").map_err(told)?;
-        let lsn = db
-            .query_row("SELECT lsn FROM progress", [], |row| row.get::<_, i64>(0))
-            .map_err(told)?;
-        let mut rows = db.prepare("SELECT segment FROM segments").map_err(told)?;
-        let segments = rows
-            .query_map([], |row| Ok(row.get::<_, i64>(0)? as u64))
-            .and_then(Iterator::collect)
-            .map_err(told)?;
-        drop(rows);
+        Self::begin(db).map_err(told)
+    }
+
+    fn begin(db: Connection) -> rusqlite::Result<Self> {
+        db.execute_batch("BEGIN")?;
+        let progress = "SELECT lsn FROM progress";
+        let lsn = db.query_row(progress, [], |row| row.get::<_, i64>(0))? as u64;
+        let segments = db
+            .prepare(
+                "SELECT segment, first_lsn, last_lsn,
+                 (SELECT coalesce(sum(pending), 0) FROM backlog WHERE backlog.segment = segments.segment) FROM segments",
+            )?
+            .query_map([], |row| {
+                Ok(Known {
+                    segment: row.get::<_, i64>(0)? as u64,
+                    first_lsn: row.get::<_, i64>(1)? as u64,
+                    last_lsn: row.get::<_, i64>(2)? as u64,
+                    pending: row.get(3)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let gone = db
+            .prepare("SELECT number FROM gone")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
             db,
-            lsn: lsn as u64,
+            lsn,
             segments,
+            gone,
         })
     }
 
@@ -254,7 +281,7 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
         lost: Vec::new(),
         last_lsn: 0,
     };
-    let mut gone = false;
+    let (mut gone, mut end) = (false, None);
     for (n, segment) in segments.iter().enumerate() {
         let next = segments.get(n + 1).map(|next| next.header);
         let (damaged, lost) = (reading.checked.damaged.len(), reading.lost.len());
@@ -266,9 +293,12 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
             reading.checked.damaged.truncate(damaged);
             reading.lost.truncate(lost);
             gone = true;
-        } else if let Err(why) = read {
+        } else {
             let file = catalog.path(segment.header.number);
-            reading.checked.damaged.push(whole(file, segment.bytes, why));
+            match read {
+                Ok(read) => end = Some((file, read.offset)),
+                Err(why) => reading.checked.damaged.push(whole(file, segment.bytes, why)),
+            }
         }
     }
     if reading.waiting > 0
@@ -286,9 +316,28 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
         let damaged = whole(file, HEADER_BYTES, why.to_owned());
         reading.checked.damaged.push(damaged);
     }
+    if let (Ok(moment), Some((file, offset)), false) = (&moment, end, gone) {
+        let beyond = Damage {
+            segment: 0,
+            offset,
+            bytes: 0,
+            first_lsn: reading.last_lsn + 1,
+            next_lsn: moment.lsn.max(reading.last_lsn) + 1,
+        };
+        // Outcomes are not waited for, but an event is in the index only when it is safe in the log.
+        let events = moment.events(&beyond);
+        if !events.is_empty() {
+            reading.checked.damaged.push(Damaged {
+                records: events.len() as u64,
+                offset,
+                events,
+                ..whole(file, 0, "the log ends here, before what had been safe".to_owned())
+            });
+        }
+    }
     reading.checked.index = match moment {
         Err(state) => state,
-        Ok(moment) => judge(&moment, &reading, gone),
+        Ok(moment) => judge(&moment, &mut reading, gone),
     };
     Ok(reading.checked)
 }
@@ -313,43 +362,54 @@ fn whole(file: PathBuf, bytes: u64, why: String) -> Damaged {
     }
 }
 
-fn judge(moment: &Moment, reading: &Reading<'_>, gone: bool) -> IndexState {
-    let Some(scratch) = &reading.scratch else {
+fn judge(moment: &Moment, reading: &mut Reading<'_>, gone: bool) -> IndexState {
+    let Some(scratch) = &mut reading.scratch else {
         return IndexState::Absent;
     };
-    let known = |number: &u64| reading.catalog.contains(*number);
-    let missing: Vec<u64> = moment
+    let missing: Vec<Known> = moment
         .segments
         .iter()
         .copied()
-        .filter(|number| !known(number))
+        .filter(|known| !reading.catalog.contains(known.segment))
         .collect();
     if reading.checked.running && (gone || !missing.is_empty()) {
         let why = "old segments were removed meanwhile; run it again";
         return IndexState::NotCompared(why.to_owned());
     }
     let unreadable = |error: rusqlite::Error| IndexState::Unreadable(error.to_string());
-    let mut told: Vec<String> = missing
-        .iter()
-        .map(|number| format!("it tells of segment {number}, whose file is gone"))
-        .collect();
-    match compare::integrity(&moment.db) {
-        Ok(wrong) => told.extend(wrong),
+    let mut told = match compare::integrity(&moment.db) {
+        Ok(wrong) => wrong,
         Err(error) => return unreadable(error),
+    };
+    for known in missing.iter().filter(|known| known.pending > 0) {
+        told.push(format!(
+            "the file of segment {} is gone, and with it {} deliveries that wait",
+            known.segment, known.pending
+        ));
     }
-    // Beyond the log's end it knows outcomes that a power failure took from there; of what is damaged it knows more as well.
-    let fates = reading.lost.is_empty() && moment.lsn <= reading.last_lsn;
+    // Beyond the log's end it knows outcomes that a power failure took from there; of what is damaged or gone it knows more
+    // as well.
+    let fates = reading.lost.is_empty() && missing.is_empty() && moment.lsn <= reading.last_lsn;
+    let (lost, last_lsn) = (&reading.lost, reading.last_lsn);
     let is_lost = |number: i64| {
         let lsn = (number / NUMBERS_PER_RECORD) as u64;
         let damaged = |damage: &Damage| (damage.first_lsn..damage.next_lsn).contains(&lsn);
-        reading.lost.iter().any(damaged) || lsn > reading.last_lsn
+        let gone = |known: &Known| (known.first_lsn..=known.last_lsn).contains(&lsn);
+        lost.iter().any(damaged) || missing.iter().any(gone) || lsn > last_lsn
     };
-    match compare::compare(&moment.db, &scratch.db, fates, &is_lost) {
+    let compared = scratch
+        .remove_named(&moment.gone)
+        .and_then(|()| compare::compare(&moment.db, &scratch.db, fates, &is_lost));
+    match compared {
         Ok(differences) => told.extend(differences.iter().map(Difference::to_string)),
         Err(error) => return unreadable(error),
     }
     if !told.is_empty() {
         return IndexState::Differs(told);
+    }
+    if !missing.is_empty() {
+        let why = "the removal of old segments was cut short; the next start ends it";
+        return IndexState::NotCompared(why.to_owned());
     }
     match reading.last_lsn.saturating_sub(moment.lsn) {
         0 => IndexState::Same,

@@ -68,7 +68,7 @@ impl Index {
                 error: Some(joined.why.clone()),
                 excerpt: None,
             };
-            self.note_attempt(number, 1, &told, lsn, false)?;
+            self.note_attempt(number, 1, &told, (lsn, lsn), false)?;
             let segment = self.books.segment_of(event);
             self.books.count(&target, Fate::Pending, segment, -1);
             self.books.count(&target, Fate::Filtered, segment, 1);

@@ -82,11 +82,11 @@ impl Log {
             && !end.damaged
             && end.next_lsn == next_lsn
         {
-            let (file, header) = catalog
-                .file(segment.header.number)
-                .map_err(|error| error.to_string())?;
+            let number = segment.header.number;
+            let told = |error| format!("{}: {error}", catalog.path(number).display());
+            let (file, header) = catalog.file(number).map_err(told)?;
             // What was written but perhaps not synced before a crash is made safe before anything relies on it.
-            file.sync().map_err(|error| error.to_string())?;
+            file.sync().map_err(told)?;
             active = Some(Active {
                 file,
                 header,

@@ -42,7 +42,7 @@ impl Index {
             Settled::Filtered => (Fate::Filtered, None, outcome.attempt.is_some()),
         };
         if let Some(attempt) = &outcome.attempt {
-            self.note_attempt(number, tried, attempt, touched, counts)?;
+            self.note_attempt(number, tried, attempt, (touched, touched), counts)?;
         }
         // A second outcome cannot undo a delivery. That what was dead has another one tells that it was made due again, by a
         // record that may be gone.

@@ -102,7 +102,7 @@ impl Index {
     }
 
     /// Removes events and quarantined requests whose segments stay, in a transaction of its own.
-    fn remove_named(&mut self, numbers: &[i64]) -> Result<()> {
+    pub(super) fn remove_named(&mut self, numbers: &[i64]) -> Result<()> {
         self.begin()?;
         for number in numbers {
             self.remove_event(*number)?;

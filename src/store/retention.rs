@@ -22,7 +22,7 @@ const REMOVED_AT_ONCE: usize = 500;
 const CARRIED_AT_ONCE: usize = 2_000;
 
 /// Whether the segment tells of one of a delivery's attempts.
-const TRIED: &str = "EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = deliveries.number AND a.lsn BETWEEN ?3 AND ?4)";
+const TRIED: &str = "EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = deliveries.number AND a.told BETWEEN ?3 AND ?4)";
 
 const CARRIED_COLUMNS: &str = "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned, not_before";
 
@@ -334,7 +334,8 @@ impl Index {
                 carried.not_before
             ])?;
         for (n, attempt) in carried.attempts.iter().enumerate() {
-            self.note_attempt(carried.number, n as u32 + 1, attempt, lsn, false)?;
+            let told = (as_of, lsn);
+            self.note_attempt(carried.number, n as u32 + 1, attempt, told, false)?;
         }
         self.books.count(&carried.target, carried.fate, segment, 1);
         if carried.fate == Fate::Pending {

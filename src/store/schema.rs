@@ -74,7 +74,8 @@ CREATE TABLE attempts (
     ms INTEGER NOT NULL,
     error TEXT,
     excerpt TEXT,
-    lsn INTEGER NOT NULL,      -- the record that tells it
+    lsn INTEGER NOT NULL,      -- it was known as of this record
+    told INTEGER NOT NULL,     -- the record that tells it, this one or a later one that carries it
     counts INTEGER NOT NULL,   -- whether it counts against the limit
     PRIMARY KEY (delivery, attempt)
 ) WITHOUT ROWID;

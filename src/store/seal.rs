@@ -34,23 +34,29 @@ pub(super) fn take(index: &Path) -> io::Result<Trust> {
         std::fs::remove_file(mark)?;
         return Ok(Trust::Broken("it was found damaged while it was in use"));
     }
-    if !index.exists() {
-        return Ok(Trust::Whole);
-    }
     let path = seal_of(index);
     let told = match std::fs::read_to_string(&path) {
         Ok(told) => told,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Trust::Unknown),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(match index.exists() {
+                true => Trust::Unknown,
+                false => Trust::Whole,
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => "damaged\n".to_owned(),
         Err(error) => return Err(error),
     };
     std::fs::remove_file(&path)?;
+    if !index.exists() {
+        return Ok(Trust::Whole);
+    }
     if let Some(folder) = index.parent() {
         // A seal that comes back after a power failure would only have the index built once more.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
-    if has_wal(index) {
-        return Ok(Trust::Unknown); // somebody else has written since
+    // Somebody else has written since; or a power failure came before the seal was on the disk.
+    if has_wal(index) || !told.ends_with('\n') {
+        return Ok(Trust::Unknown);
     }
     Ok(if told == checksum(index)? {
         Trust::Whole
@@ -66,8 +72,7 @@ pub(super) fn put(index: &Path) {
     }
     let sealed = checksum(index).and_then(|told| {
         let mut file = File::create(seal_of(index))?;
-        file.write_all(told.as_bytes())?;
-        file.sync_all()
+        file.write_all(told.as_bytes())
     });
     if let Err(error) = sealed {
         tracing::debug!(%error, "the index is left without a seal");

@@ -83,16 +83,16 @@ fn changes(len: usize) -> Vec<(&'static str, Vec<Change>)> {
     };
     vec![
         ("nothing", vec![Box::new(|_: &mut Vec<u8>| {}) as Change]),
-        ("cut short, at 24 places", at(24, |bytes, place| bytes.truncate(place))),
+        ("cut short, at 12 places", at(12, |bytes, place| bytes.truncate(place))),
         (
-            "a page of zeros, at 24 places",
-            at(24, |bytes, place| {
+            "a page of zeros, at 12 places",
+            at(12, |bytes, place| {
                 let page = place / 4096 * 4096;
                 let end = (page + 4096).min(bytes.len());
                 bytes[page..end].fill(0);
             }),
         ),
-        ("a bit flipped, at 150 places", at(150, |bytes, place| bytes[place] ^= 1 << (place % 8))),
+        ("a bit flipped, at 60 places", at(60, |bytes, place| bytes[place] ^= 1 << (place % 8))),
         (
             "another file in its place",
             vec![Box::new(|bytes: &mut Vec<u8>| *bytes = b"hello".repeat(5_000)) as Change],

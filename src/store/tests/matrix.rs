@@ -42,7 +42,7 @@ impl Rig {
     }
 
     pub(super) async fn send(&mut self, store: &Store, targets: &[&str]) -> Result<(), StoreError> {
-        self.sent += 1;
+        self.sent = self.sent.wrapping_add(1);
         let fill = self.sent;
         let body = Bytes::from(vec![fill; BODY_BYTES]);
         let (id, intake) = self.bench.intake("gate", &format!("P{fill}"), body, targets);
