@@ -47,7 +47,10 @@ pub(super) fn store(common: &Common, arguments: Arguments) -> Result<(), Failure
             let folder = store_of(common, folder)?;
             let checked = store::check(&folder, repair)?;
             if common.json {
-                checked.damaged.iter().for_each(|damaged| line(&row(damaged).to_string()));
+                checked
+                    .damaged
+                    .iter()
+                    .for_each(|damaged| line(&row(damaged).to_string()));
                 line(&sum(&checked).to_string());
             } else {
                 tell(&checked);
@@ -191,10 +194,13 @@ fn tell(checked: &Checked) {
             "does not tell what the log tells:\n  {}\n  stop camhook and run `camhook store check --repair`: it is built anew",
             told.join("\n  ")
         ),
-        IndexState::Unreadable(why) => format!("cannot be read: {why}; the next start builds it anew"),
+        IndexState::Unreadable(why) => {
+            format!("cannot be read: {why}; the next start builds it anew")
+        }
         IndexState::NotCompared(why) => format!("was not compared: {why}"),
         IndexState::Rebuilt => {
-            "was built anew from the log; the old one is beside it as index.sqlite.unreadable".to_owned()
+            "was built anew from the log; the old one is beside it as index.sqlite.unreadable"
+                .to_owned()
         }
     };
     line(&format!("index: {told}"));

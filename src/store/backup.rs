@@ -184,15 +184,13 @@ impl Copied {
         let head = record.head.to_bytes(self.header.salt);
         let unpadded = (head.len() + record.meta.len() + record.payload.len()) as u64;
         let padding = [0; 8];
-        let mut parts = [
+        let parts = &mut [
             IoSlice::new(&head),
             IoSlice::new(&record.meta),
             IoSlice::new(&record.payload),
             IoSlice::new(&padding[..(bytes - unpadded) as usize]),
         ];
-        let mut some = &mut parts[..];
-        IoSlice::advance_slices(&mut some, 0);
-        self.file.write_at(some, self.end)?;
+        self.file.write_at(parts, self.end)?;
         self.end += bytes;
         self.next_lsn = record.head.lsn + 1;
         self.told.records += 1;
@@ -207,7 +205,9 @@ impl Copied {
         let (file, _) = catalog.file(self.header.number)?;
         let mut buffer = vec![0; 1 << 16];
         while bytes > 0 {
-            let some = buffer.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+            let some = buffer
+                .len()
+                .min(usize::try_from(bytes).unwrap_or(usize::MAX));
             let read = file.read_at(&mut buffer[..some], offset)?;
             if read == 0 {
                 break;

@@ -138,7 +138,8 @@ impl Catalog {
         };
         let told = |why: &dyn std::fmt::Display| StoreError::Failed(place(why));
         let (file, header) = self.file(position.segment).map_err(|error| told(&error))?;
-        let read = read_record(&*file, header.salt, position.offset).map_err(|error| told(&error))?;
+        let read =
+            read_record(&*file, header.salt, position.offset).map_err(|error| told(&error))?;
         let (head, data) = match read {
             Ok(read) => read,
             Err(why) => {

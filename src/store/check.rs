@@ -5,8 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
-
 use super::StoreError;
 use super::catalog::{Catalog, Segment};
 use super::compare::{self, Difference};
@@ -16,6 +14,7 @@ use super::index::{Index, NUMBERS_PER_RECORD};
 use super::open::{catch_up, change, lock};
 use super::scan::Found;
 use super::segment::HEADER_BYTES;
+use super::snapshot::{Known, Moment};
 use super::writer::Change;
 use super::{record::What, schema, seal};
 use crate::event::EventId;
@@ -109,87 +108,6 @@ fn rebuild(folder: &Path) -> Result<(), String> {
     let _ = seal::take(&index);
     seal::put(&index);
     Ok(())
-}
-
-/// The index as it is at one moment.
-struct Moment {
-    db: Connection,
-    lsn: u64,
-    segments: Vec<Known>,
-    /// Removed though their segment is still there; the log may tell of that only behind this moment.
-    gone: Vec<i64>,
-}
-
-/// What the index knows of a segment.
-#[derive(Clone, Copy)]
-struct Known {
-    segment: u64,
-    first_lsn: u64,
-    last_lsn: u64,
-    pending: i64,
-}
-
-impl Moment {
-    fn of(path: &Path) -> Result<Self, IndexState> {
-        if !path.exists() {
-            return Err(IndexState::Absent);
-        }
-        let told = |error: rusqlite::Error| IndexState::Unreadable(error.to_string());
-        let db = schema::open_reader(path).map_err(told)?;
-        let version = schema::version(&db).map_err(told)?;
-        if !schema::is_current(version) {
-            let told = format!("it is of version {version}: the next start builds it anew");
-            return Err(IndexState::NotCompared(told));
-        }
-        Self::begin(db).map_err(told)
-    }
-
-    fn begin(db: Connection) -> rusqlite::Result<Self> {
-        db.execute_batch("BEGIN")?;
-        let progress = "SELECT lsn FROM progress";
-        let lsn = db.query_row(progress, [], |row| row.get::<_, i64>(0))? as u64;
-        let segments = db
-            .prepare(
-                "SELECT segment, first_lsn, last_lsn,
-                 (SELECT coalesce(sum(pending), 0) FROM backlog WHERE backlog.segment = segments.segment) FROM segments",
-            )?
-            .query_map([], |row| {
-                Ok(Known {
-                    segment: row.get::<_, i64>(0)? as u64,
-                    first_lsn: row.get::<_, i64>(1)? as u64,
-                    last_lsn: row.get::<_, i64>(2)? as u64,
-                    pending: row.get(3)?,
-                })
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        let gone = db
-            .prepare("SELECT number FROM gone")?
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(Self {
-            db,
-            lsn,
-            segments,
-            gone,
-        })
-    }
-
-    /// What lay at these LSNs.
-    fn events(&self, damage: &Damage) -> Vec<EventId> {
-        let sql = "SELECT id FROM events WHERE number BETWEEN ?1 AND ?2
-                   UNION ALL SELECT id FROM quarantine WHERE number BETWEEN ?1 AND ?2";
-        let (first, last) = (
-            damage.first_lsn as i64 * NUMBERS_PER_RECORD,
-            damage.next_lsn as i64 * NUMBERS_PER_RECORD - 1,
-        );
-        let found = self.db.prepare(sql).and_then(|mut rows| {
-            rows.query_map(params![first, last], |row| {
-                Ok(EventId::from_bytes(row.get(0)?))
-            })?
-            .collect()
-        });
-        found.unwrap_or_default()
-    }
 }
 
 /// Reads all segments; records up to the index's moment go into another index.
@@ -297,7 +215,10 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
             let file = catalog.path(segment.header.number);
             match read {
                 Ok(read) => end = Some((file, read.offset)),
-                Err(why) => reading.checked.damaged.push(whole(file, segment.bytes, why)),
+                Err(why) => reading
+                    .checked
+                    .damaged
+                    .push(whole(file, segment.bytes, why)),
             }
         }
     }
@@ -331,7 +252,11 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
                 records: events.len() as u64,
                 offset,
                 events,
-                ..whole(file, 0, "the log ends here, before what had been safe".to_owned())
+                ..whole(
+                    file,
+                    0,
+                    "the log ends here, before what had been safe".to_owned(),
+                )
             });
         }
     }

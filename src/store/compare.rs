@@ -72,7 +72,9 @@ pub(super) fn integrity(db: &Connection) -> Result<Vec<String>> {
         |row| row.get(0),
     )?;
     if sums > 0 {
-        told.push(format!("the counts of {sums} targets' fates are not those of their deliveries"));
+        told.push(format!(
+            "the counts of {sums} targets' fates are not those of their deliveries"
+        ));
     }
     Ok(told)
 }

@@ -9,9 +9,9 @@
 //! whose deliveries are then made once more under the same ids.
 
 mod accept;
+mod backup;
 mod books;
 mod by_hand;
-mod backup;
 mod cache;
 mod carried;
 mod catalog;
@@ -42,6 +42,7 @@ mod scan;
 mod schema;
 mod seal;
 mod segment;
+mod snapshot;
 mod steer;
 mod survey;
 mod writer;
@@ -164,9 +165,9 @@ impl Store {
             guard: self.guard(None),
         })?;
         is_safe.await.map_err(|_| closed())??;
-        is_applied
-            .await
-            .map_err(|_| StoreError::Failed("it was noted, but not carried out; try again".to_owned()))
+        is_applied.await.map_err(|_| {
+            StoreError::Failed("it was noted, but not carried out; try again".to_owned())
+        })
     }
 
     /// Removes what is older than `keep` or beyond `max_size`, as far as it is settled. To be called now and then.

@@ -68,7 +68,8 @@ impl Catalog {
                 _ => {
                     let behind =
                         look_behind(&*file, header.salt, at, expected, limit).map_err(told)?;
-                    let Some((good, lsn)) = behind.next_good.filter(|_| behind.proves_damage) else {
+                    let Some((good, lsn)) = behind.next_good.filter(|_| behind.proves_damage)
+                    else {
                         torn = behind.leftovers;
                         break;
                     };

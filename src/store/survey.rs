@@ -115,6 +115,7 @@ impl Catalog {
                 files.misnamed.push((path.clone(), header, bytes));
             }
         }
+        files.drop_earlier_lives();
         Ok(Self {
             folder,
             disk,
@@ -122,6 +123,31 @@ impl Catalog {
             damages: Damages::default(),
             files: Mutex::new(files),
         })
+    }
+}
+
+impl Files {
+    /// A recycled file begins with a record of an earlier life until it gets one of its own: that does not tell its header.
+    fn drop_earlier_lives(&mut self) {
+        for header in std::mem::take(&mut self.salvaged) {
+            let number = header.number;
+            let mut before = self.segments.range(..number);
+            let mut after = self.segments.range(number + 1..);
+            let fits = before
+                .next_back()
+                .is_none_or(|(_, one)| one.header.first_lsn < header.first_lsn)
+                && after
+                    .next()
+                    .is_none_or(|(_, one)| header.first_lsn <= one.header.first_lsn);
+            if fits {
+                self.salvaged.push(header);
+            } else {
+                self.segments.remove(&number);
+                let why = NoHeader::Damaged.to_string();
+                self.unreadable
+                    .push((PathBuf::from(file_name(number)), why));
+            }
+        }
     }
 }
 

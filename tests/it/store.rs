@@ -53,7 +53,11 @@ async fn post(url: &str, n: usize, extra: usize) -> bool {
         body.extend(std::iter::repeat_n(b' ', extra)); // trailing blanks do not change the document
     }
     let client = crate::harness::client();
-    let sent = client.post(url).header("content-type", kind).body(body).send();
+    let sent = client
+        .post(url)
+        .header("content-type", kind)
+        .body(body)
+        .send();
     sent.await.is_ok_and(|answer| answer.status().is_success())
 }
 
@@ -108,7 +112,10 @@ async fn a_copy_taken_under_load_has_all_that_was_acknowledged_before_it_began()
         let folder = tempfile::tempdir().unwrap();
         let camhook = Process::start(folder.path(), &routes(&receiver, max_size));
         let load = Load::on(&camhook.url, extra);
-        eventually("there is something to copy", async || load.acknowledged() > 60).await;
+        eventually("there is something to copy", async || {
+            load.acknowledged() > 60
+        })
+        .await;
         for n in 0..number("CAMHOOK_BACKUPS", 3) {
             let so_far = load.acknowledged();
             let before = ids(&camhook.rows(&["events", "--limit", "0"]));
@@ -132,7 +139,10 @@ async fn a_copy_taken_under_load_has_all_that_was_acknowledged_before_it_began()
             let checked = run(folder.path(), &["store", "check", &to]);
             assert!(checked.status.success(), "{}", text(&checked.stdout));
             let config = config.to_str().unwrap();
-            let listed = run(folder.path(), &["events", "--json", "--limit", "0", "--config", config]);
+            let listed = run(
+                folder.path(),
+                &["events", "--json", "--limit", "0", "--config", config],
+            );
             assert!(listed.status.success(), "{}", text(&listed.stderr));
             let copied = ids(&rows(&listed));
             // What went meanwhile because of its age or size may be in the copy or not.
@@ -140,7 +150,12 @@ async fn a_copy_taken_under_load_has_all_that_was_acknowledged_before_it_began()
                 .intersection(&still)
                 .filter(|id| !copied.contains(*id))
                 .collect();
-            assert!(lacking.is_empty(), "{} of {} lack", lacking.len(), before.len());
+            assert!(
+                lacking.is_empty(),
+                "{} of {} lack",
+                lacking.len(),
+                before.len()
+            );
             assert!(told["events"].as_u64().unwrap() >= copied.len() as u64);
             assert!(copied.len() > 10, "{}", copied.len());
 
@@ -173,11 +188,21 @@ async fn a_check_tells_what_is_damaged_and_everything_else_goes_on() {
     let told = rows(&online);
     assert!(online.status.success(), "{told:?}");
     let sum = told.last().unwrap();
-    assert_eq!((&sum["well"], &sum["running"]), (&true.into(), &true.into()));
-    assert_eq!((&sum["events"], &sum["index"]), (&20.into(), &"same".into()));
+    assert_eq!(
+        (&sum["well"], &sum["running"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(
+        (&sum["events"], &sum["index"]),
+        (&20.into(), &"same".into())
+    );
     let refused = run(folder.path(), &["store", "check", "--repair"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("stop it first"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("stop it first"),
+        "{}",
+        text(&refused.stderr)
+    );
     let events = camhook.rows(&["events", "--limit", "0"]);
     camhook.stop();
     let sound = run(folder.path(), &["store", "check"]);
@@ -220,7 +245,10 @@ async fn a_check_tells_what_is_damaged_and_everything_else_goes_on() {
         assert_eq!(known.difference(&whole).collect::<Vec<_>>(), [id]);
         let metrics = crate::harness::get(&format!("{}/metrics", camhook.admin)).await;
         let metrics = metrics.text().await.unwrap();
-        assert!(metrics.contains("camhook_store_damaged_records 1"), "{metrics}");
+        assert!(
+            metrics.contains("camhook_store_damaged_records 1"),
+            "{metrics}"
+        );
         let copy = format!("copy-{with_index}");
         let taken = run(folder.path(), &["store", "backup", &copy]);
         assert_eq!(taken.status.code(), Some(1));
@@ -242,18 +270,38 @@ async fn a_backup_goes_into_an_empty_folder_only_and_a_check_wants_a_store() {
     let refused = run(folder.path(), &["store", "backup", "full"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("is not empty"));
-    assert_eq!(std::fs::read_dir(folder.path().join("full")).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("full"))
+            .unwrap()
+            .count(),
+        1
+    );
     let taken = run(folder.path(), &["store", "backup", "deep/er/copy"]);
     assert!(taken.status.success(), "{}", text(&taken.stderr));
-    assert!(text(&taken.stdout).starts_with("1 events in 1 segments, "), "{}", text(&taken.stdout));
-    assert!(!run(folder.path(), &["store", "backup", "deep/er/copy"]).status.success());
+    assert!(
+        text(&taken.stdout).starts_with("1 events in 1 segments, "),
+        "{}",
+        text(&taken.stdout)
+    );
+    assert!(
+        !run(folder.path(), &["store", "backup", "deep/er/copy"])
+            .status
+            .success()
+    );
     let wrong = run(folder.path(), &["store", "check", "full"]);
-    assert!(text(&wrong.stderr).contains("is no store"), "{}", text(&wrong.stderr));
+    assert!(
+        text(&wrong.stderr).contains("is no store"),
+        "{}",
+        text(&wrong.stderr)
+    );
     let remote = camhook.cli(&["store", "check"]);
     assert!(text(&remote.stderr).contains("without --admin"));
     // Offline it is the same.
     camhook.stop();
-    let taken = run(folder.path(), &["store", "backup", "offline", "--from", "data", "--json"]);
+    let taken = run(
+        folder.path(),
+        &["store", "backup", "offline", "--from", "data", "--json"],
+    );
     assert_eq!(rows(&taken)[0]["events"], 1);
     let names: BTreeMap<_, _> = walk(&folder.path().join("offline"));
     assert_eq!(names.len(), 1, "{names:?}");

@@ -252,7 +252,10 @@ async fn a_damaged_last_record_looks_like_a_write_that_was_cut_off_but_the_index
     store.close().await;
     forget_index(bench.folder.path());
     let store = bench.open();
-    assert_eq!(store.events(EventQuery::default()).await.unwrap(), [next, first]);
+    assert_eq!(
+        store.events(EventQuery::default()).await.unwrap(),
+        [next, first]
+    );
 }
 
 #[tokio::test]

@@ -14,7 +14,11 @@ async fn filled(bench: &Bench) -> (Store, String) {
             .accept(&store, "gate", &format!("P{n}"), &["vms", "log"])
             .await;
     }
-    for (n, one) in lease(&store, "vms", Order::None).await.into_iter().enumerate() {
+    for (n, one) in lease(&store, "vms", Order::None)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         let settled = match n % 4 {
             0 => Settled::Delivered,
             1 => Settled::Dead,
@@ -42,7 +46,10 @@ async fn outcome(bench: &Bench, folder: &Path, before: &str, when: &str) -> &'st
     let store = match bench.try_open_at(folder) {
         Ok(store) => store,
         Err(error) => {
-            assert!(error.to_string().contains("index.sqlite"), "{when}: {error}");
+            assert!(
+                error.to_string().contains("index.sqlite"),
+                "{when}: {error}"
+            );
             return "start refused, with the path";
         }
     };
@@ -83,7 +90,10 @@ fn changes(len: usize) -> Vec<(&'static str, Vec<Change>)> {
     };
     vec![
         ("nothing", vec![Box::new(|_: &mut Vec<u8>| {}) as Change]),
-        ("cut short, at 12 places", at(12, |bytes, place| bytes.truncate(place))),
+        (
+            "cut short, at 12 places",
+            at(12, |bytes, place| bytes.truncate(place)),
+        ),
         (
             "a page of zeros, at 12 places",
             at(12, |bytes, place| {
@@ -92,12 +102,18 @@ fn changes(len: usize) -> Vec<(&'static str, Vec<Change>)> {
                 bytes[page..end].fill(0);
             }),
         ),
-        ("a bit flipped, at 60 places", at(60, |bytes, place| bytes[place] ^= 1 << (place % 8))),
+        (
+            "a bit flipped, at 60 places",
+            at(60, |bytes, place| bytes[place] ^= 1 << (place % 8)),
+        ),
         (
             "another file in its place",
             vec![Box::new(|bytes: &mut Vec<u8>| *bytes = b"hello".repeat(5_000)) as Change],
         ),
-        ("bytes behind its end", vec![Box::new(|bytes: &mut Vec<u8>| bytes.extend([7; 5_000])) as Change]),
+        (
+            "bytes behind its end",
+            vec![Box::new(|bytes: &mut Vec<u8>| bytes.extend([7; 5_000])) as Change],
+        ),
     ]
 }
 
@@ -114,7 +130,12 @@ async fn an_index_in_whatever_state_never_tells_anything_else_than_the_log() {
     let closed = copy_of(&bench);
     let index = fs::read(closed.path().join("index.sqlite")).unwrap();
     assert!(closed.path().join("index.seal").exists());
-    assert!(index.len() > 100_000 && wal.len() > 100_000, "{} {}", index.len(), wal.len());
+    assert!(
+        index.len() > 100_000 && wal.len() > 100_000,
+        "{} {}",
+        index.len(),
+        wal.len()
+    );
 
     let mut row = |what: String, words: Vec<&'static str>| {
         let first = words[0];
@@ -152,14 +173,20 @@ async fn an_index_in_whatever_state_never_tells_anything_else_than_the_log() {
         db.pragma_update(None, "user_version", version).unwrap();
         drop(db);
         fs::remove_file(folder.path().join("index.seal")).unwrap();
-        row(format!("of {what} version"), vec![outcome(&bench, folder.path(), &before, what).await]);
+        row(
+            format!("of {what} version"),
+            vec![outcome(&bench, folder.path(), &before, what).await],
+        );
     }
     let folder = copy_of(&bench);
     fs::remove_file(folder.path().join("index.sqlite")).unwrap();
     fs::write(folder.path().join("index.sqlite-wal"), &wal).unwrap();
     let word = outcome(&bench, folder.path(), &before, "gone").await;
     assert_eq!(word, "used as it is"); // nothing was there to be set aside
-    row("gone, its write-ahead log left".to_owned(), vec!["built anew"]);
+    row(
+        "gone, its write-ahead log left".to_owned(),
+        vec!["built anew"],
+    );
     let folder = copy_of(&bench);
     forget_index(folder.path());
     fs::create_dir(folder.path().join("index.sqlite")).unwrap();
@@ -190,11 +217,18 @@ async fn a_check_finds_what_an_index_tells_otherwise_than_the_log() {
         assert!(db.execute(sql, []).unwrap() > 0, "{sql}");
         drop(db);
         let checked = check(folder.path(), false).unwrap();
-        assert!(matches!(checked.index, IndexState::Differs(_)), "{sql}: {checked:?}");
+        assert!(
+            matches!(checked.index, IndexState::Differs(_)),
+            "{sql}: {checked:?}"
+        );
         assert!(!checked.is_well() && checked.damaged.is_empty());
         let repaired = check(folder.path(), true).unwrap();
         assert_eq!(repaired.index, IndexState::Rebuilt);
-        assert_eq!(check(folder.path(), false).unwrap().index, IndexState::Same, "{sql}");
+        assert_eq!(
+            check(folder.path(), false).unwrap().index,
+            IndexState::Same,
+            "{sql}"
+        );
         let store = bench.try_open_at(folder.path()).unwrap();
         assert_eq!(told(&store).await, before, "{sql}");
     }

@@ -12,8 +12,8 @@ mod leasing;
 mod matrix;
 mod model;
 mod notes;
-mod power;
 mod pictures;
+mod power;
 mod removal;
 
 use std::sync::Mutex as StdMutex;
