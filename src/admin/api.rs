@@ -16,7 +16,7 @@ use super::rows::{joined_rows, quarantine_row, show, target_row};
 use super::{Admin, Refusal, pages};
 use crate::event::EventId;
 use crate::name::Name;
-use crate::store::{DeliveryQuery, EventQuery, TargetSummary};
+use crate::store::{DeliveryQuery, EventQuery, StoreError, TargetSummary};
 
 /// How long a question waits for the index to catch up with the log.
 const INDEX_PATIENCE: Duration = Duration::from_millis(500);
@@ -88,7 +88,11 @@ impl Admin {
         for id in &ids {
             match self.store.event(*id).await {
                 Ok(kept) => events.push(show(&kept, &self.store.joined(*id).await?)),
-                Err(crate::store::StoreError::Unknown { .. }) => {} // pruned since
+                Err(StoreError::Unknown { .. }) => {} // pruned since
+                // One that cannot be read hides no other.
+                Err(error @ StoreError::Damaged(_)) => {
+                    events.push(json!({ "id": id, "damaged": error.to_string() }));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -106,6 +106,7 @@ impl From<StoreError> for Refusal {
             StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            StoreError::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self {
             status,
@@ -193,6 +194,9 @@ impl Admin {
         self.metrics
             .store_bytes
             .set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
+        self.metrics
+            .store_damaged_records
+            .set(i64::try_from(self.store.damaged_records()).unwrap_or(i64::MAX));
         let kind = "text/plain; version=0.0.4; charset=utf-8";
         Ok(pages::text(StatusCode::OK, kind, self.metrics.page()))
     }

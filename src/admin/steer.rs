@@ -151,7 +151,9 @@ impl Admin {
                     events += 1;
                     deliveries += planned;
                 }
-                Err(ReplayError::Store(StoreError::Unknown { .. })) if !named => {} // removed since it was listed
+                // Removed since it was listed, or not readable any more.
+                Err(ReplayError::Store(StoreError::Unknown { .. } | StoreError::Damaged(_)))
+                    if !named => {}
                 Err(error) if events == 0 => return Err(error.into()),
                 Err(error) => {
                     let mut refusal = Refusal::from(error);

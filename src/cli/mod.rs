@@ -14,6 +14,7 @@ mod run;
 mod send;
 mod show;
 mod steer;
+mod store;
 mod test;
 mod trust;
 mod when;
@@ -87,6 +88,8 @@ enum Command {
     Replay(steer::Replay),
     /// Remove old events whose deliveries are all settled.
     Purge(steer::Purge),
+    /// Check what is stored, byte by byte, or copy it while camhook runs.
+    Store(store::Arguments),
     /// Show what each route would do with an event; nothing is sent.
     Explain(explain::Arguments),
     /// Hold the config against your tests of it (`tests.yaml`); nothing is sent.
@@ -173,6 +176,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
+            Command::Store(arguments) => store::store(&common, arguments),
             Command::Camera(arguments) => camera::camera(&common, arguments).await,
             Command::Explain(arguments) => explain::explain(&common, arguments).await,
             Command::Test(arguments) => test::test(&common, &arguments),

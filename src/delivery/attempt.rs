@@ -136,6 +136,11 @@ pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &J
                 reason: "the event is no longer kept".to_owned(),
             };
         }
+        Err(error @ StoreError::Damaged(_)) => {
+            return Outcome::Unfit {
+                reason: error.to_string(),
+            };
+        }
         Err(error @ (StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. })) => {
             return Outcome::Trouble {
                 reason: error.to_string(),

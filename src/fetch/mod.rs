@@ -152,8 +152,9 @@ impl Shared {
             Ok(kept) => addresses(&kept.event),
             Err(StoreError::Unknown { .. }) => return None,
             Err(error) => {
+                let worth_another = !matches!(error, StoreError::Damaged(_));
                 let note = format!("its pictures were not fetched: {error}");
-                return Some(Tried::failed(note, true));
+                return Some(Tried::failed(note, worth_another));
             }
         };
         let Some(fetcher) = fetcher else {

@@ -148,9 +148,10 @@ impl From<StoreError> for Refusal {
         let reason = error.to_string();
         match error {
             StoreError::Full(_) => Self::StoreFull { reason },
-            StoreError::Failed(_) | StoreError::Locked { .. } | StoreError::Unknown { .. } => {
-                Self::StoreFailed { reason }
-            }
+            StoreError::Failed(_)
+            | StoreError::Damaged(_)
+            | StoreError::Locked { .. }
+            | StoreError::Unknown { .. } => Self::StoreFailed { reason },
         }
     }
 }

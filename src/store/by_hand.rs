@@ -227,7 +227,7 @@ impl Index {
         Ok(())
     }
 
-    /// `cursor` is the number from which on to look for events.
+    /// A purge as earlier versions wrote it, without what it removed. `cursor` is the number from which on to look for events.
     pub(super) fn purge(
         &mut self,
         lsn: u64,

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::StoreError;
+use super::damage::{Damage, Damages};
 use super::disk::{Disk, DiskFile};
-use super::segment::{
-    self, FORMAT, HEADER_BYTES, Head, Header, RecordKind, look_behind, read_record,
-};
+use super::segment::{FORMAT, HEAD_BYTES, Head, Header, RecordKind, read_record};
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,16 +40,22 @@ pub(super) struct Catalog {
     pub(super) disk: Arc<dyn Disk>,
     /// Length of an ordinary segment.
     pub(super) segment_bytes: u64,
-    files: Mutex<Files>,
+    pub(super) damages: Damages,
+    pub(super) files: Mutex<Files>,
 }
 
 #[derive(Default)]
-struct Files {
-    segments: BTreeMap<u64, Segment>,
+pub(super) struct Files {
+    pub(super) segments: BTreeMap<u64, Segment>,
     /// Written files without content, by their length.
-    spares: Vec<(PathBuf, u64)>,
+    pub(super) spares: Vec<(PathBuf, u64)>,
     open: HashMap<u64, Arc<dyn DiskFile>>,
-    next_spare: u64,
+    pub(super) next_spare: u64,
+    /// Segments under the names of others.
+    pub(super) misnamed: Vec<(PathBuf, Header, u64)>,
+    pub(super) salvaged: Vec<Header>,
+    /// Files of segments that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, String)>,
 }
 
 /// At most so many segments are held open for reading.
@@ -59,72 +65,17 @@ const OPEN_MAX: usize = 64;
 const SPARES_MAX: usize = 2;
 
 impl Catalog {
-    /// Looks at the files in `folder`.
-    pub(super) fn open(
-        folder: PathBuf,
-        disk: Arc<dyn Disk>,
-        segment_bytes: u64,
-    ) -> Result<Self, String> {
-        let told = |path: &Path| {
-            let path = path.display().to_string();
-            move |error: io::Error| format!("{path}: {error}")
-        };
-        let (mut files, mut misnamed) = (Files::default(), Vec::new());
-        for entry in std::fs::read_dir(&folder).map_err(told(&folder))? {
-            let path = entry.map_err(told(&folder))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with("new-") {
-                disk.remove(&path).map_err(told(&path))?; // begun, never used
-            } else if let Some(number) = name.strip_prefix("spare-") {
-                let len = disk
-                    .open(&path)
-                    .and_then(|file| file.len())
-                    .map_err(told(&path))?;
-                let number = number.parse().unwrap_or(0);
-                files.next_spare = files.next_spare.max(number + 1);
-                files.spares.push((path.clone(), len));
-            } else if name.ends_with(".seg") {
-                let (header, bytes) = read_header(&*disk, &path).map_err(|why| {
-                    format!(
-                        "the segment {} cannot be read: {why}; nothing was changed. If it is lost, move it away and \
-                         start again: what it held is gone, everything else stays",
-                        path.display()
-                    )
-                })?;
-                if *name == file_name(header.number) {
-                    let segment = Segment { header, bytes };
-                    files.segments.insert(header.number, segment);
-                } else {
-                    misnamed.push((path.clone(), header, bytes));
-                }
-            }
-        }
-        for (path, header, bytes) in misnamed {
-            // A spare that got its next header, when a power failure took its names back.
-            let file = disk.open(&path).map_err(told(&path))?;
-            let first = read_record(&*file, header.salt, HEADER_BYTES).map_err(told(&path))?;
-            if first.is_ok() || files.segments.contains_key(&header.number) {
-                let (path, name) = (path.display(), file_name(header.number));
-                return Err(format!(
-                    "{path} holds segment {name}: give it its name back, or move it away"
-                ));
-            }
-            let spare = folder.join(format!("spare-{:010}", files.next_spare));
-            files.next_spare += 1;
-            disk.rename(&path, &spare)
-                .and_then(|()| disk.sync_folder(&folder))
-                .map_err(told(&path))?;
-            files.spares.push((spare, bytes));
-        }
-        Ok(Self {
-            folder,
-            disk,
-            segment_bytes,
-            files: Mutex::new(files),
-        })
+    /// Files that should be segments, and why they cannot be read as such.
+    pub(super) fn unreadable(&self) -> Vec<(PathBuf, String)> {
+        self.files().unreadable.clone()
     }
 
-    fn files(&self) -> MutexGuard<'_, Files> {
+    /// Segments whose header is damaged, and was made again from the first record, in memory only.
+    pub(super) fn salvaged(&self) -> Vec<Header> {
+        self.files().salvaged.clone()
+    }
+
+    pub(super) fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -173,92 +124,44 @@ impl Catalog {
     /// Length of the record at `position`.
     pub(super) fn bytes_of(&self, position: Position) -> io::Result<u64> {
         let (file, header) = self.file(position.segment)?;
-        let mut bytes = [0; segment::HEAD_BYTES];
+        let mut bytes = [0; HEAD_BYTES];
         file.read_at(&mut bytes, position.offset)?;
         let head = Head::from_bytes(&bytes, header.salt).ok_or(io::ErrorKind::InvalidData)?;
         Ok(head.record_bytes())
     }
 
     /// The record at `position`, which must be that of `lsn`.
-    pub(super) fn read(&self, position: Position, lsn: u64) -> Result<Record, String> {
-        let told = |why: &dyn std::fmt::Display| {
+    pub(super) fn read(&self, position: Position, lsn: u64) -> Result<Record, StoreError> {
+        let place = |why: &dyn std::fmt::Display| {
             let path = self.path(position.segment);
             format!("{} at byte {}: {why}", path.display(), position.offset)
         };
+        let told = |why: &dyn std::fmt::Display| StoreError::Failed(place(why));
         let (file, header) = self.file(position.segment).map_err(|error| told(&error))?;
-        let (head, data) = read_record(&*file, header.salt, position.offset)
-            .map_err(|error| told(&error))?
-            .map_err(|why| told(&why))?;
+        let read =
+            read_record(&*file, header.salt, position.offset).map_err(|error| told(&error))?;
+        let (head, data) = match read {
+            Ok(read) => read,
+            Err(why) => {
+                let now = self.files().segments.get(&position.segment).copied();
+                if now.is_none_or(|now| now.header != header) {
+                    return Err(told(&"its segment was removed meanwhile"));
+                }
+                let damage = Damage {
+                    segment: position.segment,
+                    offset: position.offset,
+                    bytes: self.bytes_of(position).unwrap_or(HEAD_BYTES as u64),
+                    first_lsn: lsn,
+                    next_lsn: lsn + 1,
+                };
+                self.damages.note(&self.path(position.segment), damage);
+                return Err(StoreError::Damaged(place(&why)));
+            }
+        };
         if head.lsn != lsn {
             return Err(told(&"another record lies there"));
         }
         record(head, data).map_err(|why| told(&why))
-    }
-
-    /// Hands every record of a segment from `offset` on to `each`, in order, and returns where they end.
-    /// Damage (as opposed to an end that was never acknowledged) is an error that says what to do.
-    pub(super) fn scan(
-        &self,
-        segment: Segment,
-        offset: u64,
-        mut expected: u64,
-        limit: u64,
-        each: &mut dyn FnMut(Position, Record) -> Result<(), String>,
-    ) -> Result<End, String> {
-        let number = segment.header.number;
-        let path = self.path(number);
-        let told = |error: io::Error| format!("{}: {error}", path.display());
-        let (file, header) = self.file(number).map_err(told)?;
-        let mut at = offset;
-        let mut sealed = false;
-        // From `limit` on the next segment tells; what lies here under the same numbers failed and was never acknowledged.
-        while expected < limit {
-            match read_record(&*file, header.salt, at).map_err(told)? {
-                Ok((head, data)) if head.lsn == expected && !sealed => {
-                    let bytes = head.record_bytes();
-                    let record = record(head, data)
-                        .map_err(|why| format!("{} at byte {at}: {why}", path.display()))?;
-                    sealed = record.kind == RecordKind::Seal;
-                    each(
-                        Position {
-                            segment: number,
-                            offset: at,
-                        },
-                        record,
-                    )?;
-                    at += bytes;
-                    expected += 1;
-                }
-                _ if sealed => break,
-                other => {
-                    let behind = look_behind(&*file, header.salt, at, expected).map_err(told)?;
-                    if let Some(proof) = behind.proof_of_damage {
-                        return Err(format!(
-                            "{} is damaged at byte {at}: a record that had been safe cannot be read, and good ones \
-                             follow at byte {proof}. Nothing was changed. Check the disk, then put the file back from \
-                             a backup, or move it away to go on without what it held",
-                            path.display()
-                        ));
-                    }
-                    if behind.leftovers {
-                        tracing::warn!(
-                            file = %path.display(), at, torn = other.is_err(),
-                            "a write was cut off before it was acknowledged; cutting it off the log"
-                        );
-                        file.set_len(at).and_then(|()| file.sync()).map_err(told)?;
-                        file.allocate(segment.bytes)
-                            .or_else(|_| file.set_len(segment.bytes))
-                            .map_err(told)?;
-                    }
-                    break;
-                }
-            }
-        }
-        Ok(End {
-            offset: at,
-            next_lsn: expected,
-            sealed,
-        })
     }
 
     /// Takes a segment away, and keeps its blocks for the next one where that is of use.
@@ -305,7 +208,12 @@ impl Catalog {
         };
         let path = self.path(header.number);
         let (file, from) = match spare {
-            Some((spare, _)) => (self.disk.open(&spare)?, spare),
+            Some((spare, _)) => {
+                let opened = self.disk.open(&spare).inspect_err(|_| {
+                    let _ = self.disk.remove(&spare); // nobody knows of it any more
+                });
+                (opened?, spare)
+            }
             None => {
                 let new = self.folder.join(format!("new-{:010}", header.number));
                 let file = self.disk.create(&new)?;
@@ -353,25 +261,11 @@ impl Catalog {
     }
 }
 
-fn file_name(number: u64) -> String {
+pub(super) fn file_name(number: u64) -> String {
     format!("{number:010}.seg")
 }
 
-fn read_header(disk: &dyn Disk, path: &Path) -> Result<(Header, u64), String> {
-    let file = disk.open(path).map_err(|error| error.to_string())?;
-    let mut bytes = [0; HEADER_BYTES as usize];
-    let read = file
-        .read_at(&mut bytes, 0)
-        .map_err(|error| error.to_string())?;
-    if read < bytes.len() {
-        return Err("it is too short".to_owned());
-    }
-    let header = Header::from_bytes(&bytes)?;
-    let len = file.len().map_err(|error| error.to_string())?;
-    Ok((header, len))
-}
-
-fn record(head: Head, data: Vec<u8>) -> Result<Record, String> {
+pub(super) fn record(head: Head, data: Vec<u8>) -> Result<Record, String> {
     if head.format != FORMAT {
         return Err(format!(
             "a record of format {}, this camhook reads format {FORMAT}",
@@ -389,12 +283,4 @@ fn record(head: Head, data: Vec<u8>) -> Result<Record, String> {
         meta,
         payload,
     })
-}
-
-/// Where a segment's records end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct End {
-    pub(super) offset: u64,
-    pub(super) next_lsn: u64,
-    pub(super) sealed: bool,
 }

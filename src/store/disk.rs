@@ -3,13 +3,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags};
 
 /// A folder's files.
 pub(super) trait Disk: Send + Sync {
+    /// The paths of the files in a folder.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     /// A new file; it is an error when there is one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
@@ -37,10 +39,19 @@ pub(super) trait DiskFile: Send + Sync {
 /// The system's own files.
 pub(super) struct SystemDisk;
 
+/// The system's own files, of which nothing is changed.
+pub(super) struct LookingDisk;
+
 /// The kernel takes at most this many parts at once (`IOV_MAX`).
 const PARTS_MAX: usize = 1024;
 
 impl Disk for SystemDisk {
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new()
             .read(true)
@@ -66,6 +77,32 @@ impl Disk for SystemDisk {
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+}
+
+impl Disk for LookingDisk {
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        SystemDisk.list(folder)
+    }
+
+    fn create(&self, _: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(File::open(path)?))
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -149,7 +186,7 @@ pub(super) mod faults {
         pub(in crate::store) write: Option<i32>,
         pub(in crate::store) sync: Option<i32>,
         /// The folders that were synced.
-        pub(in crate::store) folders: Vec<std::path::PathBuf>,
+        pub(in crate::store) folders: Vec<PathBuf>,
     }
 
     #[derive(Clone, Default)]
@@ -179,6 +216,9 @@ pub(super) mod faults {
     }
 
     impl Disk for FaultyDisk {
+        fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+            SystemDisk.list(folder)
+        }
         fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
             Ok(self.wrap(SystemDisk.create(path)?))
         }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::TargetState;
 use super::books::{Books, name_from};
+use super::carried::Early;
 use super::catalog::Position;
 use super::record::{EventRow, Purge, QuarantineEntry, Retry, Steered, What};
 use super::writer::Change;
@@ -50,6 +51,8 @@ pub(super) struct Index {
     pub(super) news: News,
     /// What is in memory is not what is in the database: undoing a transaction failed.
     stale: bool,
+    /// Outcomes of deliveries that nothing told of so far, see [`Index::carried`].
+    pub(super) early: Early,
 }
 
 #[derive(Default)]
@@ -78,6 +81,7 @@ impl Index {
             ordered: HashSet::new(),
             news: News::default(),
             stale: false,
+            early: Early::default(),
         };
         index.load_targets()?;
         Ok(index)
@@ -191,6 +195,7 @@ impl Index {
             What::PlanAgain(again) => whole(self.plan_again(lsn, again)?),
             What::Retry(retry) => self.retry(lsn, retry)?,
             What::Target(steered) => whole(self.steer(lsn, &steered.target, &steered.state)?),
+            What::Purge(purge) if purge.named => whole(0),
             What::Purge(purge) => self.purge(lsn, purge, cursor)?,
             What::Carry(carry) => whole(self.carry(lsn, carry)?),
             What::Fetched(fetched) => whole(self.fetched(lsn, at, fetched)?),

@@ -1,5 +1,6 @@
 //! The index thread: applies what was written, wakes who waits for it, checkpoints, removes what is old.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -14,6 +15,7 @@ use super::index::Index;
 use super::record::What;
 use super::room::Room;
 use super::writer::{Change, Command, Told};
+use super::{schema, seal};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, TargetFate};
 
@@ -34,6 +36,7 @@ pub(super) struct Indexer {
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) keep: Duration,
+    pub(super) path: PathBuf,
     pub(super) told: Receiver<Told>,
     pub(super) writer: Sender<Command>,
     /// Segments below are complete.
@@ -136,6 +139,19 @@ impl Indexer {
     fn apply(&mut self, batch: Vec<Change>) -> bool {
         let mut counts = vec![0; batch.len()];
         let mut cursor = 0;
+        let mut failed = false;
+        if let [change] = &batch[..]
+            && let What::Purge(purge) = &change.what
+            && purge.named
+        {
+            match self.carry_out(purge) {
+                Ok(removed) => counts[0] = removed,
+                Err(error) => {
+                    tracing::error!(%error, "cannot purge all that was asked for");
+                    failed = true; // the one who asked sees that nobody answers
+                }
+            }
+        }
         loop {
             match self.try_apply(&batch, &mut cursor, &mut counts) {
                 Ok(done) => {
@@ -152,6 +168,9 @@ impl Indexer {
                     if !self.failing.swap(true, Ordering::SeqCst) {
                         tracing::error!(%error, "cannot write the index; nothing is accepted meanwhile");
                     }
+                    if schema::is_damaged(&error) {
+                        seal::mark_damaged(&self.path);
+                    }
                     let undone = self.index.rollback();
                     self.room.drop_ballast();
                     self.room.catalog.drop_spares();
@@ -166,7 +185,7 @@ impl Indexer {
             }
         }
         for (change, count) in batch.into_iter().zip(counts) {
-            if let Some(applied) = change.applied {
+            if let Some(applied) = change.applied.filter(|_| !failed) {
                 let _ = applied.send(count);
             }
         }

@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::books::{SegmentBook, name_from};
-use super::index::{Index, micros};
+use super::index::Index;
 use super::pictures::siblings;
 use super::{Store, StoreError};
 use crate::event::{EventId, Item};
-use crate::fate::{Fate, Joined};
+use crate::fate::{Attempt, Fate, Joined};
 use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
@@ -61,11 +61,14 @@ impl Index {
                     "UPDATE deliveries SET fate = 'filtered', due = NULL, tried = 1, touched = ?2 WHERE number = ?1",
                 )?
                 .execute(params![number, lsn as i64])?;
-            self.db
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO attempts VALUES (?1, 1, ?2, NULL, 0, ?3, NULL)",
-                )?
-                .execute(params![number, micros(at), joined.why])?;
+            let told = Attempt {
+                at,
+                status: None,
+                ms: 0,
+                error: Some(joined.why.clone()),
+                excerpt: None,
+            };
+            self.note_attempt(number, 1, &told, (lsn, lsn), false)?;
             let segment = self.books.segment_of(event);
             self.books.count(&target, Fate::Pending, segment, -1);
             self.books.count(&target, Fate::Filtered, segment, 1);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::catalog::{Catalog, End, Position, Segment};
+use super::catalog::{Catalog, Position, Segment};
 use super::disk::DiskFile;
+use super::scan::End;
 use super::segment::{self, FORMAT, HEADER_BYTES, Head, Header, RecordKind, record_bytes};
 
 /// A record that has no place yet. Made in the task of whoever wants it kept, so that the writer only writes.
@@ -62,6 +63,8 @@ struct Active {
 
 /// Room that only the end of a segment needs.
 const SEAL_BYTES: u64 = segment::HEAD_BYTES as u64;
+/// On a full disk a segment may be this much smaller than an ordinary one: 4 MiB of 64.
+const LEAST_PART: u64 = 16;
 /// Payload parts up to this size are copied beside their heads: cheaper than one more part in a vectored write.
 const COPY_MAX: usize = 16 << 10;
 
@@ -76,13 +79,14 @@ impl Log {
         let mut active = None;
         if let Some((segment, end)) = last
             && !end.sealed
+            && !end.damaged
             && end.next_lsn == next_lsn
         {
-            let (file, header) = catalog
-                .file(segment.header.number)
-                .map_err(|error| error.to_string())?;
+            let number = segment.header.number;
+            let told = |error| format!("{}: {error}", catalog.path(number).display());
+            let (file, header) = catalog.file(number).map_err(told)?;
             // What was written but perhaps not synced before a crash is made safe before anything relies on it.
-            file.sync().map_err(|error| error.to_string())?;
+            file.sync().map_err(told)?;
             active = Some(Active {
                 file,
                 header,
@@ -122,6 +126,13 @@ impl Log {
         self.catalog
             .segment_bytes
             .max(needed.next_multiple_of(4 << 10))
+    }
+
+    /// The least length that is worth a segment, when there is no room for a whole one.
+    pub(super) fn least_for(&self, bytes: u64, reserve: u64) -> u64 {
+        let needed = HEADER_BYTES + bytes + reserve + SEAL_BYTES;
+        let least = self.catalog.segment_bytes / LEAST_PART;
+        least.max(needed).next_multiple_of(4 << 10)
     }
 
     /// Goes on in a new segment of that length, and ends the active one. On an error the active one stays, unless it was

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::query::Located;
-use super::{Inner, Kept, Store, StoreError, TargetState, Unread, failed, query, request, schema};
+use super::{
+    Inner, Kept, Store, StoreError, TargetState, Unread, failed, query, request, schema, seal,
+};
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
 use crate::name::Name;
@@ -88,8 +90,15 @@ impl Store {
         &self,
         ask: impl FnOnce(&Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.read_inner(move |inner, db| ask(db, inner).map_err(failed))
-            .await
+        self.read_inner(move |inner, db| {
+            ask(db, inner).map_err(|error| {
+                if schema::is_damaged(&error) {
+                    seal::mark_damaged(&inner.index_path);
+                }
+                failed(error)
+            })
+        })
+        .await
     }
 
     async fn read_inner<T: Send + 'static>(
@@ -155,13 +164,15 @@ impl Store {
                 what: "quarantined request",
                 id: id.to_string(),
             })?;
-            let record = inner
-                .catalog
-                .read(located.position, located.lsn)
-                .map_err(failed)?;
+            let record = inner.catalog.read(located.position, located.lsn)?;
             request::unread(&record).map_err(failed)
         })
         .await
+    }
+
+    /// Records that cannot be read any more, found since the store was opened.
+    pub(crate) fn damaged_records(&self) -> u64 {
+        self.0.catalog.damages.records()
     }
 
     /// Bytes on disk.
@@ -186,10 +197,7 @@ impl Inner {
         located: &Located,
     ) -> Result<Kept, StoreError> {
         let again = query::plans_again(db, located.number).map_err(failed)?;
-        let record = self
-            .catalog
-            .read(located.position, located.lsn)
-            .map_err(failed)?;
+        let record = self.catalog.read(located.position, located.lsn)?;
         let events = request::events(&record).map_err(failed)?;
         let found = events.into_iter().find(|(event, _)| event.id == id);
         let (mut event, mut plan) = found.ok_or_else(|| unknown(id))?;

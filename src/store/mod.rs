@@ -9,10 +9,15 @@
 //! whose deliveries are then made once more under the same ids.
 
 mod accept;
+mod backup;
 mod books;
 mod by_hand;
 mod cache;
+mod carried;
 mod catalog;
+mod check;
+mod compare;
+mod damage;
 mod desk;
 mod disk;
 mod due;
@@ -27,16 +32,21 @@ mod open;
 mod outcomes;
 mod pictures;
 mod probe;
+mod purge;
 mod query;
 mod record;
 mod removal;
 mod request;
 mod retention;
 mod room;
+mod scan;
 mod schema;
+mod seal;
 mod segment;
 mod set_clock;
+mod snapshot;
 mod steer;
+mod survey;
 mod writer;
 
 use std::path::PathBuf;
@@ -50,6 +60,8 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub(crate) use accept::{Accepted, Intake, Unread};
+pub(crate) use backup::backup;
+pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
@@ -119,6 +131,9 @@ pub enum StoreError {
     Full(String),
     #[error("the store failed: {0}")]
     Failed(String),
+    /// What was stored cannot be read any more, and no second try would help.
+    #[error("what was stored is damaged: {0}")]
+    Damaged(String),
     #[error("another camhook holds the store {}; stop it first, or use --admin", path.display())]
     Locked { path: PathBuf },
     #[error("no such {what}: {id}")]
@@ -156,7 +171,9 @@ impl Store {
             guard: self.guard(None),
         })?;
         is_safe.await.map_err(|_| closed())??;
-        is_applied.await.map_err(|_| closed())
+        is_applied.await.map_err(|_| {
+            StoreError::Failed("it was noted, but not carried out; try again".to_owned())
+        })
     }
 
     /// Removes what is older than `keep` or beyond `max_size`, as far as it is settled. To be called now and then.
@@ -204,6 +221,7 @@ impl Inner {
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store has panicked");
+                assert!(!cfg!(test), "a thread of the store has panicked");
             }
         }
     }

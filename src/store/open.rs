@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::cache::Cache;
-use super::catalog::{Catalog, End, Position, Record, Segment};
+use super::catalog::{Catalog, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
 use super::index::{Index, News};
@@ -18,10 +18,11 @@ use super::indexer::Indexer;
 use super::log::Log;
 use super::record::What;
 use super::room::Room;
-use super::schema;
+use super::scan::{End, Found};
 use super::segment::HEADER_BYTES;
 use super::writer::{Change, Writer};
 use super::{Inner, Settings, Store, StoreError};
+use super::{schema, seal};
 use crate::clock::Clock;
 use crate::decide::Memory;
 use crate::telemetry::Metrics;
@@ -69,6 +70,14 @@ impl Store {
             .clamp(64, 4_000);
         let told = |error: rusqlite::Error| StoreError::Failed(format!("the index: {error}"));
         let damaged = Cell::new(false);
+        let trust = seal::take(&index_path).map_err(failed)?;
+        if let seal::Trust::Broken(why) = trust {
+            schema::set_aside(&index_path, why).map_err(StoreError::Failed)?;
+        } else if trust == seal::Trust::Unknown
+            && let Err(why) = schema::quick_check(&index_path)
+        {
+            schema::set_aside(&index_path, &why).map_err(StoreError::Failed)?;
+        }
         let caught_up = catch_up(&catalog, &index_path, wal_pages, &damaged).or_else(|why| {
             if !damaged.get() {
                 return Err(why);
@@ -109,6 +118,7 @@ impl Store {
             clock: clock.clone(),
             metrics: metrics.clone(),
             keep: settings.keep,
+            path: index_path.clone(),
             told: index_receiver,
             writer: writer_sender.clone(),
             active,
@@ -135,11 +145,13 @@ impl Store {
                 .spawn(work)
                 .map_err(|error| StoreError::Failed(error.to_string()))
         };
+        let sealed = index_path.clone();
         let writer = spawn("store-writer", Box::new(|| writer.run()))?;
         let indexer = spawn(
             "store-index",
             Box::new(move || {
                 indexer.run();
+                seal::put(&sealed);
                 drop(lock); // nothing is written any more
             }),
         )?;
@@ -166,7 +178,7 @@ impl Store {
 }
 
 /// Makes a folder that lasts, with those it lies in.
-fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -183,7 +195,7 @@ fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
     disk.sync_folder(parent)
 }
 
-fn lock(folder: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let failed =
         |error: &dyn std::fmt::Display| StoreError::Failed(format!("{}: {error}", path.display()));
@@ -203,10 +215,10 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
 }
 
 /// The index with all that the log has, where the log ends, and the next LSN.
-type CaughtUp = (Index, Option<(Segment, End)>, u64);
+pub(super) type CaughtUp = (Index, Option<(Segment, End)>, u64);
 
 /// Opens the index and applies what the log has and it has not. Tells whether an error is due to a `damaged` file.
-fn catch_up(
+pub(super) fn catch_up(
     catalog: &Catalog,
     path: &Path,
     wal_pages: i64,
@@ -234,9 +246,8 @@ fn replay(
     let mut last = None;
     let mut waiting = 0;
     for (n, segment) in segments.iter().enumerate() {
-        let next = segments.get(n + 1);
-        let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
-        if limit <= index.progress.synced + 1 {
+        let next = segments.get(n + 1).map(|next| next.header);
+        if next.is_some_and(|next| next.first_lsn <= index.progress.synced + 1) {
             continue; // all of it was applied
         }
         let number = segment.header.number;
@@ -247,24 +258,17 @@ fn replay(
         } else {
             (HEADER_BYTES, segment.header.first_lsn)
         };
-        let mut each = |position: Position, record: Record| {
+        let mut each = |found| {
+            let change = match found {
+                Found::Record(position, record) => change(catalog, position, &record)?,
+                Found::Damage(damage) => {
+                    catalog.damages.note(&catalog.path(number), damage);
+                    return Ok(());
+                }
+            };
             if waiting == 0 {
                 index.begin().map_err(told)?;
             }
-            let what = What::of(&record).map_err(|error| {
-                let path = catalog.path(position.segment);
-                format!("{} at byte {}: {error}", path.display(), position.offset)
-            })?;
-            let change = Change {
-                lsn: record.head.lsn,
-                position,
-                bytes: record.head.record_bytes(),
-                // Before anything is written behind it, the whole segment is synced.
-                synced: true,
-                what,
-                applied: None,
-                _guard: None,
-            };
             index.apply(&change).map_err(told)?;
             waiting += 1;
             if waiting == REPLAYED_AT_ONCE {
@@ -273,17 +277,9 @@ fn replay(
             }
             Ok(())
         };
-        let end = catalog.scan(*segment, offset, expected, limit, &mut each)?;
-        if let Some(next) = next
-            && next.header.number == number + 1
-            && end.next_lsn < next.header.synced
-        {
-            return Err(format!(
-                "{} ends at byte {} where more should be: it is damaged or was cut. Nothing was changed. Put the file back \
-                 from a backup, or move it away to go on without what it held",
-                catalog.path(number).display(),
-                end.offset
-            ));
+        let end = catalog.scan(*segment, offset, expected, next, &mut each)?;
+        if end.torn {
+            catalog.cut_off(*segment, &end)?;
         }
         last = Some((*segment, end));
     }
@@ -292,6 +288,28 @@ fn replay(
     }
     let next = last.map_or(1, |(_, end): (Segment, End)| end.next_lsn);
     Ok((last, next.max(index.progress.lsn + 1)))
+}
+
+/// What a record that is read back does to the index.
+pub(super) fn change(
+    catalog: &Catalog,
+    position: Position,
+    record: &Record,
+) -> Result<Change, String> {
+    let what = What::of(record).map_err(|error| {
+        let path = catalog.path(position.segment);
+        format!("{} at byte {}: {error}", path.display(), position.offset)
+    })?;
+    Ok(Change {
+        lsn: record.head.lsn,
+        position,
+        bytes: record.head.record_bytes(),
+        // Before anything is written behind it, the whole segment is synced.
+        synced: true,
+        what,
+        applied: None,
+        _guard: None,
+    })
 }
 
 impl Indexer {

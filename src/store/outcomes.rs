@@ -26,27 +26,14 @@ impl Index {
             })
             .optional()?;
         let Some((target, before, event, tried)) = known else {
-            return Ok(0); // its event has been removed since
+            // Its event has been removed since; or what plans it comes later, see there.
+            self.early.keep(touched, outcome);
+            return Ok(0);
         };
         let target = name_from(target)?;
         let before = fate_from(&before);
         self.news.settled.push((target.clone(), number));
         let tried = tried + u32::from(outcome.attempt.is_some());
-        if let Some(attempt) = &outcome.attempt {
-            self.db
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![
-                    number,
-                    tried,
-                    micros(attempt.at),
-                    attempt.status,
-                    attempt.ms as i64,
-                    attempt.error,
-                    attempt.excerpt
-                ])?;
-        }
         let (fate, due, counts) = match &outcome.settled {
             Settled::Delivered => (Fate::Delivered, None, true),
             Settled::Again { due, counts } => (Fate::Pending, Some(micros(*due)), *counts),
@@ -54,8 +41,13 @@ impl Index {
             Settled::Expired => (Fate::Expired, None, outcome.attempt.is_some()),
             Settled::Filtered => (Fate::Filtered, None, outcome.attempt.is_some()),
         };
-        // A second outcome after an expired lease cannot undo a delivery.
-        let (fate, due) = if before == Fate::Pending || fate == Fate::Delivered {
+        if let Some(attempt) = &outcome.attempt {
+            self.note_attempt(number, tried, attempt, (touched, touched), counts)?;
+        }
+        // A second outcome cannot undo a delivery. That what was dead has another one tells that it was made due again, by a
+        // record that may be gone.
+        let is_open = matches!(before, Fate::Pending | Fate::Dead);
+        let (fate, due) = if is_open || fate == Fate::Delivered {
             (fate, due)
         } else {
             (before, None)

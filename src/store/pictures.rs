@@ -278,6 +278,7 @@ impl Inner {
         };
         let event = Arc::make_mut(event);
         let read = self.catalog.read(position, lsn as u64);
+        let read = read.map_err(|error| error.to_string());
         if let Err(error) = read.and_then(|record| put_in(&record, event)) {
             // The event itself is whole, and says what it lacks.
             let note = format!("its fetched pictures cannot be read: {error}");

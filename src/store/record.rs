@@ -43,7 +43,7 @@ pub(super) struct QuarantineEntry {
 }
 
 /// What came of one lease.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Outcome {
     pub(super) at: Timestamp,
     /// The delivery's number in the index.
@@ -76,6 +76,9 @@ pub(super) struct Steered {
 pub(super) struct Purge {
     pub(super) at: Timestamp,
     pub(super) before: Timestamp,
+    /// What was removed is told by name, in records behind this one. Before, each reader of the record found out anew.
+    #[serde(default)]
+    pub(super) named: bool,
 }
 
 /// What a removed segment told about events that lie in others.

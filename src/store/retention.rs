@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::books::{SegmentBook, fate_from, name_from};
-use super::index::{Index, micros, moment};
+use super::index::{Index, moment};
 use super::pictures::siblings;
 use super::record::{Carried, Carry};
 use super::{TargetState, query};
@@ -20,6 +20,9 @@ type Result<T> = rusqlite::Result<T>;
 const REMOVED_AT_ONCE: usize = 500;
 /// Deliveries told in one record.
 const CARRIED_AT_ONCE: usize = 2_000;
+
+/// Whether the segment tells of one of a delivery's attempts.
+const TRIED: &str = "EXISTS (SELECT 1 FROM attempts a WHERE a.delivery = deliveries.number AND a.told BETWEEN ?3 AND ?4)";
 
 const CARRIED_COLUMNS: &str = "number, id, event, route, target, item, fate, due, planned_at, counted, tried, replanned, not_before";
 
@@ -166,14 +169,14 @@ impl Index {
                 let (lower, upper) = other.numbers();
                 let sql = format!(
                     "SELECT {CARRIED_COLUMNS} FROM deliveries
-                     WHERE number BETWEEN ?1 AND ?2 AND touched BETWEEN ?3 AND ?4 AND replanned = 0"
+                     WHERE number BETWEEN ?1 AND ?2 AND (touched BETWEEN ?3 AND ?4 OR {TRIED}) AND replanned = 0"
                 );
                 self.read_carried(&mut deliveries, &sql, params![lower, upper, from, to])?;
             }
         }
         let sql = format!(
             "SELECT {CARRIED_COLUMNS} FROM deliveries WHERE replanned > 0 AND event NOT BETWEEN ?1 AND ?2
-             AND (touched BETWEEN ?3 AND ?4 OR replanned BETWEEN ?3 AND ?4)"
+             AND (touched BETWEEN ?3 AND ?4 OR replanned BETWEEN ?3 AND ?4 OR {TRIED})"
         );
         self.read_carried(&mut deliveries, &sql, params![first, last, from, to])?;
         let mut carry = Carry {
@@ -288,12 +291,7 @@ impl Index {
         let segment = self.books.segment_of(carried.event);
         if let Some((touched, fate)) = known {
             if touched > as_of {
-                self.db
-                    .prepare_cached(
-                        "UPDATE deliveries SET replanned = ?2 WHERE number = ?1 AND replanned > 0",
-                    )?
-                    .execute(params![carried.number, lsn as i64])?;
-                return Ok(());
+                return self.merge_carried(lsn, as_of, carried);
             }
             self.books
                 .count(&carried.target, fate_from(&fate), segment, -1);
@@ -336,23 +334,14 @@ impl Index {
                 carried.not_before
             ])?;
         for (n, attempt) in carried.attempts.iter().enumerate() {
-            self.db
-                .prepare_cached("INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-                .execute(params![
-                    carried.number,
-                    n as i64 + 1,
-                    micros(attempt.at),
-                    attempt.status,
-                    attempt.ms as i64,
-                    attempt.error,
-                    attempt.excerpt
-                ])?;
+            let told = (as_of, lsn);
+            self.note_attempt(carried.number, n as u32 + 1, attempt, told, false)?;
         }
         self.books.count(&carried.target, carried.fate, segment, 1);
         if carried.fate == Fate::Pending {
             self.news.wake.insert(carried.target.clone());
         }
-        Ok(())
+        self.catch_up_with_outcomes(as_of, carried.number)
     }
 
     /// The oldest segment without anything pending that may go because of its age, because nothing in it is kept, or

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -74,6 +74,9 @@ CREATE TABLE attempts (
     ms INTEGER NOT NULL,
     error TEXT,
     excerpt TEXT,
+    lsn INTEGER NOT NULL,      -- it was known as of this record
+    told INTEGER NOT NULL,     -- the record that tells it, this one or a later one that carries it
+    counts INTEGER NOT NULL,   -- whether it counts against the limit
     PRIMARY KEY (delivery, attempt)
 ) WITHOUT ROWID;
 CREATE TABLE plans_again (
@@ -185,6 +188,39 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, String> {
             try_open(path).map_err(|error| format!("{}: {error}", path.display()))
         }
     }
+}
+
+/// Lets SQLite look over the file of an index that was in use when its camhook ended. A file that cannot be opened, or is of
+/// another version, is left to [`open_writer`].
+pub(super) fn quick_check(path: &Path) -> Result<(), String> {
+    let Ok(db) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE) else {
+        return Ok(());
+    };
+    match db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
+        Ok(told) if told == "ok" => Ok(()),
+        Ok(told) => Err(told.replace('\n', " ")),
+        Err(error) if is_damaged(&error) => Err(error.to_string()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// An index of its own, in a file that is gone when it is closed.
+pub(super) fn open_scratch() -> Result<Connection, rusqlite::Error> {
+    let db = Connection::open("")?;
+    db.pragma_update(None, "synchronous", "OFF")?;
+    db.pragma_update(None, "cache_size", -32_768)?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.execute_batch(TABLES)?;
+    Ok(db)
+}
+
+/// The version of an index.
+pub(super) fn version(db: &Connection) -> Result<i64, rusqlite::Error> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+pub(super) fn is_current(version: i64) -> bool {
+    version == VERSION
 }
 
 /// Makes way for another index.

@@ -73,6 +73,15 @@ pub(super) enum NoRecord {
     Torn,
 }
 
+/// Why a segment's first bytes are no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoHeader {
+    #[error("its header is damaged, and so is its first record, which could tell what it was")]
+    Damaged,
+    #[error("it has format {0}, this camhook reads format {FORMAT}")]
+    OtherFormat(u32),
+}
+
 impl fmt::Display for NoRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -115,18 +124,13 @@ impl Header {
         bytes
     }
 
-    pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES as usize]) -> Result<Self, String> {
-        if bytes[..8] != MAGIC {
-            return Err("it is no segment of camhook".to_owned());
-        }
-        if crc32c::crc32c(&bytes[12..]) != u32_at(bytes, 8) {
-            return Err("its header is damaged".to_owned());
+    pub(super) fn from_bytes(bytes: &[u8; HEADER_BYTES as usize]) -> Result<Self, NoHeader> {
+        if bytes[..8] != MAGIC || crc32c::crc32c(&bytes[12..]) != u32_at(bytes, 8) {
+            return Err(NoHeader::Damaged);
         }
         let format = u32_at(bytes, 12);
         if format != u32::from(FORMAT) {
-            return Err(format!(
-                "it has format {format}, this camhook reads format {FORMAT}"
-            ));
+            return Err(NoHeader::OtherFormat(format));
         }
         Ok(Self {
             number: u64_at(bytes, 16),
@@ -206,18 +210,22 @@ pub(super) fn read_record(
 /// What lies behind the place where the records seem to end.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Behind {
-    /// A good record that could only be written after `expected` was safe, and where it lies.
-    pub(super) proof_of_damage: Option<u64>,
+    /// Whether there is a good record that could only be written after `expected` was safe.
+    pub(super) proves_damage: bool,
+    /// The first good record of a later LSN: where it lies, and its LSN.
+    pub(super) next_good: Option<(u64, u64)>,
     /// Whether heads of this life were found at all: they must be wiped before the place is written again.
     pub(super) leftovers: bool,
 }
 
-/// Looks for records of this life from `offset` on, where LSN `expected` should have been.
+/// Looks for records of this life from `offset` on, where LSN `expected` should have been; those from `limit` on are told by
+/// another segment.
 pub(super) fn look_behind(
     file: &dyn DiskFile,
     salt: u32,
     offset: u64,
     expected: u64,
+    limit: u64,
 ) -> std::io::Result<Behind> {
     const CHUNK: usize = 1 << 20;
     let finder = memchr::memmem::Finder::new(&RECORD_MAGIC);
@@ -239,10 +247,18 @@ pub(super) fn look_behind(
                 continue;
             };
             behind.leftovers = true;
-            if head.lsn > expected && head.synced > expected && read_record(file, salt, at)?.is_ok()
+            let proves = head.synced > expected;
+            let is_first = behind.next_good.is_none();
+            if head.lsn > expected
+                && head.lsn < limit
+                && (proves || is_first)
+                && read_record(file, salt, at)?.is_ok()
             {
-                behind.proof_of_damage = Some(at);
-                return Ok(behind);
+                behind.proves_damage |= proves;
+                behind.next_good.get_or_insert((at, head.lsn));
+                if behind.proves_damage {
+                    return Ok(behind);
+                }
             }
         }
         if read < buffer.len() {
@@ -250,6 +266,42 @@ pub(super) fn look_behind(
         }
         start += CHUNK as u64;
     }
+}
+
+/// The header of a segment whose own is damaged, as its first record tells it: that record's checksum was seeded with the
+/// salt, which follows from it, and the checksum over its data proves that it is one.
+pub(super) fn salvage_header(file: &dyn DiskFile, number: u64) -> std::io::Result<Option<Header>> {
+    let mut bytes = [0; HEAD_BYTES];
+    if file.read_at(&mut bytes, HEADER_BYTES)? < HEAD_BYTES || bytes[..4] != RECORD_MAGIC {
+        return Ok(None);
+    }
+    let salt = seed_of(u32_at(&bytes, 4), &bytes[8..]);
+    let Ok((head, _)) = read_record(file, salt, HEADER_BYTES)? else {
+        return Ok(None);
+    };
+    let is_one = head.format == FORMAT && RecordKind::from_byte(head.kind).is_some();
+    Ok(is_one.then_some(Header {
+        number,
+        first_lsn: head.lsn,
+        synced: head.synced.min(head.lsn),
+        salt,
+    }))
+}
+
+/// What CRC32C over `bytes` was begun with, given how it ended.
+fn seed_of(crc: u32, bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    let mut state = !crc;
+    for byte in bytes.iter().rev() {
+        for _ in 0..8 {
+            state = match state >> 31 {
+                0 => state << 1,
+                _ => (state ^ POLYNOMIAL) << 1 | 1,
+            };
+        }
+        state ^= u32::from(*byte);
+    }
+    !state
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -286,6 +338,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_checksum_was_begun_with_follows_from_it() {
+        for seed in [0, 1, 0x8000_0000, 0xdead_beef, u32::MAX] {
+            let crc = crc32c::crc32c_append(seed, b"some forty bytes of a record's own head.");
+            assert_eq!(
+                seed_of(crc, b"some forty bytes of a record's own head."),
+                seed
+            );
+        }
+    }
+
+    #[test]
     fn a_header_of_another_format_is_refused_in_words() {
         let header = Header {
             number: 3,
@@ -299,6 +362,7 @@ mod tests {
         newer[12] = 2;
         let crc = crc32c::crc32c(&newer[12..]);
         newer[8..12].copy_from_slice(&crc.to_le_bytes());
-        assert!(Header::from_bytes(&newer).unwrap_err().contains("format 2"));
+        let refused = Header::from_bytes(&newer).unwrap_err();
+        assert!(refused.to_string().contains("format 2"));
     }
 }

@@ -81,6 +81,11 @@ impl Store {
     /// the next [`Store::retain`], once nothing in them is kept.
     pub(crate) async fn purge(&self, before: Timestamp) -> Result<u64, StoreError> {
         let at = self.0.clock.now();
-        self.say(What::Purge(record::Purge { at, before })).await
+        let purge = record::Purge {
+            at,
+            before,
+            named: true,
+        };
+        self.say(What::Purge(purge)).await
     }
 }

@@ -223,7 +223,7 @@ impl Writer {
                 self.tell(Told::MakeRoom);
                 return Err(full);
             }
-            return match self.roll(wanted) {
+            return match self.roll_as_fits(item.draft.bytes()) {
                 Ok(()) => {
                     self.room.set_full(None);
                     Ok(())
@@ -260,6 +260,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Goes on in a segment that holds a record of `bytes`: an ordinary one, or a smaller one where the disk has no room.
+    fn roll_as_fits(&mut self, bytes: u64) -> std::io::Result<()> {
+        let least = self.log.least_for(bytes, self.reserve);
+        let mut wanted = self.log.segment_for(bytes, self.reserve);
+        loop {
+            match self.roll(wanted) {
+                Err(error) if is_full(&error) && wanted > least => {
+                    tracing::debug!(%error, wanted, "no room for so large a segment");
+                    wanted = (wanted / 4).next_multiple_of(4 << 10).max(least);
+                }
+                done => return done,
+            }
+        }
+    }
+
     fn probe(&mut self) {
         if self.room.full().is_none() {
             return;
@@ -268,7 +283,7 @@ impl Writer {
         let wanted = self.log.segment_for(0, self.reserve);
         let fits = self.log.fits(self.reserve, self.reserve)
             || ((self.room.catalog.has_spare() || self.room.allows(wanted))
-                && self.roll(wanted).is_ok());
+                && self.roll_as_fits(0).is_ok());
         if fits {
             self.room.set_full(None);
         } else {

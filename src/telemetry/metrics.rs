@@ -39,6 +39,8 @@ pub(crate) struct Numbers {
     pub(crate) delivery_seconds: Family<TargetOnly, Histogram, fn() -> Histogram>,
     pub(crate) inflight_bytes: Gauge,
     pub(crate) store_bytes: Gauge,
+    /// Records of the log that cannot be read any more, found since the start.
+    pub(crate) store_damaged_records: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) reloads: Family<Reloaded, Counter>,
     /// 1 while a source with `mqtt` is connected to its broker.
@@ -141,6 +143,7 @@ impl Metrics {
             delivery_seconds: Family::new_with_constructor(seconds),
             inflight_bytes: Gauge::default(),
             store_bytes: Gauge::default(),
+            store_damaged_records: Gauge::default(),
             connections: Gauge::default(),
             reloads: Family::default(),
             mqtt_connected: Family::default(),
@@ -203,6 +206,11 @@ impl Metrics {
             numbers.inflight_bytes.clone(),
         );
         registry.register("store_bytes", "Bytes on disk", numbers.store_bytes.clone());
+        registry.register(
+            "store_damaged_records",
+            "Stored records that cannot be read any more, found since the start",
+            numbers.store_damaged_records.clone(),
+        );
         registry.register(
             "connections",
             "Open connections of senders",

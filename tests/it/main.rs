@@ -31,6 +31,7 @@ mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
 mod senders; // each request form of each sender, as the vendor's own programs write it
 mod sinks; // databases, mail servers, Home Assistant over MQTT
+mod store; // `camhook store`: checked, damaged, copied under load
 mod tidy; // what compilers and linters do not check
 mod trust; // `camhook trust`: certificates, and pins in routes.yaml
 mod user_tests; // `camhook test`

@@ -144,6 +144,7 @@ fn what_could_not_be_undone_is_undone_before_the_next_transaction() {
         what: What::Purge(Purge {
             at: Timestamp::UNIX_EPOCH,
             before: Timestamp::UNIX_EPOCH,
+            named: false,
         }),
         applied: None,
         _guard: None,

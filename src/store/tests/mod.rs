@@ -3,12 +3,17 @@
 use std::path::Path;
 
 mod accepting;
+mod by_hand;
 mod damage;
 mod faults;
+mod index_files;
 mod joined;
 mod leasing;
+mod matrix;
+mod model;
 mod notes;
 mod pictures;
+mod power;
 mod removal;
 mod set_clock;
 

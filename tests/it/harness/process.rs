@@ -53,9 +53,24 @@ impl Process {
         Self::run(folder, Stdio::inherit(), environment)
     }
 
+    /// Runs another config than the folder's `routes.yaml`.
+    pub(crate) fn run_with_config(folder: &Path, config: &str) -> Self {
+        Self::run_by(folder, Stdio::inherit(), &[], &["--config", config])
+    }
+
     fn run(folder: &Path, log: Stdio, environment: &[(String, String)]) -> Self {
+        Self::run_by(folder, log, environment, &[])
+    }
+
+    fn run_by(
+        folder: &Path,
+        log: Stdio,
+        environment: &[(String, String)],
+        arguments: &[&str],
+    ) -> Self {
         let mut command = camhook_command(folder);
-        command.args(["run"]).stdout(Stdio::piped()).stderr(log);
+        command.args(["run"]).args(arguments);
+        command.stdout(Stdio::piped()).stderr(log);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

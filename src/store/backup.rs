@@ -1,0 +1,223 @@
+//! Copies a store, also while camhook writes it.
+//!
+//! The log alone is copied: it tells everything, and the index is built anew from it. Each record is checked on the way, so
+//! a copy ends where the last whole record ended, whatever is being written behind it; all that was acknowledged before is
+//! in front of that. Segments that are removed while they are copied are left out: what they told of events that stay was
+//! written again before they went, into a segment that is then copied further.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::StoreError;
+use super::catalog::{Catalog, Record, Segment};
+use super::disk::{Disk, DiskFile, LookingDisk, SystemDisk};
+use super::open::make_folder;
+use super::record::What;
+use super::scan::Found;
+use super::segment::{HEADER_BYTES, Header};
+
+/// What was copied.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct BackedUp {
+    pub(crate) segments: u64,
+    pub(crate) records: u64,
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+    /// Records that cannot be read; their bytes are copied as they are.
+    pub(crate) damaged: u64,
+}
+
+/// One segment's copy.
+struct Copied {
+    header: Header,
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    /// Where the next record goes, and its LSN.
+    end: u64,
+    next_lsn: u64,
+    /// Nothing more comes.
+    is_whole: bool,
+    told: BackedUp,
+}
+
+/// Segments go about once an hour; who copies for longer than that begins again where one went.
+const ROUNDS_MAX: usize = 100;
+
+/// Copies the store in `from` into the folder `to`, which must be empty or not there.
+pub(crate) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
+    let failed = |error: io::Error| StoreError::Failed(format!("{}: {error}", to.display()));
+    if std::fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(StoreError::Failed(format!(
+            "{} is not empty; give a folder that is, or that does not exist yet",
+            to.display()
+        )));
+    }
+    let (partial, log) = (to.join("log.partial"), to.join("log"));
+    make_folder(&SystemDisk, &partial).map_err(failed)?;
+    let copies = copy_all(&from.join("log"), &partial)?;
+    let mut told = BackedUp::default();
+    for copy in copies.values() {
+        copy.file.sync().map_err(failed)?;
+        told.segments += 1;
+        told.records += copy.told.records;
+        told.events += copy.told.events;
+        told.damaged += copy.told.damaged;
+        told.bytes += copy.end;
+    }
+    // A copy that was cut short has no `log`, and cannot be taken for a whole one.
+    SystemDisk
+        .sync_folder(&partial)
+        .and_then(|()| SystemDisk.rename(&partial, &log))
+        .and_then(|()| SystemDisk.sync_folder(to))
+        .map_err(failed)?;
+    Ok(told)
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<BTreeMap<u64, Copied>, StoreError> {
+    let mut copies: BTreeMap<u64, Copied> = BTreeMap::new();
+    for _ in 0..ROUNDS_MAX {
+        let catalog = look(from)?;
+        if let Some((path, why)) = catalog.unreadable().first() {
+            let path = path.display();
+            return Err(StoreError::Failed(format!("{path} cannot be read: {why}")));
+        }
+        let segments = catalog.segments();
+        let gone: Vec<u64> = copies
+            .values()
+            .filter(|copy| !holds(&segments, copy.header))
+            .map(|copy| copy.header.number)
+            .collect();
+        for number in gone {
+            if let Some(copy) = copies.remove(&number) {
+                let _ = SystemDisk.remove(&copy.path);
+            }
+        }
+        let copied = copy_round(&catalog, &segments, to, &mut copies);
+        let now = look(from)?.segments();
+        if segments.iter().any(|segment| !holds(&now, segment.header)) {
+            continue; // what was read of it may be anything, an error too
+        }
+        copied?;
+        return Ok(copies);
+    }
+    Err(StoreError::Failed(
+        "segments went away as fast as they were copied; try again, or raise store.keep".to_owned(),
+    ))
+}
+
+fn look(from: &Path) -> Result<Catalog, StoreError> {
+    Catalog::look(from.to_owned(), Arc::new(LookingDisk), 0).map_err(StoreError::Failed)
+}
+
+fn holds(segments: &[Segment], header: Header) -> bool {
+    segments.iter().any(|segment| segment.header == header)
+}
+
+/// Copies what there is and was not copied yet, oldest first.
+fn copy_round(
+    catalog: &Catalog,
+    segments: &[Segment],
+    to: &Path,
+    copies: &mut BTreeMap<u64, Copied>,
+) -> Result<(), StoreError> {
+    for (n, segment) in segments.iter().enumerate() {
+        let copy = match copies.entry(segment.header.number) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                let copy = Copied::begin(catalog, segment.header, to)
+                    .map_err(|error| StoreError::Failed(format!("{}: {error}", to.display())))?;
+                new.insert(copy)
+            }
+        };
+        if !copy.is_whole {
+            let next = segments.get(n + 1).map(|next| next.header);
+            copy.go_on(catalog, *segment, next)
+                .map_err(StoreError::Failed)?;
+            copy.is_whole = next.is_some();
+        }
+    }
+    Ok(())
+}
+
+impl Copied {
+    fn begin(catalog: &Catalog, header: Header, to: &Path) -> io::Result<Self> {
+        let path = to.join(catalog.path(header.number).file_name().unwrap_or_default());
+        let file = SystemDisk.create(&path)?;
+        file.write_at(&mut [IoSlice::new(&header.to_bytes())], 0)?;
+        Ok(Self {
+            header,
+            path,
+            file,
+            end: HEADER_BYTES,
+            next_lsn: header.first_lsn,
+            is_whole: false,
+            told: BackedUp::default(),
+        })
+    }
+
+    fn go_on(
+        &mut self,
+        catalog: &Catalog,
+        segment: Segment,
+        next: Option<Header>,
+    ) -> Result<(), String> {
+        let (offset, expected, path) = (self.end, self.next_lsn, self.path.clone());
+        let mut each = |found| {
+            match found {
+                Found::Record(_, record) => self.write(&record),
+                Found::Damage(damage) => {
+                    self.told.damaged += damage.records();
+                    self.next_lsn = damage.next_lsn;
+                    self.write_raw(catalog, damage.offset, damage.bytes)
+                }
+            }
+            .map_err(|error| format!("{}: {error}", path.display()))
+        };
+        catalog.scan(segment, offset, expected, next, &mut each)?;
+        Ok(())
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        let bytes = record.head.record_bytes();
+        let head = record.head.to_bytes(self.header.salt);
+        let unpadded = (head.len() + record.meta.len() + record.payload.len()) as u64;
+        let padding = [0; 8];
+        let parts = &mut [
+            IoSlice::new(&head),
+            IoSlice::new(&record.meta),
+            IoSlice::new(&record.payload),
+            IoSlice::new(&padding[..(bytes - unpadded) as usize]),
+        ];
+        self.file.write_at(parts, self.end)?;
+        self.end += bytes;
+        self.next_lsn = record.head.lsn + 1;
+        self.told.records += 1;
+        if let Ok(What::Request { events, .. }) = What::of(record) {
+            self.told.events += events.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// What is damaged stays as it is, in its place.
+    fn write_raw(&mut self, catalog: &Catalog, mut offset: u64, mut bytes: u64) -> io::Result<()> {
+        let (file, _) = catalog.file(self.header.number)?;
+        let mut buffer = vec![0; 1 << 16];
+        while bytes > 0 {
+            let some = buffer
+                .len()
+                .min(usize::try_from(bytes).unwrap_or(usize::MAX));
+            let read = file.read_at(&mut buffer[..some], offset)?;
+            if read == 0 {
+                break;
+            }
+            self.file
+                .write_at(&mut [IoSlice::new(&buffer[..read])], offset)?;
+            offset += read as u64;
+            bytes -= read as u64;
+        }
+        self.end = offset;
+        Ok(())
+    }
+}
