@@ -122,7 +122,12 @@ fn surroundings(order: &Order) -> Surroundings {
         " with changes"
     };
     let build = order.camhook.parent().and_then(Path::file_name);
-    let mut command = format!("bench/oracle/run.sh --seed {}", order.seed);
+    let build = build.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let profile = match build.as_str() {
+        "debug" => "PROFILE=debug ",
+        _ => "",
+    };
+    let mut command = format!("{profile}bench/oracle/run.sh --seed {}", order.seed);
     if let Some(kills) = order.kills {
         command.push_str(&format!(" --kills {kills}"));
     }
@@ -134,7 +139,7 @@ fn surroundings(order: &Order) -> Surroundings {
             "{}{changed}",
             said("git", &["rev-parse", "--short", "HEAD"])
         ),
-        build: build.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        build,
         machine: format!("{model}, {cores} cores, {kernel}, {system}"),
         day: said("date", &["-u", "+%Y-%m-%d"]),
         command,
