@@ -21,7 +21,9 @@ grep -rhoE '"[A-Za-z@][A-Za-z0-9_@.:/-]{1,38}"' src/sources src/config | sort -u
 seeds() {
   case $1 in
     config) ls routes.yaml tests/fixtures/config/*/routes.yaml ;;
-    jpeg) ls fuzz/corpus/jpeg/* ;;
+    jpeg | words | list | places | picture | import | mqtt | nats | answer | credentials | records | log) ls fuzz/corpus/"$1"/* ;;
+    template) ls fuzz/corpus/template/* presets/*.yaml ;;
+    neutral) ls presets/example-event.json fuzz/corpus/neutral/* ;;
     auto | map | multipart) ls tests/fixtures/sources/*/*/request.http ;;
     repair) ls tests/fixtures/sources/kipod/*/request.http ;;
     *) ls tests/fixtures/sources/"$1"/*/request.http ;;

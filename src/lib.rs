@@ -7,6 +7,7 @@ mod budget;
 mod clock;
 mod mqtt;
 mod name;
+mod reach;
 mod secret;
 mod tasks;
 mod telemetry;

@@ -224,6 +224,7 @@ impl Config {
                 lists,
                 pictures: Some(routing::pictures(&root)),
                 with: Some(Vec::new()),
+                ..Known::default()
             }),
             catalog: &catalog,
             checker: check::Checker::new(&schema),

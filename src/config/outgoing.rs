@@ -35,11 +35,11 @@ pub(super) fn targets(loader: &mut Loader<'_>, clients: &Clients) -> (Vec<Target
         .iter()
         .zip(withs)
         .filter_map(|(entry, with)| {
-            let Some((names, with)) = with else {
+            let Some(preset::Settings { names, told, with }) = with else {
                 return target(loader, entry, clients, &blot);
             };
             let engine = loader.engine.clone();
-            loader.engine = engine.with_settings(names);
+            loader.engine = engine.with_settings(names, told);
             let built = target(loader, entry, clients, &blot);
             loader.engine = engine;
             Some(Target {
@@ -160,8 +160,12 @@ fn http(
         loader.part(entry.node, &value, &["http"], entry.clean);
     let sending: Option<targets::http::Settings> =
         loader.part(entry.node, &value, &["http"], entry.clean);
+    let engine = match value.contains_key("hosts") {
+        true => loader.engine.with_hosts(),
+        false => loader.engine.clone(),
+    };
     let renderer = writing.and_then(|settings| {
-        let built = Renderer::http(&settings, &loader.engine, Names::Rendering);
+        let built = Renderer::http(&settings, &engine, Names::Rendering);
         compiled(loader, entry.node, "http", built)
     });
     let sender = sending.and_then(|settings| {

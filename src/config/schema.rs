@@ -12,7 +12,7 @@ pub(super) const TRANSPORTS: &[&str] = &[
 ];
 
 /// The keys of `http` that may stand beside it too.
-pub(super) const BESIDE_HTTP: &[&str] = &["timeout", "tls"];
+pub(super) const BESIDE_HTTP: &[&str] = &["timeout", "tls", "hosts", "networks"];
 
 /// The JSON Schema of `routes.yaml`, for editors and other readers.
 pub(crate) fn schema() -> Value {

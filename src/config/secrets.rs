@@ -179,8 +179,11 @@ fn add_pairs(node: &Node, values: &mut Vec<String>) {
             let text = scalar.text.as_str();
             if let Some(password) = password_in_url(text) {
                 let user = text[..password.start].rfind("//").map_or(0, |at| at + 2);
-                let pair = percent_decode_str(&text[user..password.end]).decode_utf8_lossy();
-                values.push(pair.into_owned());
+                // The system hears it decoded.
+                for sent in [user..password.end, password] {
+                    let sent = percent_decode_str(&text[sent]).decode_utf8_lossy();
+                    values.push(sent.into_owned());
+                }
             }
         }
     }

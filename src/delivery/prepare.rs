@@ -149,10 +149,14 @@ pub(super) fn write(
         Some(with) => scope(Some(&with.values(&work.event, &scope(None))?)),
         None => scope(None),
     };
-    outlet
+    let payload = outlet
         .renderer
         .render(&work.event, work.item, &scope)
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    match outlet.target.refuses(&payload) {
+        Some(why) => Err(why),
+        None => Ok(payload),
+    }
 }
 
 /// The request that only asks whether a system is there and takes the credentials, if its target has one. It knows no event:

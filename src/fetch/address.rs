@@ -2,54 +2,12 @@
 
 use reqwest::Url;
 
-/// A host that may be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Host {
-    /// As a URL has it: in lower case, an IPv6 address in brackets.
-    name: String,
-    /// `None` is the scheme's own.
-    port: Option<u16>,
-}
+use crate::reach::Reach;
 
 /// Where pictures may be fetched from.
 pub(super) struct Allowed {
-    pub(super) hosts: Vec<Host>,
+    pub(super) reach: Reach,
     pub(super) base: Option<Url>,
-}
-
-impl Host {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no host: expected such as `ff.example` or `10.0.0.5:8443`");
-        if text.is_empty() || text.contains(['/', '@', '?', '#', '*', '\\', ' ', '%']) {
-            return Err(wrong());
-        }
-        let as_url = |scheme: &str| Url::parse(&format!("{scheme}://{text}/"));
-        let (http, https) = (
-            as_url("http").map_err(|_| wrong())?,
-            as_url("https").map_err(|_| wrong())?,
-        );
-        let name = http.host_str().ok_or_else(wrong)?.to_owned();
-        // A URL leaves out the port that is its scheme's own; it cannot be that of both.
-        let port = http.port().or(https.port());
-        Ok(Self { name, port })
-    }
-
-    fn of(url: &Url) -> Option<Self> {
-        Some(Self {
-            name: url.host_str()?.to_owned(),
-            port: url.port_or_known_default(),
-        })
-    }
-
-    fn takes(&self, url: &Url) -> bool {
-        let usual = match url.scheme() {
-            "http" => 80,
-            _ => 443,
-        };
-        url.host_str() == Some(&self.name)
-            && url.port_or_known_default() == Some(self.port.unwrap_or(usual))
-    }
 }
 
 /// The base that relative addresses count from: always a folder, so that what is below it stays below it.
@@ -86,29 +44,15 @@ impl Allowed {
     }
 
     pub(super) fn check(&self, url: &Url) -> Result<(), String> {
-        if !["http", "https"].contains(&url.scheme()) {
-            return Err(format!(
-                "its address is {}:, not http or https",
-                url.scheme()
-            ));
+        let of_base = self.base.as_ref().is_some_and(|base| {
+            base.host() == url.host()
+                && base.port_or_known_default() == url.port_or_known_default()
+                && matches!(url.scheme(), "http" | "https")
+        });
+        match self.reach.check(url) {
+            _ if of_base => Ok(()),
+            checked => checked.map_err(|refused| refused.to_string()),
         }
-        let base = self.base.as_ref().and_then(Host::of);
-        if self.hosts.iter().chain(&base).any(|host| host.takes(url)) {
-            return Ok(());
-        }
-        Err(format!(
-            "the host {} is not among `fetch: {{ hosts }}`",
-            told(url)
-        ))
-    }
-}
-
-/// The host with its port; the rest of an address may hold a token.
-pub(super) fn told(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("nowhere");
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
     }
 }
 
@@ -117,11 +61,9 @@ mod tests {
     use super::*;
 
     fn allowed(hosts: &[&str], base: Option<&str>) -> Allowed {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         Allowed {
-            hosts: hosts
-                .iter()
-                .map(|host| Host::parse(host).unwrap())
-                .collect(),
+            reach: Reach::new(&hosts, &[], crate::fetch::settings::WORDS).unwrap(),
             base: base.map(|text| super::base(text).unwrap()),
         }
     }
@@ -183,18 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_bases_with_more_in_them_are_refused() {
-        for text in [
-            "",
-            "https://ff.example",
-            "ff.example/x",
-            "*.example",
-            "u@h",
-            "a b",
-            "h:99999",
-        ] {
-            assert!(Host::parse(text).is_err(), "{text}");
-        }
+    fn bases_with_more_in_them_are_refused() {
         for text in [
             "kipod.example",
             "ftp://x",

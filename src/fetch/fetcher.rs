@@ -9,9 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::{Client, Response, Url};
 use tokio::sync::Semaphore;
 
-use super::address::{self, Allowed, Host, told};
-use super::settings::Settings;
+use super::address::{self, Allowed};
+use super::settings::{Settings, WORDS};
 use crate::event::sniff;
+use crate::reach::{Reach, told};
 use crate::secret::Blot;
 use crate::targets::Mistakes;
 use crate::targets::http::{Clients, failure};
@@ -70,13 +71,13 @@ impl Fetcher {
         let mut wrong = |way: &[&str], message: String| {
             mistakes.push((way.iter().map(|key| (*key).to_owned()).collect(), message));
         };
-        let mut hosts = Vec::new();
-        for (n, text) in settings.hosts.iter().enumerate() {
-            match Host::parse(text) {
-                Ok(host) => hosts.push(host),
-                Err(message) => wrong(&["hosts", &n.to_string()], message),
+        let reach = Reach::new(&settings.hosts, &settings.networks, WORDS);
+        let reach = reach.map_err(|all| {
+            for (in_networks, n, message) in all {
+                let key = if in_networks { "networks" } else { "hosts" };
+                wrong(&[key, &n.to_string()], message);
             }
-        }
+        });
         let base = settings
             .base
             .as_deref()
@@ -113,12 +114,15 @@ impl Fetcher {
                 None => wrong(&["headers", name], "this is no HTTP header".to_owned()),
             }
         }
-        let client = clients.fetching(settings.tls.as_ref(), folder);
+        let Ok(reach) = reach.map(|reach| reach.and_named(base.as_ref())) else {
+            return Err(mistakes);
+        };
+        let client = clients.reaching(settings.tls.as_ref(), folder, &reach);
         let client = client.map_err(|more| mistakes.extend(more));
         match client {
             Ok(client) if mistakes.is_empty() => Ok(Self {
                 client,
-                allowed: Allowed { hosts, base },
+                allowed: Allowed { reach, base },
                 headers,
                 max: settings.max.0,
                 timeout: settings.timeout.0,
@@ -166,7 +170,10 @@ impl Fetcher {
             let answer = request
                 .send()
                 .await
-                .map_err(|error| Failure::for_now(failure::told(&error.without_url(), &host)))?;
+                .map_err(|error| match failure::refused(&error) {
+                    Some(refused) => Failure::for_good(refused.to_string()),
+                    None => Failure::for_now(failure::told(&error.without_url(), &host)),
+                })?;
             let status = answer.status();
             if status.is_success() {
                 let bytes = self.read(answer, &host, left).await?;

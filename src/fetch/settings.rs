@@ -7,18 +7,29 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::reach::Words;
 use crate::secret::Secret;
 use crate::targets::http::Tls;
 use crate::units::{ByteSize, Span};
+
+pub(super) const WORDS: Words = Words {
+    hosts: "fetch: { hosts }",
+    networks: "fetch: { networks }",
+};
 
 /// Fetching the pictures that the sender tells only by their address.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "FetchSettings")]
 pub(crate) struct Settings {
-    /// Where pictures may be fetched from: exact host names or addresses, such as `ff.example` or `"10.0.0.5:8443"`.
+    /// Where pictures may be fetched from: host names, addresses and networks, such as `ff.example`, `"10.0.0.5:8443"`,
+    /// `*.cams.example` (every name below it) or `10.1.0.0/16`.
     /// Without a port: 80 for http, 443 for https. Nothing is ever fetched from another host, not by a redirect either.
     pub(crate) hosts: Vec<String>,
+    /// Networks that are not public, in which the names among `hosts` may have their addresses, such as `10.0.0.0/8` or
+    /// `10.0.0.5`. None if not given: a name of the LAN needs its address here. Addresses and networks among `hosts`
+    /// permit themselves, not names; the host of `base` needs no permission.
+    pub(crate) networks: Vec<String>,
     /// What relative addresses count from, such as `https://kipod.example`. Its host needs not be among `hosts`.
     pub(crate) base: Option<String>,
     /// Headers of each request, such as `Authorization: "Token ${FF_TOKEN}"`. They go to the allowed hosts only.
@@ -40,6 +51,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
+            networks: Vec::new(),
             base: None,
             headers: BTreeMap::new(),
             max: ByteSize(10 << 20),

@@ -17,7 +17,7 @@ mod topic;
 
 pub(crate) use address::Address;
 pub(crate) use connection::{Connection, Hello, Will, Writer};
-pub(crate) use reader::{Incoming, Reader};
+pub(crate) use reader::{Incoming, Reader, try_packets};
 pub(crate) use topic::{check_filter, check_topic, matches};
 
 use std::io;

@@ -151,7 +151,26 @@ pub(crate) fn safe_segment(text: &str) -> String {
     if segment.is_empty() {
         segment.push('_');
     }
+    if is_device(&segment) {
+        segment.insert(0, '_');
+    }
     segment.replace('%', "%%")
+}
+
+/// What Windows and its file servers take for a device, whatever the ending (Microsoft, "Naming Files, Paths, and
+/// Namespaces", read 2026-11-21).
+fn is_device(segment: &str) -> bool {
+    let stem = segment.split('.').next().unwrap_or_default().trim_end();
+    let stem = stem.to_ascii_uppercase();
+    let numbered = ["COM", "LPT"].iter().any(|device| {
+        let number = stem.strip_prefix(device);
+        number.is_some_and(|rest| {
+            let mut rest = rest.chars();
+            let digit = |c| matches!(c, '0'..='9' | '\u{b9}' | '\u{b2}' | '\u{b3}');
+            rest.next().is_some_and(digit) && rest.next().is_none()
+        })
+    });
+    numbered || matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
 }
 
 /// Makes any text one token of a NATS subject: no dots, wildcards, blanks or control characters, at most 100 characters,
@@ -196,6 +215,16 @@ mod tests {
         assert_eq!(safe_segment("a\0b\nc"), "a_b_c");
         assert_eq!(safe_segment("C:\\x"), "C__x");
         assert_eq!(safe_segment("10%Y"), "10%%Y");
+    }
+
+    #[test]
+    fn a_value_is_no_device_of_a_file_server() {
+        for name in ["con", "NUL", "aux.tar.gz", "Lpt1", "COM\u{b9}", "PRN .x"] {
+            assert!(safe_segment(name).starts_with('_'), "{name}");
+        }
+        for name in ["console", "COM", "COM10", "lpt", "acon", "n.nul"] {
+            assert_eq!(safe_segment(name), name);
+        }
     }
 
     #[test]

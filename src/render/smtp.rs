@@ -106,14 +106,19 @@ impl Writer {
     }
 }
 
-/// What would end a header, or is no text at all, becomes a blank.
+/// A line of a mail ends after 998 bytes (RFC 5321, 4.5.3.1.6), and where a text has no blanks it cannot be folded.
+const SUBJECT_CHARS_MAX: usize = 300;
+
+/// What would end a header, or is no text at all, becomes a blank. The rest of a long one is left out.
 fn line(text: &str) -> String {
     let clean = |c: char| match c {
         '\u{2028}' | '\u{2029}' => ' ',
         c if c.is_control() => ' ',
         c => c,
     };
-    text.chars()
+    text.trim()
+        .chars()
+        .take(SUBJECT_CHARS_MAX)
         .map(clean)
         .collect::<String>()
         .trim()
@@ -147,6 +152,7 @@ mod tests {
 
     #[test]
     fn a_subject_is_one_line() {
+        assert_eq!(line(&"x".repeat(5_000)).len(), SUBJECT_CHARS_MAX);
         assert_eq!(
             line("AB 1\r\nBcc: all@example.com\0"),
             "AB 1  Bcc: all@example.com"

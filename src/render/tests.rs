@@ -53,7 +53,7 @@ fn written(renderer: &Renderer, event: Event) -> Result<Payload, RenderError> {
 
 fn http(settings: &str) -> Renderer {
     let settings = serde_saphyr::from_str(settings).unwrap();
-    Renderer::http(&settings, &Engine::new(&[]), Names::Rendering)
+    Renderer::http(&settings, &Engine::new(&[]).with_hosts(), Names::Rendering)
         .unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
@@ -260,7 +260,7 @@ fn a_value_fills_its_place_in_the_url_and_no_other() {
             "a b",
             "http://h/a%20b",
         ),
-        ("http://h/*", "\u{1}%2F\u{3}", "http://h/%2F"),
+        ("http://h/*", "\u{1}%2F\u{3}", "http://h/%01%252F%03"),
     ] {
         let url = url.replace('*', PLATE);
         assert_eq!(url_of(&url, plate).as_deref(), Ok(came), "{url}");

@@ -49,6 +49,24 @@ pub(crate) struct Basic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Network(IpNet);
 
+/// Asks whether this request may enter, for those who try bytes that nobody thought of. Panics when it may, for nobody knows
+/// the secrets.
+pub(crate) fn try_credentials(parts: &Parts) {
+    let secret = || Secret::new("nobody-knows-this-3c41");
+    let settings = AuthSettings {
+        token: Some(secret()),
+        tokens: vec![secret()],
+        basic: Some(Basic {
+            username: "gate".to_owned(),
+            password: secret(),
+        }),
+        ..AuthSettings::default()
+    };
+    let peer = IpAddr::from([10, 0, 0, 5]);
+    let entered = settings.check(peer, parts, &path::segments(parts.uri.path()));
+    assert!(entered.is_err(), "nobody has these credentials");
+}
+
 impl AuthSettings {
     pub(super) fn secrets(&self) -> Vec<&Secret> {
         let password = self.basic.as_ref().map(|basic| &basic.password);

@@ -32,7 +32,9 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use auth::try_credentials;
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
 pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};
 pub(crate) use settings::{Settings, SourceSettings};
+pub(crate) use signature::try_signatures;

@@ -84,6 +84,20 @@ pub(super) struct Signed {
     codes: Vec<Vec<u8>>,
 }
 
+/// Asks each scheme whether this request is signed, for those who try bytes that nobody thought of. Panics when one says so,
+/// for nobody has the key.
+pub(crate) fn try_signatures(headers: &HeaderMap, body: &[u8], now: Timestamp) {
+    for scheme in [Scheme::Verkada, Scheme::Standard, Scheme::Github] {
+        let settings = SignatureSettings {
+            scheme,
+            secret: Secret::new("bm9ib2R5IGhhcyB0aGlzIGtleQ=="),
+        };
+        if let Ok(signed) = settings.read(headers, now) {
+            assert!(settings.check(&signed, body).is_err(), "nobody signed this");
+        }
+    }
+}
+
 impl SignatureSettings {
     /// Reads the headers. Fails when they are missing or unreadable, and when their time is too far from `now`.
     pub(super) fn read(&self, headers: &HeaderMap, now: Timestamp) -> Result<Signed, Refusal> {

@@ -26,6 +26,7 @@ mod notes;
 mod open;
 mod outcomes;
 mod pictures;
+mod probe;
 mod query;
 mod record;
 mod removal;
@@ -51,6 +52,7 @@ pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
+pub(crate) use probe::{try_log, try_records};
 pub(crate) use request::there_and_back;
 pub(crate) use steer::{RetryQuery, TargetState};
 

@@ -21,6 +21,11 @@ pub(crate) trait Target: Send + Sync {
     /// first send, and again with each load of the config.
     fn begin(&self, _tasks: &Tasks) {}
 
+    /// Why this is never sent, as far as that can be told without asking anybody; `explain` tells it, too.
+    fn refuses(&self, _payload: &Payload) -> Option<String> {
+        None
+    }
+
     /// Sends once. Every failure is a verdict, never an error that somebody else must understand.
     fn send(
         &self,

@@ -27,7 +27,8 @@ pub(super) enum Form {
     Mixed(Arc<Code>),
     Path(Arc<Code>),
     Subject(Arc<Code>),
-    Url(Arc<Code>),
+    /// Whether its host is the config's.
+    Url(Arc<Code>, bool),
 }
 
 pub(super) type Code = Instructions<'static>;
@@ -82,10 +83,10 @@ impl Template {
                 self.engine.run_subject(code, scope, &mut text)?;
                 Ok(text)
             }
-            Form::Url(code) => {
+            Form::Url(code, trusted) => {
                 let mut text = String::with_capacity(self.source.len() * 2);
                 self.engine.run_url(code, scope, &mut text)?;
-                url::address(&text)
+                url::address(&text, *trusted)
             }
         }
     }
@@ -94,7 +95,7 @@ impl Template {
     pub(crate) fn output(&self, scope: &Scope) -> Result<Output, RenderError> {
         match &self.form {
             Form::Single(code) => Output::of(&self.engine.value(code, scope)?),
-            Form::Literal | Form::Mixed(_) | Form::Path(_) | Form::Subject(_) | Form::Url(_) => {
+            Form::Literal | Form::Mixed(_) | Form::Path(_) | Form::Subject(_) | Form::Url(..) => {
                 self.text(scope).map(|text| Output::Json(text.into()))
             }
         }

@@ -1,6 +1,6 @@
 //! Compiles templates, and runs what was compiled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
@@ -15,7 +15,7 @@ use super::known::{Known, ROLES};
 use super::output;
 use super::scope::Scope;
 use super::why::Why;
-use super::{Mistake, Names, filters, nullsafe, operators, source, url};
+use super::{Mistake, Names, filters, nullsafe, operators, origin, source, url};
 use crate::payload::{safe_segment, safe_token};
 
 /// Instructions that one evaluation may take: some tens of milliseconds. A loop over 50 000 items fits.
@@ -67,10 +67,19 @@ impl Engine {
         }))
     }
 
-    /// The same for the templates of a target whose preset has these settings.
-    pub(crate) fn with_settings(&self, with: Vec<String>) -> Self {
+    /// The same for the templates of a target whose preset has these settings; `told` are those that hold templates.
+    pub(crate) fn with_settings(&self, with: Vec<String>, told: BTreeSet<String>) -> Self {
         Self::knowing(Known {
             with: Some(with),
+            told,
+            ..self.0.known.clone()
+        })
+    }
+
+    /// The same for the templates of a target that lists the hosts which it may send to.
+    pub(crate) fn with_hosts(&self) -> Self {
+        Self::knowing(Known {
+            hosts: true,
             ..self.0.known.clone()
         })
     }
@@ -93,41 +102,39 @@ impl Engine {
     /// The path of a file: what each `{{ … }}` comes to is made one safe segment, the text around it stays as it is
     /// written. In the path that comes of it a value's `%` is doubled, for strftime is yet to go over it.
     pub(crate) fn path(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        self.filled(source, names, Form::Path)
+        self.filled(source, names, |_, code| Ok(Form::Path(code)))
     }
 
     /// A subject of NATS: what each `{{ … }}` comes to is made one token.
     pub(crate) fn subject(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        self.filled(source, names, Form::Subject)
+        self.filled(source, names, |_, code| Ok(Form::Subject(code)))
+    }
+
+    /// An address: what each `{{ … }}` comes to is percent-encoded as one part of the path or query that it stands in,
+    /// unless `| url` did so already; in the host it may hold nothing that ends the host. What stands at the very
+    /// beginning is taken as it is. Up to the end of the host, all must be the config's, unless the target lists its hosts.
+    pub(crate) fn url(&self, source: &str, names: Names) -> Result<Template, Mistake> {
+        self.filled(source, names, |tree, code| {
+            url::check(source)?;
+            match origin::check(tree, &self.0.known, 0..source.len()) {
+                Err(mistake) if !self.0.known.hosts => Err(mistake),
+                checked => Ok(Form::Url(code, checked.is_ok())),
+            }
+        })
     }
 
     fn filled(
         &self,
         source: &str,
         names: Names,
-        form: fn(Arc<Code>) -> Form,
+        form: impl FnOnce(&Stmt<'_>, Arc<Code>) -> Result<Form, Mistake>,
     ) -> Result<Template, Mistake> {
         let mut template = self.template(source, names)?;
         if !matches!(template.form, Form::Literal) {
             let source = source::keep(source);
             let tree = parse(source, "template", syntax())
                 .map_err(|error| syntax_mistake(&error, source))?;
-            template.form = form(Arc::new(compile(&tree, source)));
-        }
-        Ok(template)
-    }
-
-    /// An address: what each `{{ … }}` comes to is percent-encoded as one part of the path or query that it stands in,
-    /// unless `| url` did so already; in the host it may hold nothing that ends the host. What stands at the very
-    /// beginning is taken as it is, and may not be read from the event.
-    pub(crate) fn url(&self, source: &str, names: Names) -> Result<Template, Mistake> {
-        let mut template = self.template(source, names)?;
-        if !matches!(template.form, Form::Literal) {
-            let source = source::keep(source);
-            let tree = parse(source, "template", syntax())
-                .map_err(|error| syntax_mistake(&error, source))?;
-            url::check(source, &tree)?;
-            template.form = Form::Url(Arc::new(compile(&tree, source)));
+            template.form = form(&tree, Arc::new(compile(&tree, source)))?;
         }
         Ok(template)
     }

@@ -1,5 +1,7 @@
 //! What a config knows before there are events: its lists, the pictures that steps make, a preset's settings.
 
+use std::collections::BTreeSet;
+
 use super::Mistake;
 use super::engine::words;
 use super::shape::nearest;
@@ -12,6 +14,10 @@ pub(crate) struct Known {
     pub(crate) pictures: Option<Vec<String>>,
     /// The settings of the target's preset. Any name will do when `None`.
     pub(crate) with: Option<Vec<String>>,
+    /// Those of them whose values are templates, so that events have a say in them.
+    pub(crate) told: BTreeSet<String>,
+    /// Whether the target lists the hosts that it may send to, so that others than the config may choose among them.
+    pub(crate) hosts: bool,
 }
 
 impl Known {

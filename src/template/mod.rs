@@ -22,6 +22,7 @@ mod filters;
 mod known;
 mod nullsafe;
 mod operators;
+mod origin;
 mod output;
 mod parts;
 mod reading;

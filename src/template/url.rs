@@ -3,11 +3,12 @@
 //! The formatter marks where each value begins and ends in what is written, and [`address`] puts the whole together, for
 //! how a value is encoded depends on what stands before it.
 
-use minijinja::machinery::ast::{Expr, Spanned, Stmt, Var};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
 use minijinja::{Error, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::check::range;
 use super::{Mistake, RenderError, output};
 
 /// All but the unreserved characters of RFC 3986.
@@ -23,15 +24,21 @@ const OPEN: char = '\u{1}';
 const OPEN_ENCODED: char = '\u{2}';
 const CLOSE: char = '\u{3}';
 
+/// Behind each mark that opens, new with each process: what an event tells cannot be taken for a mark. Digits, which no
+/// filter over a block changes.
+static NONCE: LazyLock<String> =
+    LazyLock::new(|| format!("{:020}", RandomState::new().hash_one("url")));
+
 /// What the formatter writes of a value.
 pub(super) fn marked(value: &Value) -> Result<String, Error> {
     let text = output::text(value)?;
     let encoded = value.is_safe() && is_encoded(&text);
     let open = if encoded { OPEN_ENCODED } else { OPEN };
+    let nonce = &*NONCE;
     // What a template collected in a block of its own is marked already.
     let text = unmarked(&text);
     let text = utf8_percent_encode(&text, NON_ALPHANUMERIC);
-    Ok(format!("{open}{text}{CLOSE}"))
+    Ok(format!("{open}{nonce}{text}{CLOSE}"))
 }
 
 fn is_encoded(text: &str) -> bool {
@@ -60,20 +67,28 @@ fn pieces(written: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = written;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
-        let (text, after, open) = match first {
-            OPEN | OPEN_ENCODED => {
-                let inner = &rest[first.len_utf8()..];
+        let (text, after, open) = match opened(rest) {
+            Some(inner) => {
                 let (value, after) = inner.split_once(CLOSE).unwrap_or((inner, ""));
                 (value, after, Some(first))
             }
-            _ => {
-                let end = rest.find([OPEN, OPEN_ENCODED]).unwrap_or(rest.len());
-                (&rest[..end], &rest[end..], None)
+            None => {
+                let marks = rest.match_indices([OPEN, OPEN_ENCODED]);
+                let mut opens = marks.map(|(at, _)| at);
+                let end = opens.find(|at| opened(&rest[*at..]).is_some());
+                let (text, after) = rest.split_at(end.unwrap_or(rest.len()));
+                (text, after, None)
             }
         };
         rest = after;
         Some(Piece { text, open })
     })
+}
+
+/// What stands behind the mark that it begins with.
+fn opened(text: &str) -> Option<&str> {
+    text.strip_prefix([OPEN, OPEN_ENCODED])?
+        .strip_prefix(NONCE.as_str())
 }
 
 fn unmarked(text: &str) -> String {
@@ -88,13 +103,14 @@ fn unmarked(text: &str) -> String {
 
 /// The address out of what was written with marks. A value at the very beginning is the beginning of the address as it
 /// is; one in the host may only hold what a host is made of; one behind it is encoded as a part of a path or query.
-pub(super) fn address(written: &str) -> Result<String, RenderError> {
+/// Unless all up to the end of the host is the config's (`trusted`), a value brings no credentials: a sender would log in
+/// with its own.
+pub(super) fn address(written: &str, trusted: bool) -> Result<String, RenderError> {
     let mut out = String::new();
     // Segments of the path that hold a value, by where they begin.
     let mut filled: Vec<usize> = Vec::new();
     for (n, piece) in pieces(written).enumerate() {
-        let blank =
-            n == 0 || n == 1 && out.trim().is_empty() && !written.starts_with([OPEN, OPEN_ENCODED]);
+        let blank = n == 0 || n == 1 && out.trim().is_empty() && opened(written).is_none();
         let Some(open) = piece.open else {
             out.push_str(piece.text);
             continue;
@@ -105,7 +121,12 @@ pub(super) fn address(written: &str) -> Result<String, RenderError> {
             _ => utf8_percent_encode(&value, RESERVED).to_string(),
         };
         match out.split_once("://") {
-            None if blank => out.push_str(&value),
+            None if blank => {
+                if !trusted {
+                    without_login(&value)?;
+                }
+                out.push_str(&value);
+            }
             None => out.push_str(&encoded),
             Some((_, behind)) if !behind.contains(['/', '?', '#', '\\']) => {
                 in_host(&value, behind)?;
@@ -136,6 +157,18 @@ pub(super) fn address(written: &str) -> Result<String, RenderError> {
     Ok(out)
 }
 
+fn without_login(value: &str) -> Result<(), RenderError> {
+    let host = value.split_once("://").map_or(value, |(_, behind)| behind);
+    let host = host.split(['/', '?', '#', '\\']).next();
+    match host.unwrap_or_default().contains('@') {
+        false => Ok(()),
+        true => Err(RenderError(
+            "a value that begins the url holds a username: write credentials under `auth`"
+                .to_owned(),
+        )),
+    }
+}
+
 /// A value that is glued to a part of the host written out must not go on with a domain or port of its own.
 fn in_host(value: &str, before: &str) -> Result<(), RenderError> {
     let whole = before.is_empty();
@@ -154,46 +187,15 @@ fn in_host(value: &str, before: &str) -> Result<(), RenderError> {
 }
 
 /// What is wrong with an address before it meets an event.
-pub(super) fn check(source: &str, tree: &Stmt<'_>) -> Result<(), Mistake> {
-    let mistake = |message: &str, help: &str, range| Mistake {
-        message: message.to_owned(),
-        help: Some(help.to_owned()),
-        range,
+pub(super) fn check(source: &str) -> Result<(), Mistake> {
+    if !source.contains([OPEN, OPEN_ENCODED, CLOSE]) {
+        return Ok(());
+    }
+    Err(Mistake {
+        message: "the url holds a control character".to_owned(),
+        help: Some("remove it".to_owned()),
+        range: 0..source.len(),
         path: Vec::new(),
         others: Vec::new(),
-    };
-    if source.contains([OPEN, OPEN_ENCODED, CLOSE]) {
-        let message = "the url holds a control character";
-        return Err(mistake(message, "remove it", 0..source.len()));
-    }
-    let Stmt::Template(template) = tree else {
-        return Ok(());
-    };
-    let mut rest = template
-        .children
-        .iter()
-        .filter(|stmt| !matches!(stmt, Stmt::EmitRaw(raw) if raw.raw.trim().is_empty()));
-    let Some(Stmt::EmitExpr(first)) = rest.next() else {
-        return Ok(());
-    };
-    match root(&first.expr) {
-        Some(name) if matches!(name.id, "event" | "plate" | "face" | "object") => Err(mistake(
-            "whoever sends the event would choose where it is sent to",
-            "begin the url with `http://…`, or with a value of `lists`",
-            range(name.span()),
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// The name that a value is read from.
-fn root<'t, 's>(expr: &'t Expr<'s>) -> Option<&'t Spanned<Var<'s>>> {
-    match expr {
-        Expr::Var(v) => Some(v),
-        Expr::GetAttr(g) => root(&g.expr),
-        Expr::GetItem(g) => root(&g.expr),
-        Expr::Slice(s) => root(&s.expr),
-        Expr::Filter(f) => f.expr.as_ref().and_then(root),
-        _ => None,
-    }
+    })
 }

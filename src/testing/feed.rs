@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::{texts, wires};
 use crate::config::{Config, Surroundings};
 use crate::event::{Event, Original};
 use crate::explain;
@@ -17,8 +18,29 @@ use crate::store;
 use crate::template::{Engine, Known};
 
 /// What can be fed besides the kinds of sources: maps of fields, the reader of multipart bodies, the mender of Kipod's JSON,
-/// the decoder of parts of a JPEG, the loader of `routes.yaml`.
-const PIECES: [&str; 5] = ["map", "multipart", "repair", "jpeg", "config"];
+/// the decoder of parts of a JPEG, the loader of `routes.yaml`; users' words and templates, lists, values in addresses and
+/// paths, the heads of pictures, events in the neutral form, another program's files; what brokers, servers and systems say,
+/// a stranger's credentials, and the store's own log.
+const PIECES: [&str; 18] = [
+    "map",
+    "multipart",
+    "repair",
+    "jpeg",
+    "config",
+    "words",
+    "list",
+    "template",
+    "places",
+    "picture",
+    "neutral",
+    "import",
+    "mqtt",
+    "nats",
+    "answer",
+    "credentials",
+    "records",
+    "log",
+];
 
 /// Whatever can be fed, by name: each kind of source, and pieces that deserve more than comes through to them.
 #[must_use]
@@ -28,7 +50,9 @@ pub fn fed() -> Vec<&'static str> {
 
 /// Feeds one input. Returns whether it had the form that is asked for; a fuzzer does well to forget the others.
 ///
-/// `config` takes a `routes.yaml`, `jpeg` a picture, all others a raw request: request line, headers, blank line, body.
+/// `config` takes a `routes.yaml`; `words`, `list`, `template`, `places`, `neutral` and `import` a text; `jpeg` and `picture` a
+/// picture; `mqtt` and `nats` what comes over a connection; `records` and `log` lines of records; all others a raw request:
+/// request line, headers, blank line, body (`answer`: its path is the status).
 ///
 /// Panics when the piece is not true to what it promises, or nothing has that name.
 pub fn feed(name: &str, input: &[u8]) -> bool {
@@ -38,8 +62,26 @@ pub fn feed(name: &str, input: &[u8]) -> bool {
         "repair" => request(input).is_some_and(|request| sources::mend_kipod(&request.body)),
         "jpeg" => steps::try_jpeg(input),
         "config" => config(input),
+        "words" => text(input, texts::words),
+        "list" => text(input, texts::list),
+        "template" => text(input, texts::template),
+        "places" => text(input, texts::places),
+        "import" => text(input, texts::old_files),
+        "neutral" => std::str::from_utf8(input).is_ok_and(texts::neutral),
+        "picture" => texts::picture(input),
+        "mqtt" => wires::packets(input),
+        "nats" => wires::nats(input),
+        "answer" => request(input).is_some_and(|answer| wires::answer(&answer)),
+        "credentials" => request(input).is_some_and(|request| wires::credentials(&request)),
+        "records" => store::try_records(input),
+        "log" => store::try_log(input),
         kind => decode(kind, input),
     }
+}
+
+fn text(input: &[u8], feed: fn(&str)) -> bool {
+    let text = std::str::from_utf8(input);
+    text.map(feed).is_ok()
 }
 
 /// Decodes a raw request by the source of that kind as by default, and does with its events what becomes of all events.

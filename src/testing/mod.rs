@@ -1,6 +1,8 @@
 //! What the tests in `tests/` and the measurements in `benches/` need of the rooms, which are private otherwise.
 
 mod feed;
+mod texts;
+mod wires;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -8,18 +8,21 @@
 
 mod harness;
 
+mod borders; // values that want out of their place in a path, url, topic, header, mail or statement
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
 mod cloud; // Amazon's Lambda and S3, signatures checked
 mod deciders; // what is decided once, killed again and again
 mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
+mod egress; // where camhook connects to when somebody else names the place
 mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod first_minute; // the README's examples
 mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
+mod leaks; // a secret in every place that can hold one, and a search through all that was written
 mod lists; // lists that servers give: outages, restarts, reloads, rows with their times
 mod mqtt; // brokers, as a source and as a target
 mod nats; // messages to a NATS server, once each in a stream

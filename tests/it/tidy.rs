@@ -15,6 +15,7 @@ const LADDER: [&[&str]; 8] = [
         "units",
         "budget",
         "mqtt",
+        "reach",
     ],
     &["event", "fate", "payload", "lists", "likeness", "schedule"],
     &["template", "decide"],

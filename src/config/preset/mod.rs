@@ -28,7 +28,7 @@ use super::{parse, schema};
 use shipped::SHIPPED;
 
 pub(super) use apply::apply;
-pub(super) use with::with;
+pub(super) use with::{Settings, with};
 
 /// A preset as read from its file.
 pub(crate) struct Known {

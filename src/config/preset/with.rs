@@ -1,6 +1,6 @@
 //! Checks what users write under `with`, and makes of it what deliveries are written with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -14,12 +14,21 @@ use crate::delivery::{Cameras, With};
 use crate::template::{Names, Structure};
 use crate::units::Span;
 
-/// The settings of a target's preset, if it has one, and the names that its templates may use.
+/// What a target's templates know of the settings of its preset.
+pub(in crate::config) struct Settings {
+    pub(in crate::config) names: Vec<String>,
+    /// Those that hold templates.
+    pub(in crate::config) told: BTreeSet<String>,
+    /// `None` when something is wrong with them.
+    pub(in crate::config) with: Option<Arc<With>>,
+}
+
+/// The settings of a target's preset, if it has one.
 pub(in crate::config) fn with<'a>(
     loader: &mut Loader<'a>,
     entry: &Entry<'a>,
     catalog: &'a Catalog,
-) -> Option<(Vec<String>, Option<Arc<With>>)> {
+) -> Option<Settings> {
     let name = entry.node.get("preset").and_then(Node::text);
     let Some(known) = name.and_then(|name| catalog.get(name)) else {
         // Nobody knows which of its settings are secret, and its lines are shown beside the mistake.
@@ -61,7 +70,24 @@ pub(in crate::config) fn with<'a>(
     }
     let built = build(loader, entry, preset, &value);
     let clean = loader.checker.mistakes.len() == before;
-    Some((names, built.filter(|_| clean).map(Arc::new)))
+    Some(Settings {
+        told: told(preset, &value),
+        names,
+        with: built.filter(|_| clean).map(Arc::new),
+    })
+}
+
+/// The settings that are written anew for each event; `camera` is the entry of its camera.
+fn told(preset: &Preset, value: &Map<String, Value>) -> BTreeSet<String> {
+    let given = preset.settings.0.iter().filter_map(|(name, setting)| {
+        let text = value.get(name)?.to_string();
+        let is_template = ["{{", "{%"].iter().any(|mark| text.contains(mark));
+        is_template.then(|| match setting.kind {
+            Kind::Cameras => "camera".to_owned(),
+            _ => name.clone(),
+        })
+    });
+    given.collect()
 }
 
 fn texts(node: &Node, all: &mut Vec<String>) {

@@ -5,6 +5,8 @@ use std::io;
 
 use rustls::CertificateError;
 
+use crate::reach::Refused;
+
 /// One line: what failed, and the causes that reqwest and hyper know. The address is not told, it may hold a token.
 pub(crate) fn told(error: &reqwest::Error, host: &str) -> String {
     let what = if error.is_dns() {
@@ -24,6 +26,14 @@ pub(crate) fn told(error: &reqwest::Error, host: &str) -> String {
         what
     } else {
         format!("{what}: {causes}")
+    }
+}
+
+/// That the host's addresses are not to be connected to, if that is the reason.
+pub(crate) fn refused<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Refused> {
+    match error.downcast_ref() {
+        Some(refused) => Some(refused),
+        None => refused(error.source()?),
     }
 }
 

@@ -11,8 +11,10 @@ mod expects;
 pub(crate) mod failure;
 mod judge;
 mod pieces;
+mod probe;
 #[cfg(test)]
 mod receiver;
+mod resolver;
 mod session;
 pub(crate) mod shown;
 mod sign;
@@ -38,12 +40,14 @@ use crate::clock::Clock;
 use crate::event::DeliveryId;
 use crate::fate::{EXCERPT_MAX, Verdict};
 use crate::payload::around::Sign;
-use crate::payload::{Payload, Request};
+use crate::payload::{Payload, Request, late};
+use crate::reach::{Reach, Words, told};
 use crate::secret::{Blot, MASK};
 use crate::units::Span;
 
 use answer::{ANSWER_MAX, Answer, LIST_MAX};
 pub(crate) use judge::Judge;
+pub(crate) use probe::try_answer;
 pub(crate) use session::Sessions;
 pub(crate) use tls::Settings as Tls;
 
@@ -62,8 +66,21 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<Tls>,
     #[serde(default)]
     pub(crate) judge: Judge,
+    /// The only hosts that this target sends to, for a `url` whose host comes from the event or another template value:
+    /// host names, addresses and networks, such as `vms.example`, `"10.0.0.5:8443"`, `*.cams.example` (every name below it)
+    /// or `10.1.0.0/16`. Without a port: 80 for http, 443 for https. Any host that the `url` says by itself if not given.
+    #[serde(default)]
+    pub(crate) hosts: Option<Vec<String>>,
+    /// With `hosts`: networks that are not public, in which the names among `hosts` may have their addresses, such as
+    /// `10.0.0.0/8` or `10.0.0.5`. None if not given. Addresses and networks among `hosts` permit themselves, not names.
+    #[serde(default)]
+    pub(crate) networks: Vec<String>,
 }
 
+const WORDS: Words = Words {
+    hosts: "hosts",
+    networks: "networks",
+};
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No setting makes an attempt longer.
@@ -91,6 +108,8 @@ pub(crate) struct HttpTarget {
     client: Client,
     timeout: Duration,
     judge: Judge,
+    /// Where it may send, if not wherever its requests say.
+    reach: Option<Reach>,
     blot: Blot,
     clock: Clock,
     sessions: Sessions,
@@ -126,11 +145,32 @@ impl Clients {
             tls: tls.cloned(),
             ..Settings::default()
         };
-        self.client(&settings, folder)
+        self.client(&settings, folder, None)
     }
 
-    fn client(&self, settings: &Settings, folder: &Path) -> Result<Client, Mistakes> {
-        let ordinary = settings.tls.is_none() && settings.connect_timeout.is_none();
+    /// The same, but connections go to where they may go only. Addresses that are written out are not looked up: they are
+    /// [`Reach::check`]ed before.
+    pub(crate) fn reaching(
+        &self,
+        tls: Option<&Tls>,
+        folder: &Path,
+        reach: &Reach,
+    ) -> Result<Client, Mistakes> {
+        let settings = Settings {
+            tls: tls.cloned(),
+            ..Settings::default()
+        };
+        self.client(&settings, folder, Some(reach))
+    }
+
+    fn client(
+        &self,
+        settings: &Settings,
+        folder: &Path,
+        reach: Option<&Reach>,
+    ) -> Result<Client, Mistakes> {
+        let ordinary =
+            settings.tls.is_none() && settings.connect_timeout.is_none() && reach.is_none();
         if ordinary && let Some(plain) = self.0.plain.get() {
             return Ok(plain.clone());
         }
@@ -138,7 +178,11 @@ impl Clients {
         let connect_timeout = settings
             .connect_timeout
             .map_or(CONNECT_TIMEOUT, |span| span.0.min(TIMEOUT_MAX));
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        if let Some(reach) = reach {
+            builder = builder.dns_resolver(Arc::new(resolver::Resolver::new(reach)));
+        }
+        let client = builder
             .tls_backend_preconfigured(tls)
             .connect_timeout(connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -173,8 +217,9 @@ impl HttpTarget {
                 mistakes.push((vec![name.to_owned()], message));
             }
         }
+        let reach = reach(settings, &mut mistakes);
         let client = clients
-            .client(settings, folder)
+            .client(settings, folder, reach.as_ref())
             .map_err(|mut more| mistakes.append(&mut more));
         match client {
             Ok(client) if mistakes.is_empty() => Ok(Self {
@@ -183,6 +228,7 @@ impl HttpTarget {
                     .timeout
                     .map_or(TIMEOUT, |span| span.0.min(TIMEOUT_MAX)),
                 judge: settings.judge.clone(),
+                reach,
                 blot,
                 clock,
                 sessions: clients.0.sessions.clone(),
@@ -227,7 +273,12 @@ impl HttpTarget {
         let dead = |error: String| Report::failed(Verdict::Dead, self.blot.out(&error));
         let url =
             Url::parse(&request.url).map_err(|error| dead(format!("the url is wrong: {error}")))?;
-        let host = host(&url);
+        if let Some(reach) = &self.reach {
+            reach
+                .check(&url)
+                .map_err(|refused| dead(refused.to_string()))?;
+        }
+        let host = told(&url);
         if let Some(sign) = sign {
             let id = delivery.unwrap_or(DeliveryId::from_bytes([0; 16]));
             let signed = sign::sign(sign, &request, id, &self.challenge, self.clock.now());
@@ -260,9 +311,10 @@ impl HttpTarget {
                 };
                 Ok(Answer::read(response, until, max).await)
             }
-            Ok(Err(error)) => Err(Report::try_again(
-                self.blot.out(&failure::told(&error, &host)),
-            )),
+            Ok(Err(error)) => Err(match failure::refused(&error) {
+                Some(refused) => dead(refused.to_string()),
+                None => Report::try_again(self.blot.out(&failure::told(&error, &host))),
+            }),
             Err(_) => Err(Report::try_again(format!(
                 "{host} did not answer within {}",
                 Span(self.timeout)
@@ -315,6 +367,18 @@ impl HttpTarget {
 }
 
 impl Target for HttpTarget {
+    fn refuses(&self, payload: &Payload) -> Option<String> {
+        let (Some(reach), Payload::Http(request)) = (&self.reach, payload) else {
+            return None;
+        };
+        // What an earlier answer has yet to tell is judged when it is sent.
+        if late::shown(&request.url) != request.url {
+            return None;
+        }
+        let url = Url::parse(&request.url).ok()?;
+        reach.check(&url).err().map(|refused| refused.to_string())
+    }
+
     fn send(
         &self,
         delivery: DeliveryId,
@@ -374,12 +438,29 @@ fn headers(delivery: Option<DeliveryId>, written: Vec<(HeaderName, HeaderValue)>
     headers
 }
 
-/// Host and port, for messages: never the whole address, which may hold a token.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
+/// What `hosts` and `networks` come to.
+fn reach(settings: &Settings, mistakes: &mut Mistakes) -> Option<Reach> {
+    let Some(hosts) = &settings.hosts else {
+        if !settings.networks.is_empty() {
+            let message =
+                "`networks` is for the names among `hosts`, and there are none".to_owned();
+            mistakes.push((vec!["networks".to_owned()], message));
+        }
+        return None;
+    };
+    if hosts.is_empty() {
+        let message = "name at least one host, or leave `hosts` out".to_owned();
+        mistakes.push((vec!["hosts".to_owned()], message));
+    }
+    match Reach::new(hosts, &settings.networks, WORDS) {
+        Ok(reach) => Some(reach),
+        Err(all) => {
+            mistakes.extend(all.into_iter().map(|(in_networks, n, message)| {
+                let key = if in_networks { "networks" } else { "hosts" };
+                (vec![key.to_owned(), n.to_string()], message)
+            }));
+            None
+        }
     }
 }
 

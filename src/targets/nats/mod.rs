@@ -10,6 +10,8 @@ mod failure;
 mod proof;
 mod wire;
 
+pub(crate) use wire::try_wire;
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

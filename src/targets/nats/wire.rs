@@ -48,6 +48,15 @@ pub(super) struct Info {
     pub(super) ldm: bool,
 }
 
+/// Reads what a server says to its end, for those who try bytes that nobody thought of. Returns whether it said something.
+pub(crate) async fn try_wire(mut bytes: &[u8]) -> bool {
+    let mut said = 0;
+    while next(&mut bytes).await.is_ok() {
+        said += 1;
+    }
+    said > 0
+}
+
 /// The next thing.
 pub(super) async fn next(reader: &mut (impl AsyncBufRead + Unpin)) -> Result<Said, NatsError> {
     let line = line(reader).await?;

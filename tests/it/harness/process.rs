@@ -37,6 +37,12 @@ impl Process {
         Self::run(folder, log.into(), &[])
     }
 
+    /// Starts in a folder where a `routes.yaml` lies, with variables in its environment and its log in `log.txt`.
+    pub(crate) fn logging_with(folder: &Path, environment: &[(String, String)]) -> Self {
+        let log = std::fs::File::create(folder.join("log.txt")).unwrap();
+        Self::run(folder, log.into(), environment)
+    }
+
     /// Starts in a folder where a `routes.yaml` lies.
     pub(crate) fn start_again(folder: &Path) -> Self {
         Self::run(folder, Stdio::inherit(), &[])
@@ -77,6 +83,12 @@ impl Process {
             url,
             admin,
         }
+    }
+
+    /// Where every path of the front door begins; `url` is the first source's.
+    pub(crate) fn root(&self) -> String {
+        let url = reqwest::Url::parse(&self.url).unwrap();
+        url.origin().ascii_serialization()
     }
 
     /// `kill -9`.
