@@ -58,5 +58,11 @@ echo "== format"
 cargo fmt --check
 echo "== lints"
 cargo clippy --locked --all-targets -- -D warnings
+# Licences, banned crates and where dependencies come from; known vulnerabilities, where the database can be reached.
+if cargo deny --version >/dev/null 2>&1; then
+  echo "== dependencies"
+  cargo deny --offline check licenses bans sources
+  if [ -n "${ADVISORIES:-}" ]; then cargo deny check advisories; fi
+fi
 echo "== tests"
 RUST_BACKTRACE="${RUST_BACKTRACE:-0}" cargo test --locked --tests -- "$@"
