@@ -148,6 +148,9 @@ async fn an_index_in_whatever_state_never_tells_anything_else_than_the_log() {
             let folder = copy_of(&bench);
             let mut bytes = index.clone();
             change(&mut bytes);
+            if bytes == index && what != "nothing" {
+                continue; // that page was all zeros before
+            }
             fs::write(folder.path().join("index.sqlite"), bytes).unwrap();
             words.push(outcome(&bench, folder.path(), &before, what).await);
         }
@@ -164,7 +167,17 @@ async fn an_index_in_whatever_state_never_tells_anything_else_than_the_log() {
             fs::write(folder.path().join("index.sqlite-wal"), bytes).unwrap();
             words.push(outcome(&bench, folder.path(), &before, what).await);
         }
-        row(format!("after a crash, its write-ahead log: {what}"), words);
+        // How much of it had gone into the main file before depends on the moment.
+        let fine = |word: &&str| ["used as it is", "built anew"].contains(word);
+        assert!(words.iter().all(fine), "{what}: {words:?}");
+        let word = match what {
+            "nothing" => words[0],
+            _ => "used as far as it is whole, or built anew",
+        };
+        row(
+            format!("after a crash, its write-ahead log: {what}"),
+            vec![word],
+        );
     }
     for (what, version) in [("an older", 3), ("a newer", 99)] {
         let folder = copy_of(&bench);
