@@ -10,6 +10,7 @@ mod name;
 mod secret;
 mod tasks;
 mod telemetry;
+mod tls;
 mod units;
 // 1
 mod event;

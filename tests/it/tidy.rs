@@ -15,6 +15,7 @@ const LADDER: [&[&str]; 8] = [
         "units",
         "budget",
         "mqtt",
+        "tls",
     ],
     &["event", "fate", "payload", "lists", "likeness", "schedule"],
     &["template", "decide"],
@@ -43,7 +44,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("notify", &["config"]),
     ("miette", &["config", "cli"]),
     ("clap", &["cli"]),
-    ("x509_parser", &["cli"]),
+    ("x509_parser", &["cli", "tls"]),
+    ("rcgen", &["cli"]),
 ];
 
 /// Lines of code in one file, tests apart, above which it must be split or listed here with the reason.

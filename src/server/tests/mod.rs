@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::answer::Refusal;
 use super::door::{Door, Entry};
 use super::front::{Front, Received, Reception};
+use super::guard::Guard;
 use super::listener::Server;
 use super::settings::{Settings, SourceSettings};
 use crate::budget::Budget;
@@ -129,7 +130,9 @@ fn setup() -> Setup {
 
 impl Setup {
     async fn open(self) -> Camhook {
-        let server = Server::bind(&self.settings).await.expect("port 0 is free");
+        let server = Server::bind(&self.settings, None)
+            .await
+            .expect("port 0 is free");
         let address = server.address();
         let (seen_by, seen) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(self.permits));
@@ -142,6 +145,8 @@ impl Setup {
                 permits: permits.clone(),
                 refusal: self.refusal,
             },
+            guard: Guard::new(),
+            proxies: self.settings.proxies(),
             clock: Clock::stepped(Timestamp::UNIX_EPOCH),
             metrics: metrics.clone(),
             budget: Budget::new(self.budget, metrics.clone()),
