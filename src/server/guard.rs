@@ -73,7 +73,7 @@ impl Guard {
         };
         let next = before + TRY_EVERY;
         let guessing = next > longest;
-        *until = next.min(longest);
+        *until = if guessing { before } else { next };
         guessing
     }
 }

@@ -102,6 +102,7 @@ struct Camhook {
     seen: mpsc::UnboundedReceiver<Original>,
     permits: Arc<Semaphore>,
     metrics: Metrics,
+    clock: Clock,
     tasks: Tasks,
 }
 
@@ -137,6 +138,7 @@ impl Setup {
         let (seen_by, seen) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(self.permits));
         let (metrics, tasks) = (Metrics::new(), Tasks::default());
+        let clock = Clock::stepped(Timestamp::UNIX_EPOCH);
         let door = Door::new(self.entries, Arc::new([]), Lists::default(), false);
         let front = Front {
             door: Arc::new(ArcSwap::from_pointee(door)),
@@ -147,7 +149,7 @@ impl Setup {
             },
             guard: Guard::new(),
             proxies: self.settings.proxies(),
-            clock: Clock::stepped(Timestamp::UNIX_EPOCH),
+            clock: clock.clone(),
             metrics: metrics.clone(),
             budget: Budget::new(self.budget, metrics.clone()),
             patience: Duration::from_millis(1),
@@ -160,6 +162,7 @@ impl Setup {
             seen,
             permits,
             metrics,
+            clock,
             tasks,
         }
     }

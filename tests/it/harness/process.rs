@@ -18,6 +18,8 @@ pub(crate) struct Process {
     child: Child,
     folder: PathBuf,
     pub(crate) url: String,
+    /// Where HTTPS has an address of its own.
+    pub(crate) secured: Option<String>,
     pub(crate) admin: String,
 }
 
@@ -42,6 +44,11 @@ impl Process {
         Self::run(folder, Stdio::inherit(), &[])
     }
 
+    /// The same, with its log in a file.
+    pub(crate) fn start_logging(folder: &Path, log: std::fs::File) -> Self {
+        Self::run(folder, log.into(), &[])
+    }
+
     /// The same, with variables in its environment.
     pub(crate) fn start_with(folder: &Path, environment: &[(String, String)]) -> Self {
         Self::run(folder, Stdio::inherit(), environment)
@@ -53,19 +60,22 @@ impl Process {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut secured = None;
         let mut address = |what: &str| loop {
             let line = lines
                 .next()
                 .expect("camhook ended before it told its addresses")
                 .unwrap();
+            let told = |rest: &str| {
+                let at = rest.find("http").unwrap();
+                let url = rest[at..].split_whitespace().next().unwrap();
+                url.trim_end_matches(['/', '…']).to_owned()
+            };
+            if let Some((_, rest)) = line.split_once("or over TLS") {
+                secured = Some(told(rest));
+            }
             if let Some((_, rest)) = line.split_once(what) {
-                let at = rest.find("http://").unwrap();
-                break rest[at..]
-                    .split_whitespace()
-                    .next()
-                    .unwrap()
-                    .trim_end_matches('/')
-                    .to_owned();
+                break told(rest);
             }
         };
         let url = address("post to");
@@ -75,6 +85,7 @@ impl Process {
             child,
             folder: folder.to_owned(),
             url,
+            secured,
             admin,
         }
     }
