@@ -26,7 +26,9 @@ pub(super) fn server(loader: &mut Loader<'_>, settings: &server::Settings) -> Op
         cert: &tls.cert,
         key: tls.key.as_deref(),
         ask,
-        protocols: &[b"h2", b"http/1.1"],
+        // HTTP/2 for those who speak nothing else: it gains nothing for one picture at a time, and curl 7.88, which many
+        // cameras are made with, comes to no end over it when a large body is answered with 401 before it is read.
+        protocols: &[b"http/1.1", b"h2", b"http/1.0"],
         handshake: tls.handshake_timeout(),
     };
     if tls.client_ca.is_none() && tls.client_certs == ClientCerts::Optional {
@@ -43,7 +45,7 @@ pub(super) fn admin(loader: &mut Loader<'_>, settings: &Admin) -> Option<Offer> 
         cert: &tls.cert,
         key: tls.key.as_deref(),
         ask: None,
-        protocols: &[b"http/1.1"],
+        protocols: &[b"http/1.1", b"http/1.0"],
         handshake: HANDSHAKE,
     };
     offer(loader, "admin", &wanted)

@@ -66,10 +66,11 @@ async fn accept(
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(1..) if first[0] == HANDSHAKE => {}
-        Ok(1..) => {
-            plain::answer(&mut stream, first[0]).await;
+        Ok(1..) if first[0].is_ascii_alphabetic() => {
+            plain::answer(&mut stream).await;
             return Err(Refused::Plain);
         }
+        Ok(1..) => return Err(Refused::Foreign),
         Ok(_) | Err(_) => return Err(Refused::Silent),
     }
     let acceptor = TlsAcceptor::from(offer.config.clone());
@@ -199,6 +200,7 @@ mod tests {
             let name = ServerName::try_from("127.0.0.1").unwrap();
             let connected = connector.connect(name, stream).await;
             let mut stream = connected.map_err(|error| error.to_string())?;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
             let mut read = String::new();
             let heard = stream.read_to_string(&mut read).await;
             heard.map(|_| read).map_err(|error| error.to_string())

@@ -12,11 +12,8 @@ const READ_MAX: usize = 1 << 20;
 
 const BODY: &str = "{\"error\":\"bad_request\",\"reason\":\"this port speaks HTTPS only; use an address that begins with https://\"}\n";
 
-/// `first` is what the sender began with: only what looks like a method is answered.
-pub(super) async fn answer(stream: &mut TcpStream, first: u8) {
-    if !first.is_ascii_alphabetic() {
-        return;
-    }
+/// To whoever began as a method begins, with a letter.
+pub(super) async fn answer(stream: &mut TcpStream) {
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
         BODY.len()

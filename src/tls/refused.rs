@@ -12,6 +12,8 @@ pub(super) enum Refused {
     Silent,
     #[error("it does not speak TLS; give it an address that begins with https://")]
     Plain,
+    #[error("what it sends is neither TLS nor HTTP; SSL before TLS 1.0 is not spoken here")]
+    Foreign,
     #[error("the handshake took longer than {} s", .0.as_secs_f64())]
     Slow(Duration),
     #[error("{0}")]

@@ -60,11 +60,6 @@ struct Doors {
     cases: Vec<Case>,
 }
 
-/// Without scheme.
-fn host(url: &str) -> String {
-    url.rsplit('/').next().unwrap().to_owned()
-}
-
 fn body(name: &str) -> String {
     serde_json::json!({ "case": name }).to_string()
 }
@@ -161,11 +156,11 @@ impl Doors {
 
     /// Bytes to camhook and back; the answer's status and text.
     async fn exchange(&self, over: Over, request: &[u8]) -> (u16, String) {
-        let url = match over {
-            Over::Plain => self.camhook.url.clone(),
-            Over::Tls | Over::As(_) => self.camhook.secured.clone().unwrap(),
+        let address = match over {
+            Over::Plain => self.camhook.address(),
+            Over::Tls | Over::As(_) => self.camhook.secured_address(),
         };
-        let mut stream = TcpStream::connect(host(&url)).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let mut heard = Vec::new();
         if over == Over::Plain {
             stream.write_all(request).await.unwrap();
@@ -903,7 +898,7 @@ async fn curl_sends_by_digest() {
     let camhook = Process::start(folder.path(), CLIENTS);
     let kind = "content-type: application/json";
     for path in ["digest", "strict", "many"] {
-        let url = format!("{}/{path}?camera=1", camhook.url);
+        let url = format!("http://{}/{path}?camera=1", camhook.address());
         for data in ["@large.json", "{\"a\": 1}"] {
             for method in ["--digest", "--anyauth"] {
                 let arguments = [
@@ -933,7 +928,7 @@ async fn curl_sends_by_digest() {
         let told = said(&curl(folder.path(), &wrong));
         assert!(told.starts_with("401"), "{path}: {told}");
     }
-    let url = format!("{}/many", camhook.url);
+    let url = format!("http://{}/many", camhook.address());
     let basic = ["--basic", "-u", "gate:p:w", "-H", kind, "-d", "{}", &url];
     assert!(said(&curl(folder.path(), &basic)).starts_with("200"));
     assert_eq!(camhook.rows(&["events", "--limit", "0"]).len(), 13);
@@ -950,7 +945,7 @@ session.auth = HTTPDigestAuth("gate", "p:w")
 for line in sys.stdin:
     url, size = line.split()
     answer = session.post(url, json=large if size == "large" else {"a": 1})
-    print(answer.status_code, len(answer.history), answer.request.headers["Authorization"].split("algorithm=")[1][:7], flush=True)
+    print(answer.status_code, len(answer.history), answer.request.headers["Authorization"].split("algorithm=")[1][:9], flush=True)
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -1013,7 +1008,7 @@ async fn what_a_stranger_says_of_others_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
     let routes = "sources:\n  near: { kind: generic, auth: { allow: [10.0.0.0/8] } }\n";
     let camhook = Process::start(folder.path(), routes);
-    let url = format!("{}/near", camhook.url);
+    let url = format!("http://{}/near", camhook.address());
     for header in ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1"] {
         let told = said(&curl(folder.path(), &["-H", header, "-d", "{}", &url]));
         assert!(told.starts_with("403"), "{told}");
@@ -1024,7 +1019,7 @@ async fn what_a_stranger_says_of_others_is_not_believed() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replacen("}\nadmin", &format!(", {proxies}"), 1)).unwrap();
     let camhook = Process::start_again(folder.path());
-    let url = format!("{}/near", camhook.url);
+    let url = format!("http://{}/near", camhook.address());
     for (header, status) in [
         ("X-Forwarded-For: 10.0.0.1", "403"),
         ("Forwarded: for=10.0.0.1", "200"),

@@ -87,17 +87,17 @@ async fn cameras_of_every_age_send_by_https() {
         "{told}"
     );
     let camhook = start(folder.path(), "");
-    let port = camhook.url.rsplit(':').next().unwrap().to_owned();
-    let url = format!("{}/gate", camhook.url);
-    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let port = camhook.address().rsplit(':').next().unwrap().to_owned();
+    let url = format!("https://{}/gate", camhook.address());
+    assert_eq!(camhook.url, url);
     let trusting = ["--cacert", "tls/ca.pem"];
     let by_name = format!("gate.example:{port}:127.0.0.1");
     let named = format!("https://gate.example:{port}/gate");
     for (arguments, expected) in [
-        (&[&url[..]][..], " 200 2"),
+        (&[&url[..]][..], " 200 1.1"),
         (&["--tls-max", "1.2", "--http1.1", &url], " 200 1.1"),
-        (&["--http1.0", &url], " 200 1.1"),
-        (&["--resolve", &by_name, &named], " 200 2"),
+        (&["--http1.0", &url], " 200 1"),
+        (&["--resolve", &by_name, &named], " 200 1.1"),
     ] {
         let told = curl(folder.path(), &[&trusting[..], arguments].concat());
         assert!(told.ends_with(expected), "{arguments:?}: {told}");
@@ -179,7 +179,7 @@ fn ends(folder: &Path, camhook: &Process) -> String {
 
 /// The serial number that a new connection is shown.
 async fn shown(folder: &Path, url: &str) -> Vec<u8> {
-    let stream = TcpStream::connect(url.rsplit('/').next().unwrap())
+    let stream = TcpStream::connect(url.split('/').nth(2).unwrap())
         .await
         .unwrap();
     let connector = connector(&folder.join("tls"), None);
@@ -198,9 +198,7 @@ async fn a_renewed_certificate_is_taken_up_and_a_bad_one_refused() {
     let began = ends(folder.path(), &camhook);
 
     // A connection that is open stays open over the change.
-    let stream = TcpStream::connect(camhook.url.rsplit('/').next().unwrap())
-        .await
-        .unwrap();
+    let stream = TcpStream::connect(camhook.address()).await.unwrap();
     let connector = connector(&file(""), None);
     let mut open = connector
         .connect("127.0.0.1".try_into().unwrap(), stream)
@@ -255,7 +253,7 @@ async fn those_who_drip_keep_nobody_waiting_and_are_ended() {
     let folder = tempfile::tempdir().unwrap();
     cert(folder.path(), &["127.0.0.1"]);
     let camhook = start(folder.path(), ", handshake_timeout: 1s");
-    let address = camhook.url.rsplit('/').next().unwrap().to_owned();
+    let address = camhook.address().to_owned();
     let mut dripping = Vec::new();
     for n in 0..100 {
         let mut stream = TcpStream::connect(&address).await.unwrap();
@@ -263,7 +261,7 @@ async fn those_who_drip_keep_nobody_waiting_and_are_ended() {
         stream.write_all(began).await.unwrap();
         dripping.push(stream);
     }
-    let url = format!("{}/gate", camhook.url);
+    let url = format!("https://{}/gate", camhook.address());
     let told = curl(folder.path(), &["--cacert", "tls/ca.pem", &url]);
     assert!(told.contains(" 200 "), "{told}");
     for mut stream in dripping {
@@ -279,7 +277,7 @@ async fn without_a_certificate_nobody_comes_in_where_all_must_have_one() {
     cert(folder.path(), &["127.0.0.1"]);
     cert(folder.path(), &["--client", "gate-1"]);
     let camhook = start(folder.path(), ", client_ca: tls/ca.pem");
-    let url = format!("{}/gate", camhook.url);
+    let url = format!("https://{}/gate", camhook.address());
     let with = [
         "--cacert",
         "tls/ca.pem",
@@ -316,7 +314,7 @@ async fn a_sender_that_hangs_up_without_good_bye_has_sent_its_event() {
     let folder = tempfile::tempdir().unwrap();
     cert(folder.path(), &["127.0.0.1"]);
     let camhook = start(folder.path(), "");
-    let address = camhook.url.rsplit('/').next().unwrap().to_owned();
+    let address = camhook.address().to_owned();
     let stream = TcpStream::connect(&address).await.unwrap();
     let connector = connector(&folder.path().join("tls"), None);
     let mut tls = connector

@@ -90,6 +90,17 @@ impl Process {
         }
     }
 
+    /// The front door's address alone, such as `127.0.0.1:8001`; `url` may go on with the first source's path.
+    pub(crate) fn address(&self) -> &str {
+        authority(&self.url)
+    }
+
+    /// The same where HTTPS has an address of its own.
+    pub(crate) fn secured_address(&self) -> &str {
+        let told = self.secured.as_deref();
+        authority(told.expect("camhook told its address for HTTPS"))
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -155,6 +166,10 @@ impl Process {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+}
+
+fn authority(url: &str) -> &str {
+    url.split('/').nth(2).unwrap()
 }
 
 impl Drop for Process {
