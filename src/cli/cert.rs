@@ -81,33 +81,43 @@ pub(super) fn cert(common: &Common, arguments: &Arguments) -> Result<(), Failure
     };
     write(&key_file, &made.key, 0o600)?;
     write(&pem_file, &made.pem, 0o644)?;
-    let (pem, key, ca) = (
-        pem_file.display(),
-        key_file.display(),
-        folder.join("ca.pem"),
-    );
-    let ca = ca.display();
+    let ca_file = folder.join("ca.pem");
     let until = day(now, arguments.days).map(|(y, m, d)| format!("{y}-{m:02}-{d:02}"))?;
     line(&format!(
-        "{pem} and {key}: for {}, until {until}",
+        "{} and {}: for {}, until {until}",
+        pem_file.display(),
+        key_file.display(),
         arguments.names.join(", ")
     ));
     if is_new {
         line(&format!(
-            "{ca}: the authority that issued it. Load it into cameras and browsers; keep {} to yourself",
+            "{}: the authority that issued it. Load it into cameras and browsers; keep {} to yourself",
+            ca_file.display(),
             folder.join("ca.key").display()
         ));
     }
+    let written = |file: &Path| written(file, beside);
+    let (pem, key, ca) = (written(&pem_file), written(&key_file), written(&ca_file));
     if arguments.client {
         line(&format!(
             "Load both into the camera, and write into routes.yaml:\n  server: {{ tls: {{ …, client_ca: {ca} }} }}\n  sources: {{ NAME: {{ auth: {{ client_cert: [{name}] }} }} }}"
         ));
     } else {
         line(&format!(
-            "Write into routes.yaml (paths count from its folder):\n  server: {{ tls: {{ cert: {pem}, key: {key} }} }}\n  admin: {{ tls: {{ cert: {pem}, key: {key} }} }}"
+            "Write into routes.yaml:\n  server: {{ tls: {{ cert: {pem}, key: {key} }} }}\n  admin: {{ tls: {{ cert: {pem}, key: {key} }} }}"
         ));
     }
     Ok(())
+}
+
+/// As the config writes it, whose paths count from its folder.
+fn written(file: &Path, beside: &Path) -> String {
+    let whole = || std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let written = match file.strip_prefix(beside) {
+        Ok(below) => below.to_owned(),
+        Err(_) => whole(),
+    };
+    written.display().to_string()
 }
 
 /// The name is that of files, too.

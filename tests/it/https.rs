@@ -393,6 +393,15 @@ fn keys_are_for_their_owner_only() {
         let mode = std::fs::metadata(file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
+    let told = cert(
+        folder.path(),
+        &["gate.example", "--config", "conf/routes.yaml"],
+    );
+    assert!(
+        told.contains("cert: tls/camhook.pem, key: tls/camhook.key"),
+        "{told}"
+    );
+    assert!(folder.path().join("conf/tls/camhook.pem").exists());
     for wrong in [
         &["--client", "../x"][..],
         &["--client", "a", "b"],
