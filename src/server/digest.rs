@@ -155,13 +155,12 @@ impl DigestSettings {
             .iter()
             .find(|algorithm| algorithm.word().as_bytes().eq_ignore_ascii_case(named))?;
         let count = std::str::from_utf8(&answer.count).ok()?;
-        let hex = |c: u8| c.is_ascii_hexdigit();
-        if !(count.len() == 8 && count.bytes().all(hex))
-            || !answer.qop.eq_ignore_ascii_case(b"auth")
-            || answer.cnonce.is_empty()
-            || answer.userhash.eq_ignore_ascii_case(b"true")
-            || !is_for(parts, &answer.uri)
-        {
+        let well_formed = count.len() == 8
+            && count.bytes().all(|c| c.is_ascii_hexdigit())
+            && answer.qop.eq_ignore_ascii_case(b"auth")
+            && !answer.cnonce.is_empty()
+            && !answer.userhash.eq_ignore_ascii_case(b"true");
+        if !well_formed || !is_for(parts, &answer.uri) {
             return None;
         }
         let (user, password) = (self.username.as_bytes(), self.password.expose());
