@@ -103,7 +103,7 @@ async fn cameras_of_every_age_send_by_https() {
         assert!(told.ends_with(expected), "{arguments:?}: {told}");
     }
     let stranger = curl(folder.path(), &[&url]);
-    assert!(stranger.ends_with(" 000 0"), "{stranger}");
+    assert!(stranger.starts_with(" 000 0"), "{stranger}");
     let old = curl(
         folder.path(),
         &[
@@ -115,7 +115,7 @@ async fn cameras_of_every_age_send_by_https() {
             &url,
         ],
     );
-    assert!(old.ends_with(" 000 0"), "{old}");
+    assert!(old.starts_with(" 000 0"), "{old}");
     let plain = curl(folder.path(), &[&url.replace("https", "http")]);
     assert!(
         plain.contains("https://") && plain.ends_with(" 400 1.1"),
