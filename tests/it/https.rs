@@ -131,7 +131,7 @@ async fn cameras_of_every_age_send_by_https() {
     assert_eq!(said(&rows).lines().count(), 4);
     assert!(camhook.admin.starts_with("https://"));
     assert_eq!(camhook.rows(&["events"]).len(), 4);
-    let sent = camhook.cli(&["send", &url]);
+    let sent = camhook.cli(&["send", "generic", "json", "--url", &url]);
     assert!(sent.status.success(), "{}", said(&sent));
     assert!(camhook.rows(&["events"]).len() > 4);
     let elsewhere = tempfile::tempdir().unwrap();
