@@ -198,6 +198,15 @@ impl Clock {
         }
     }
 
+    /// How many wait for a stepped clock.
+    #[cfg(test)]
+    pub(crate) fn sleepers(&self) -> usize {
+        match &*self.0 {
+            Kind::System => 0,
+            Kind::Stepped(stepped) => stepped.lock().sleepers.len(),
+        }
+    }
+
     /// Moves a stepped clock to the next sleeper's moment, at most to `limit`, and wakes who is due.
     /// Returns false when it stands at `limit` and nobody was woken. For tests.
     pub fn step(&self, limit: Timestamp) -> bool {

@@ -11,6 +11,7 @@ mod reach;
 mod secret;
 mod tasks;
 mod telemetry;
+mod tls;
 mod units;
 // 1
 mod event;

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::{Admin, pages};
 use crate::tasks::Tasks;
+use crate::tls::{Acceptor, Stream};
 
 /// Connections at once; further ones wait.
 const CONNECTIONS_MAX: usize = 128;
@@ -52,8 +53,8 @@ impl Listener {
         self.address
     }
 
-    /// Answers until `tasks` stops.
-    pub(crate) async fn run(self, admin: Admin, tasks: Tasks) {
+    /// Answers until `tasks` stops; inside of TLS when there is an acceptor.
+    pub(crate) async fn run(self, acceptor: Option<Acceptor>, admin: Admin, tasks: Tasks) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let Ok(slot) = slots.clone().acquire_owned().await else {
@@ -63,12 +64,21 @@ impl Listener {
                 () = tasks.stopping() => return,
                 accepted = self.listener.accept() => accepted,
             };
-            let Ok((stream, _)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(200)).await; // too many open files, say: it passes
                 continue;
             };
             let (admin, stop) = (admin.clone(), tasks.clone());
+            let acceptor = acceptor.clone();
             tasks.spawn(async move {
+                let opened = match acceptor {
+                    Some(acceptor) => tokio::select! {
+                        () = stop.stopping() => None,
+                        opened = acceptor.accept(stream, peer.ip(), "admin.listen") => opened,
+                    },
+                    None => Some((Stream::Plain(stream), None)),
+                };
+                let Some((stream, _)) = opened else { return };
                 let service = service_fn(move |request| answer(admin.clone(), request));
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())

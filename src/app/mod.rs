@@ -1,5 +1,6 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
+mod certificates;
 mod overdue;
 mod planner;
 mod reload;
@@ -14,7 +15,7 @@ use arc_swap::ArcSwap;
 use crate::admin::{self, Admin};
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::{Config, Report, Surroundings};
+use crate::config::{self, Config, Report, Surroundings};
 use crate::delivery::Deliveries;
 use crate::fate::Fate;
 use crate::fetch::Fetches;
@@ -23,7 +24,9 @@ use crate::server::{self, Door, Server, Subscriptions};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::{self, Metrics};
+use crate::tls;
 
+use certificates::Certificates;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -50,17 +53,33 @@ pub struct App {
     subscriptions: Arc<Subscriptions>,
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
+    certificates: Certificates,
 }
 
 /// Where a camhook listens.
 #[derive(Debug, Clone)]
 struct Addresses {
-    server: SocketAddr,
-    admin: SocketAddr,
+    server: Address,
+    /// HTTPS beside plain HTTP.
+    second: Option<Address>,
+    admin: Address,
     /// Paths of the sources and their kinds.
     sources: Vec<(String, &'static str)>,
     /// What is heard from brokers, in words, and the sources' kinds.
     heard: Vec<(String, &'static str)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Address {
+    address: SocketAddr,
+    secured: bool,
+}
+
+impl Address {
+    /// To reach it from this machine.
+    fn url(self) -> String {
+        url(self.address, self.secured)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +107,11 @@ impl App {
         let mut config = Config::load_by(path, &surroundings)
             .map_err(|report| StartError::Config(Box::new(report)))?;
         telemetry::start(&config.log);
-        let server = Server::bind(&config.server).await?;
-        let listener = admin::Listener::bind(config.admin.listen).await?;
         let metrics = Metrics::new();
+        let (server_tls, admin_tls) = (config.server_tls.take(), config.admin_tls.take());
+        let certificates = Certificates::new(server_tls, admin_tls, &clock, &metrics);
+        let server = Server::bind(&config.server, certificates.server.clone()).await?;
+        let listener = admin::Listener::bind(config.admin.listen).await?;
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
 
@@ -99,8 +120,18 @@ impl App {
         let files = config.files.clone();
         begin_counting(&config, &metrics);
         let addresses = Addresses {
-            server: server.address(),
-            admin: listener.address(),
+            server: Address {
+                address: server.address(),
+                secured: certificates.server.is_some() && server.second_address().is_none(),
+            },
+            second: server.second_address().map(|address| Address {
+                address,
+                secured: true,
+            }),
+            admin: Address {
+                address: listener.address(),
+                secured: certificates.admin.is_some(),
+            },
             sources: config
                 .sources
                 .iter()
@@ -139,6 +170,7 @@ impl App {
             &clock,
             delivering.clone(),
         ));
+        delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
         let admin = Admin {
@@ -147,7 +179,7 @@ impl App {
             metrics: metrics.clone(),
             planner: plans.clone(),
         };
-        accepting.spawn(listener.run(admin, accepting.clone()));
+        accepting.spawn(listener.run(certificates.admin.clone(), admin, accepting.clone()));
         accepting.spawn(server.run(
             door.clone(),
             store.clone(),
@@ -180,6 +212,7 @@ impl App {
             subscriptions,
             fetches,
             refreshes,
+            certificates,
         };
         app.follow(files, follower);
         Ok(app)
@@ -188,19 +221,20 @@ impl App {
     /// Where to post to.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/", reachable(self.addresses.server))
+        format!("{}/", self.addresses.server.url())
     }
 
     /// Where to look.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        format!("http://{}", reachable(self.addresses.admin))
+        self.addresses.admin.url()
     }
 
     /// The lines that tell a user where to post and where to look.
     pub(crate) fn greeting(&self) -> String {
         let Addresses {
             server,
+            second,
             sources,
             heard,
             ..
@@ -217,10 +251,14 @@ impl App {
             let word = if n == 0 { "hears" } else { "" };
             lines.push(format!("  {word:<8} {broker:<40} {kind}"));
         }
-        if server.ip().is_unspecified() {
+        if let Some(second) = second {
+            let url = format!("{}/…", second.url());
+            lines.push(format!("  or over TLS {url:<37} the same paths"));
+        }
+        if server.address.ip().is_unspecified() {
             lines.push(format!(
                 "           from other machines: this machine's address, port {}",
-                server.port()
+                server.address.port()
             ));
         }
         lines.push(format!("  look at  {}", self.admin_url()));
@@ -262,8 +300,13 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
     })
 }
 
-/// The address to reach a listener at from this machine.
-pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+/// Where to reach a listener from this machine.
+pub(crate) fn url(listen: SocketAddr, secured: bool) -> String {
+    let scheme = if secured { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(listen))
+}
+
+fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -342,14 +385,25 @@ fn clock_watch(
     }
 }
 
-/// A client for the admin API and for `send`: no proxies, no redirects.
-pub(crate) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    let _ = rustls::crypto::ring::default_provider().install_default(); // a second time changes nothing
+/// A client for the admin API and for `send`: no proxies, no redirects. It trusts the listeners' own certificates as the
+/// config names them, for whichever name they are, and else whom the system trusts.
+pub(crate) fn http_client(config: &Path) -> Result<reqwest::Client, ClientError> {
+    let tls = tls::client_config(config::own_certificates(config))?;
     let builder = reqwest::Client::builder()
         .no_proxy()
+        .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none());
-    builder
+    let client = builder
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(60))
-        .build()
+        .build()?;
+    Ok(client)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
 }

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::App;
+use super::certificates::Certificates;
 use super::planner::Plans;
 use crate::admin::Planner as _;
 use crate::config::{self, Config, Surroundings};
@@ -28,6 +29,7 @@ struct Running {
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
     metrics: Metrics,
+    certificates: Certificates,
     settings: Fixed,
 }
 
@@ -45,8 +47,9 @@ impl Fixed {
             ..
         } = config;
         Self(format!(
-            "{:?} {admin:?} {store:?} {log:?}",
-            server.without_catch_all()
+            "{:?} {:?} {store:?} {log:?}",
+            server.fixed(),
+            admin.fixed()
         ))
     }
 }
@@ -64,6 +67,7 @@ impl App {
             fetches: self.fetches.clone(),
             refreshes: self.refreshes.clone(),
             metrics: self.metrics.clone(),
+            certificates: self.certificates.clone(),
             settings,
         };
         let tasks = self.accepting.clone();
@@ -110,10 +114,12 @@ impl Running {
             Ok(Ok(mut config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
-                        "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` apart)"
+                        "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
                     );
                 }
                 let files = config.files.clone();
+                self.certificates
+                    .replace(config.server_tls.take(), config.admin_tls.take());
                 // Before anybody looks plates up in the new lists, they get what is in memory.
                 self.refreshes
                     .replace(std::mem::take(&mut config.refreshed));

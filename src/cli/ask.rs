@@ -27,14 +27,14 @@ pub(super) struct Answer {
 
 impl Camhook {
     pub(super) async fn find(common: &Common) -> Result<Self, Failure> {
-        let client = app::http_client()?;
+        let client = app::http_client(&common.config)?;
         if let Some(base) = &common.admin {
             let base = base.trim_end_matches('/').to_owned();
             return Ok(Self::Running { client, base });
         }
         let config =
             Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
-        let base = format!("http://{}", app::reachable(config.admin.listen));
+        let base = app::url(config.admin.listen, config.admin.tls.is_some());
         match client.get(format!("{base}/healthz")).send().await {
             Ok(_) => Ok(Self::Running { client, base }),
             Err(error) if error.is_connect() => {

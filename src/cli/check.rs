@@ -25,6 +25,14 @@ pub(super) async fn check(common: &Common, connect: bool) -> Result<(), Failure>
         counted(targets, "target"),
         counted(routes, "route"),
     ));
+    let now = Clock::system().now();
+    for (section, offer) in [("server", &config.server_tls), ("admin", &config.admin_tls)] {
+        if let Some(warning) = offer.as_ref().and_then(|offer| offer.warning(now)) {
+            show::error(&format!(
+                "  warning: the certificate of `{section}` {warning}"
+            ));
+        }
+    }
     if !connect {
         config.refreshed.iter().for_each(tell);
         return Ok(());

@@ -79,7 +79,7 @@ async fn play(
     folder: &Path,
     taken: &mut mpsc::UnboundedReceiver<String>,
 ) -> Result<(), Failure> {
-    let client = app::http_client()?;
+    let client = app::http_client(&folder.join("routes.yaml"))?;
     let url = app.url();
     let mut crops = 0;
     for (n, (name, plates)) in SAMPLES.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod camera;
+mod cert;
 mod check;
 mod demo;
 mod explain;
@@ -66,6 +67,8 @@ enum Command {
     },
     /// Show the certificates of a server, and what to write to trust it; --target puts it into the config.
     Trust(trust::Arguments),
+    /// Make certificates for HTTPS: for the listeners, or for a camera to show.
+    Cert(cert::Arguments),
     /// Post sample events, with a drawn photo, to any URL.
     Send(send::Arguments),
     /// See an event go through in one process: camhook, a receiver and sample events.
@@ -141,6 +144,7 @@ pub(crate) fn main() -> ExitCode {
         // What is made of variables is made anew with each start: no pin would stay in it.
         Command::Trust(_) => Ok(None),
         Command::Import(_) | Command::Schema | Command::Presets(_) | Command::Demo(_) => Ok(None),
+        Command::Cert(_) => Ok(None),
         _ => import::Made::instead_of(&common),
     };
     let made = match made {
@@ -163,6 +167,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Import(arguments) => import::import(&arguments),
             Command::Check { connect } => check::check(&common, connect).await,
             Command::Trust(arguments) => trust::trust(&common, arguments).await,
+            Command::Cert(arguments) => cert::cert(&common, &arguments),
             Command::Schema => check::schema(),
             Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,

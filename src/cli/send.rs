@@ -74,10 +74,12 @@ pub(super) async fn send(common: &Common, arguments: Arguments) -> Result<(), Fa
         None => {
             let config =
                 Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
-            format!("http://{}/", app::reachable(config.server.listen))
+            let server = &config.server;
+            let secured = server.tls.as_ref().is_some_and(|tls| tls.listen.is_none());
+            format!("{}/", app::url(server.listen, secured))
         }
     };
-    let client = app::http_client()?;
+    let client = app::http_client(&common.config)?;
     let clock = Clock::system();
     let seed = clock.now().as_microsecond().unsigned_abs();
     let total = arguments.count * samples.len() as u64;

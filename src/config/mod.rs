@@ -29,6 +29,7 @@ pub(crate) mod preset;
 mod routing;
 mod schema;
 mod secrets;
+mod secured;
 mod shape;
 mod sheet;
 mod sinks;
@@ -38,6 +39,7 @@ mod verdict;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,6 +56,7 @@ use crate::sources::DecodeSettings;
 use crate::steps::Step;
 use crate::targets::http::{Clients, Sessions};
 use crate::template::{Engine, Known};
+use crate::tls::Offer;
 use crate::{delivery, server, sources, store, targets, telemetry};
 
 use mistake::Mistake;
@@ -65,6 +68,7 @@ pub(crate) use open::{Planned, SourceEntry};
 pub(crate) use pin::pin;
 pub(crate) use preset::{Each, Kind, Preset, Tried};
 pub(crate) use schema::schema;
+pub(crate) use secured::own_certificates;
 pub(crate) use sheet::sheet;
 pub(crate) use watch::watch;
 
@@ -72,6 +76,9 @@ pub(crate) use watch::watch;
 pub(crate) struct Config {
     pub(crate) server: server::Settings,
     pub(crate) admin: Admin,
+    /// TLS of `server` and of `admin`, where they have it.
+    pub(crate) server_tls: Option<Offer>,
+    pub(crate) admin_tls: Option<Offer>,
     pub(crate) store: store::Settings,
     pub(crate) log: telemetry::Settings,
     /// In the file's order; the one at `/` is always among them.
@@ -265,10 +272,24 @@ impl Config {
         let admin: Admin = loader.settings("admin");
         let store: entry::Store = loader.settings("store");
         let log = loader.settings("log");
-        let overlap = admin.listen.ip() == server.listen.ip()
-            || admin.listen.ip().is_unspecified()
-            || server.listen.ip().is_unspecified();
-        if overlap && admin.listen.port() == server.listen.port() && admin.listen.port() != 0 {
+        let server_tls = secured::server(loader, &server);
+        let admin_tls = secured::admin(loader, &admin);
+        if let Some(second) = server.tls.as_ref().and_then(|tls| tls.listen) {
+            let way = ["server", "tls", "listen"].map(str::to_owned);
+            let at = load::place(loader.root, &way);
+            for (other, whose) in [
+                (server.listen, "server.listen"),
+                (admin.listen, "admin.listen"),
+            ] {
+                if overlap(second, other) {
+                    let message = format!("{other} is taken by `{whose}` already");
+                    loader.mistake(
+                        Mistake::new(at.clone(), message).help("give HTTPS a port of its own"),
+                    );
+                }
+            }
+        }
+        if overlap(admin.listen, server.listen) {
             let at = ["admin", "server"]
                 .into_iter()
                 .find(|section| loader.root.get(section).is_some())
@@ -280,6 +301,7 @@ impl Config {
         }
         let clients = Clients::new(loader.sessions.clone());
         let (sources, source_names) = incoming::sources(loader, &clients);
+        secured::sources(loader, &server, &sources);
         let store = store::Settings {
             path: loader.folder.join(store.path),
             keep: store.keep.0,
@@ -296,6 +318,8 @@ impl Config {
         Self {
             server,
             admin,
+            server_tls,
+            admin_tls,
             store,
             log,
             sources,
@@ -309,6 +333,13 @@ impl Config {
             shown: String::new(),
         }
     }
+}
+
+/// Whether one port cannot have both.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let addresses =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    addresses && one.port() == other.port() && one.port() != 0
 }
 
 #[cfg(test)]

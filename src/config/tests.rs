@@ -177,6 +177,15 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
     let guests = "license_plate,from,until\nAB123,2026-01-31,\n";
     fs::write(folder.path().join("guests.csv"), guests).unwrap();
     fs::create_dir(folder.path().join("my-presets")).unwrap();
+    let made = rcgen::generate_simple_self_signed(["gate.example".to_owned()]).unwrap();
+    fs::create_dir(folder.path().join("tls")).unwrap();
+    for (file, text) in [
+        ("tls/camhook.pem", made.cert.pem()),
+        ("tls/camhook.key", made.signing_key.serialize_pem()),
+        ("tls/ca.pem", made.cert.pem()),
+    ] {
+        fs::write(folder.path().join(file), text).unwrap();
+    }
     let loaded = Config::read(
         "routes.yaml",
         &text,

@@ -1,5 +1,6 @@
 //! What the front door answers: a source's success, a text for people, or a refusal with its reason as JSON.
 
+use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICAT
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
+use super::digest::Challenge;
 use crate::budget;
 use crate::sources::Answer;
 use crate::store::StoreError;
@@ -22,12 +24,16 @@ pub(super) enum Refusal {
     NotFound,
     #[error("this source takes {allow}")]
     Method { allow: String },
-    #[error("credentials are missing or wrong; expected {}", expected(*.token, *.basic))]
-    Unauthorized { token: bool, basic: bool },
+    #[error("{0}")]
+    Unauthorized(Box<Asked>),
     #[error("{reason}")]
     Unsigned { reason: String },
     #[error("{peer} is not in the `allow` list of this source")]
     Forbidden { peer: IpAddr },
+    #[error("this source asks for a client certificate: send over TLS (https://) and show one")]
+    NoCertificate,
+    #[error("the certificate of `{name}` is not in the `client_cert` list of this source")]
+    Certificate { name: String },
     #[error("the body is larger than {limit} bytes, the `max_body` of this source")]
     TooLarge { limit: usize },
     #[error("the body is larger than {limit} bytes, the whole `server.budget`")]
@@ -48,13 +54,55 @@ pub(super) enum Refusal {
     Stopping,
 }
 
-fn expected(token: bool, basic: bool) -> &'static str {
-    match (token, basic) {
-        (true, true) => "a token, or a username and password",
-        (false, true) => "a username and password (HTTP Basic)",
-        _ => {
-            "a token (`Authorization: Token …` or `Bearer …`, last part of the path, or `?token=…`)"
+/// Which credentials would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) token: bool,
+    pub(super) basic: bool,
+    pub(super) digest: Option<Challenge>,
+    /// The sender gave credentials, and they are wrong.
+    pub(super) guessed: bool,
+}
+
+impl Display for Asked {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self
+            .digest
+            .as_ref()
+            .is_some_and(|challenge| challenge.stale)
+        {
+            return f
+                .write_str("the nonce of this answer is too old or was used; answer the new one");
         }
+        let password = match (self.basic, self.digest.is_some()) {
+            (true, true) => Some("a username and password (HTTP Digest or Basic)"),
+            (true, false) => Some("a username and password (HTTP Basic)"),
+            (false, true) => Some("a username and password (HTTP Digest)"),
+            (false, false) => None,
+        };
+        let expected = match (self.token, password) {
+            (true, Some(_)) => "a token, or a username and password",
+            (false, Some(password)) => password,
+            (_, None) => {
+                "a token (`Authorization: Token …` or `Bearer …`, last part of the path, or `?token=…`)"
+            }
+        };
+        write!(f, "credentials are missing or wrong; expected {expected}")
+    }
+}
+
+impl Asked {
+    /// Senders take the first that they know, so what tells the password to nobody comes first.
+    fn challenges(&self) -> Vec<String> {
+        let mut challenges: Vec<String> = Vec::new();
+        challenges.extend(self.digest.iter().flat_map(Challenge::values));
+        if self.basic {
+            challenges.push(r#"Basic realm="camhook", charset="UTF-8""#.to_owned());
+        }
+        if self.token {
+            challenges.push(r#"Bearer realm="camhook""#.to_owned());
+        }
+        challenges
     }
 }
 
@@ -63,8 +111,10 @@ impl Refusal {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unauthorized { .. } | Self::Unsigned { .. } => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Unauthorized(_) | Self::Unsigned { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } | Self::NoCertificate | Self::Certificate { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooLarge { .. } | Self::OverBudget { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Broken { .. } => StatusCode::BAD_REQUEST,
             Self::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
@@ -80,8 +130,8 @@ impl Refusal {
         match self {
             Self::NotFound => "not_found",
             Self::Method { .. } => "method_not_allowed",
-            Self::Unauthorized { .. } | Self::Unsigned { .. } => "unauthorized",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Unauthorized(_) | Self::Unsigned { .. } => "unauthorized",
+            Self::Forbidden { .. } | Self::NoCertificate | Self::Certificate { .. } => "forbidden",
             Self::TooLarge { .. } | Self::OverBudget { .. } => "too_large",
             Self::Broken { .. } => "incomplete",
             Self::Slow { .. } => "timeout",
@@ -102,6 +152,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the sender gave wrong credentials.
+    pub(super) fn is_guess(&self) -> bool {
+        matches!(self, Self::Unauthorized(asked) if asked.guessed)
+    }
+
     /// Whether nothing more can be read from the sender's body.
     pub(super) fn spoils_body(&self) -> bool {
         matches!(self, Self::Broken { .. } | Self::Slow { .. })
@@ -115,14 +170,10 @@ impl Refusal {
             Self::Method { allow } => {
                 headers.insert(ALLOW, methods(allow));
             }
-            Self::Unauthorized { token, basic } => {
-                if *basic {
-                    let basic = r#"Basic realm="camhook", charset="UTF-8""#;
-                    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(basic));
-                }
-                if *token {
-                    let bearer = r#"Bearer realm="camhook""#;
-                    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
+            Self::Unauthorized(asked) => {
+                for challenge in asked.challenges() {
+                    let value = HeaderValue::try_from(challenge);
+                    headers.append(WWW_AUTHENTICATE, value.expect("a challenge is ASCII"));
                 }
             }
             _ => {}
@@ -199,11 +250,23 @@ pub(super) fn and_close(mut reply: Reply) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use super::super::digest::DigestSettings;
+    use super::super::nonces::Nonces;
     use super::*;
 
     #[test]
     fn asks_for_the_right_credentials() {
-        let reply = |token, basic| Refusal::Unauthorized { token, basic }.reply();
+        let reply = |token, basic, digest: Option<&DigestSettings>| {
+            let digest = digest
+                .map(|digest| digest.challenge(&Nonces::new(), jiff::Timestamp::UNIX_EPOCH, false));
+            let asked = Asked {
+                token,
+                basic,
+                digest,
+                guessed: false,
+            };
+            Refusal::Unauthorized(Box::new(asked)).reply()
+        };
         let asked = |reply: &Reply| {
             let values = reply.headers().get_all(WWW_AUTHENTICATE);
             values
@@ -211,9 +274,15 @@ mod tests {
                 .map(|v| v.to_str().unwrap()[..5].to_owned())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(asked(&reply(true, false)), ["Beare"]);
-        assert_eq!(asked(&reply(false, true)), ["Basic"]);
-        assert_eq!(asked(&reply(true, true)), ["Basic", "Beare"]);
+        assert_eq!(asked(&reply(true, false, None)), ["Beare"]);
+        assert_eq!(asked(&reply(false, true, None)), ["Basic"]);
+        assert_eq!(asked(&reply(true, true, None)), ["Basic", "Beare"]);
+        let digest = r#"{ "username": "gate", "password": "s3cret" }"#;
+        let digest: DigestSettings = serde_json::from_str(digest).unwrap();
+        assert_eq!(
+            asked(&reply(true, true, Some(&digest))),
+            ["Diges", "Diges", "Basic", "Beare"]
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Who may send to a source: networks, a token, a username and password. Signatures are a file of their own.
+//! Who may send to a source: networks, certificates, a token, a username and password. Digest and signatures are files of
+//! their own.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,15 +10,19 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-use super::answer::Refusal;
+use super::answer::{Asked, Refusal};
+use super::caller::Caller;
+use super::digest::{DigestSettings, Said};
+use super::nonces::Nonces;
 use super::path;
 use super::signature::SignatureSettings;
 use crate::secret::Secret;
 
-/// Who may send. `allow` and `signature` are asked for besides `token` or `basic`; with both `token` and `basic`, one of them is enough.
+/// Who may send. Of `token`, `basic` and `digest` one is enough; `allow`, `client_cert` and `signature` are asked for besides.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AuthSettings {
@@ -31,8 +36,14 @@ pub(crate) struct AuthSettings {
     pub(crate) tokens: Vec<Secret>,
     /// Username and password by HTTP Basic.
     pub(crate) basic: Option<Basic>,
+    /// Username and password by HTTP Digest: `{ username, password, algorithms }`. Beside `basic` it is offered first.
+    pub(crate) digest: Option<DigestSettings>,
+    /// Whose certificates may send: names in them, `"*.cams.example"`, `"sha256:…"` of one, or `"*"` for all that `client_ca`
+    /// of `server.tls` issued. Others, and all that come without TLS, get 403.
+    #[serde(deserialize_with = "somebody")]
+    pub(crate) client_cert: Option<Vec<String>>,
     /// Addresses and networks that may send, such as `10.0.0.0/8` or `192.0.2.7`; others get 403. Behind a reverse
-    /// proxy, the proxy's address counts.
+    /// proxy, the proxy's address counts, unless it is one of `server.trusted_proxies`.
     pub(crate) allow: Option<Vec<Network>>,
     /// How the sender signs its requests, and with which secret; what is not signed, or signed too long ago, gets 401.
     pub(crate) signature: Option<SignatureSettings>,
@@ -69,36 +80,60 @@ pub(crate) fn try_credentials(parts: &Parts) {
 
 impl AuthSettings {
     pub(super) fn secrets(&self) -> Vec<&Secret> {
-        let password = self.basic.as_ref().map(|basic| &basic.password);
+        let basic = self.basic.as_ref().map(|basic| &basic.password);
+        let digest = self.digest.as_ref().map(|digest| &digest.password);
         let signed = self.signature.as_ref().map(|signature| &signature.secret);
-        self.all_tokens().chain(password).chain(signed).collect()
+        let others = [basic, digest, signed].into_iter().flatten();
+        self.all_tokens().chain(others).collect()
     }
 
     pub(super) fn all_tokens(&self) -> impl Iterator<Item = &Secret> + Clone {
         self.token.iter().chain(&self.tokens)
     }
 
-    /// Checks the sender's address and credentials. `segments` are the path's, decoded.
-    pub(super) fn check(
-        &self,
-        peer: IpAddr,
-        parts: &Parts,
-        segments: &[Cow<'_, str>],
-    ) -> Result<(), Refusal> {
+    /// Checks the sender's address, certificate and credentials. What needs no proof comes first, so that a stranger's
+    /// address learns nothing of passwords.
+    pub(super) fn check(&self, head: &Head<'_>, nonces: &Nonces) -> Result<(), Refusal> {
+        let Head {
+            parts,
+            segments,
+            caller,
+            now,
+            ..
+        } = *head;
+        let peer = caller.address;
         if let Some(allow) = &self.allow
             && !allow.iter().any(|network| network.contains(peer))
         {
             return Err(Refusal::Forbidden { peer });
         }
+        if let Some(allowed) = &self.client_cert {
+            let shown = caller.certificate.as_deref();
+            let shown = shown.ok_or(Refusal::NoCertificate)?;
+            if !allowed.iter().any(|allowed| shown.is(allowed)) {
+                let name = shown.name().to_owned();
+                return Err(Refusal::Certificate { name });
+            }
+        }
         let has_tokens = self.all_tokens().next().is_some();
-        let open = !has_tokens && self.basic.is_none();
+        let open = !has_tokens && self.basic.is_none() && self.digest.is_none();
         if open || self.has_token(parts, segments) || self.has_password(parts) {
             return Ok(());
         }
-        Err(Refusal::Unauthorized {
+        let digest = self.digest.as_ref();
+        let said = digest.map_or(Said::Nothing, |digest| digest.check(parts, nonces, now));
+        if said == Said::Right {
+            return Ok(());
+        }
+        let stale = said == Said::Stale;
+        let tried = parts.headers.contains_key(AUTHORIZATION)
+            || has_tokens && (head.below || tokens_in_query(parts).next().is_some());
+        Err(Refusal::Unauthorized(Box::new(Asked {
             basic: self.basic.is_some(),
             token: has_tokens,
-        })
+            digest: digest.map(|digest| digest.challenge(nonces, now, stale)),
+            guessed: tried && !stale,
+        })))
     }
 
     fn has_token(&self, parts: &Parts, segments: &[Cow<'_, str>]) -> bool {
@@ -106,8 +141,7 @@ impl AuthSettings {
         self.all_tokens().any(|token| {
             header.is_some_and(|candidate| token.matches(candidate))
                 || segments.last().is_some_and(|last| token.matches(last))
-                || path::query_values(parts.uri.query().unwrap_or(""), "token")
-                    .any(|candidate| token.matches(&candidate))
+                || tokens_in_query(parts).any(|candidate| token.matches(&candidate))
         })
     }
 
@@ -130,7 +164,23 @@ impl AuthSettings {
     }
 }
 
-/// What follows one of these schemes in an `Authorization` header.
+/// What can be told of a request before its body is read.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) parts: &'a Parts,
+    /// The path's, decoded.
+    pub(super) segments: &'a [Cow<'a, str>],
+    /// Whether the path goes on below the source's own, where a token may stand.
+    pub(super) below: bool,
+    pub(super) caller: &'a Caller,
+    pub(super) now: Timestamp,
+}
+
+fn tokens_in_query(parts: &Parts) -> impl Iterator<Item = Cow<'_, str>> {
+    path::query_values(parts.uri.query().unwrap_or(""), "token")
+}
+
+/// What follows one of these schemes in an `Authorization` header; of several with such a scheme the first counts.
 fn credentials<'a>(parts: &'a Parts, schemes: &[&str]) -> Option<&'a str> {
     parts
         .headers
@@ -146,7 +196,7 @@ fn credentials<'a>(parts: &'a Parts, schemes: &[&str]) -> Option<&'a str> {
 }
 
 impl Network {
-    fn contains(&self, address: IpAddr) -> bool {
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }
@@ -207,6 +257,19 @@ fn by_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Secret>, 
     }
 }
 
+/// With nobody named, `client_cert` would let in nobody or, to who reads it so, everybody.
+fn somebody<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = Option::<Vec<String>>::deserialize(deserializer)?;
+    if let Some(names) = &names
+        && (names.is_empty() || names.iter().any(|name| name.trim().is_empty()))
+    {
+        return Err(de::Error::custom(
+            "nobody is named: expected names, or `[\"*\"]` for every certificate of `client_ca`",
+        ));
+    }
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,8 +284,23 @@ mod tests {
 
     fn admits(auth: &AuthSettings, peer: &str, uri: &str, authorization: Option<&str>) -> bool {
         let parts = parts(uri, authorization);
+        checked(auth, peer, &parts).is_ok()
+    }
+
+    fn checked(auth: &AuthSettings, peer: &str, parts: &Parts) -> Result<(), Refusal> {
         let segments = path::segments(parts.uri.path());
-        auth.check(peer.parse().unwrap(), &parts, &segments).is_ok()
+        let caller = Caller {
+            address: peer.parse().unwrap(),
+            certificate: None,
+        };
+        let head = Head {
+            parts,
+            segments: &segments,
+            below: segments.len() > 1,
+            caller: &caller,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        auth.check(&head, &Nonces::new())
     }
 
     #[test]
@@ -237,7 +315,7 @@ mod tests {
         ] {
             let request = http::Request::builder().header("authorization", header);
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            let checked = auth.check(IpAddr::from([127, 0, 0, 1]), &parts, &[]);
+            let checked = checked(&auth, "127.0.0.1", &parts);
             assert_eq!(checked.is_ok(), lets_in, "{header}");
         }
         let empty = serde_json::from_str::<AuthSettings>(r#"{ "tokens": " , " }"#);
@@ -298,5 +376,28 @@ mod tests {
         assert!(admits(&auth, "::1", "/tok", None));
         assert!(!admits(&auth, "11.1.2.3", "/tok", None));
         assert!(!admits(&auth, "10.1.2.3", "/", None));
+    }
+
+    #[test]
+    fn only_who_tried_something_counts_as_guessing() {
+        let token: AuthSettings = serde_json::from_str(r#"{ "token": "tok" }"#).unwrap();
+        let basic = r#"{ "basic": { "username": "a", "password": "b" } }"#;
+        let basic: AuthSettings = serde_json::from_str(basic).unwrap();
+        let guessed = |auth, uri, header| match checked(auth, "192.0.2.1", &parts(uri, header)) {
+            Err(Refusal::Unauthorized(asked)) => asked.guessed,
+            other => panic!("{other:?}"),
+        };
+        assert!(!guessed(&token, "/gate", None) && !guessed(&basic, "/gate", None));
+        assert!(guessed(&token, "/gate/x", None) && !guessed(&basic, "/gate/x", None));
+        assert!(guessed(&token, "/gate?token=x", None));
+        assert!(guessed(&token, "/gate", Some("Token x")));
+        assert!(guessed(&basic, "/gate", Some("Basic eDp5")));
+    }
+
+    #[test]
+    fn somebody_must_be_named_whose_certificate_may_send() {
+        for nobody in [r#"{ "client_cert": [] }"#, r#"{ "client_cert": [" "] }"#] {
+            assert!(serde_json::from_str::<AuthSettings>(nobody).is_err());
+        }
     }
 }

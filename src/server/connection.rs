@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -20,13 +19,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::caller::Caller;
 use super::front::{Front, Reception};
 use super::settings::Settings;
 use super::wording::Worded;
 use crate::tasks::Tasks;
+use crate::tls::Stream;
 
 /// Requests that one HTTP/2 connection may have open.
 const STREAMS: u32 = 64;
@@ -90,15 +90,16 @@ impl Protocol {
     /// Returns when the connection has ended, for whichever reason.
     pub(super) async fn serve<R: Reception>(
         &self,
-        stream: TcpStream,
-        peer: IpAddr,
+        stream: Stream,
+        caller: Caller,
         front: &Arc<Front<R>>,
     ) {
+        let peer = caller.address;
         let pulse = Arc::new(Pulse::new(self.header_timeout, self.idle_timeout));
         let service = service_fn(|request: Request<Incoming>| {
             let presence = Pulse::enter(&pulse, request.version());
-            let front = front.clone();
-            async move { Ok::<_, Infallible>(front.answer(peer, request, presence).await) }
+            let (front, caller) = (front.clone(), caller.clone());
+            async move { Ok::<_, Infallible>(front.answer(caller, request, presence).await) }
         });
         let felt = Felt {
             stream,
@@ -127,7 +128,7 @@ impl Protocol {
 }
 
 /// A sender that hangs up or speaks nonsense is its own business; hyper has answered what can be answered.
-fn note(peer: IpAddr, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+fn note(peer: std::net::IpAddr, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = ended {
         tracing::debug!(%peer, error, "a connection ended badly");
     }
@@ -256,7 +257,7 @@ impl Drop for Presence {
 
 /// A stream whose reads are felt by the pulse.
 struct Felt {
-    stream: TcpStream,
+    stream: Stream,
     pulse: Arc<Pulse>,
 }
 

@@ -2,13 +2,16 @@
 //! A reload puts a new door in the old one's place; a request keeps the one it came in by.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Method;
 use http::request::Parts;
+use jiff::Timestamp;
 
 use super::answer::Refusal;
+use super::auth::Head;
+use super::caller::Caller;
+use super::nonces::Nonces;
 use super::path;
 use super::settings::{OnUndecodable, SourceSettings};
 use crate::event::Original;
@@ -130,10 +133,24 @@ impl Door {
         }
     }
 
-    pub(super) fn call(&self, parts: &Parts, peer: IpAddr) -> Result<Call, Refusal> {
+    pub(super) fn call(
+        &self,
+        parts: &Parts,
+        caller: &Caller,
+        nonces: &Nonces,
+        now: Timestamp,
+    ) -> Result<Call, Refusal> {
         let segments = path::segments(parts.uri.path());
         let entry = self.find(&segments).ok_or(Refusal::NotFound)?;
-        entry.settings.auth.check(peer, parts, &segments)?;
+        let own = entry.segments.as_ref().map_or(0, Vec::len);
+        let head = Head {
+            parts,
+            segments: &segments,
+            below: segments.len() > own,
+            caller,
+            now,
+        };
+        entry.settings.auth.check(&head, nonces)?;
         if entry.carries_events(&parts.method) {
             Ok(Call::Event(entry.clone()))
         } else if [Method::GET, Method::HEAD].contains(&parts.method) {
@@ -242,7 +259,11 @@ mod tests {
         let call = |method: &str| {
             let request = http::Request::builder().method(method).uri("/x");
             let parts = request.body(()).unwrap().into_parts().0;
-            match door.call(&parts, IpAddr::from([127, 0, 0, 1])) {
+            let caller = Caller {
+                address: std::net::IpAddr::from([127, 0, 0, 1]),
+                certificate: None,
+            };
+            match door.call(&parts, &caller, &Nonces::new(), Timestamp::UNIX_EPOCH) {
                 Ok(Call::Event(_)) => "event".to_owned(),
                 Ok(Call::Visit(_)) => "visit".to_owned(),
                 Err(refusal) => refusal.to_string(),

@@ -1,6 +1,5 @@
 //! From a request to its answer: may it enter, is there room, read it, hand it in.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,9 @@ use hyper::body::{Body, Incoming};
 
 use super::answer::{self, Refusal, Reply};
 use super::body::{self, Limits};
+use super::caller::{Caller, Proxies};
 use super::door::{Call, Door, Entry};
+use super::guard::Guard;
 use super::mask;
 use crate::budget::{Budget, Reserved};
 use crate::clock::Clock;
@@ -54,6 +55,8 @@ pub(super) struct Received {
 pub(super) struct Front<R> {
     pub(super) door: Arc<ArcSwap<Door>>,
     pub(super) reception: R,
+    pub(super) guard: Guard,
+    pub(super) proxies: Proxies,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) budget: Budget,
@@ -66,13 +69,24 @@ impl<R: Reception> Front<R> {
     /// `presence` tells the connection that it is in use.
     pub(super) async fn answer(
         &self,
-        peer: IpAddr,
+        caller: Caller,
         request: Request<Incoming>,
         presence: impl Send + 'static,
     ) -> Reply {
         let (parts, mut body) = request.into_parts();
+        let peer = self.proxies.sender(caller.address, &parts.headers);
+        let caller = Caller {
+            address: peer,
+            ..caller
+        };
         let mut begun = false;
-        let result = self.serve(peer, &parts, &mut body, &mut begun).await;
+        let result = self.serve(&caller, &parts, &mut body, &mut begun).await;
+        if result.as_ref().is_err_and(Refusal::is_guess) {
+            tokio::select! {
+                () = self.tasks.stopping() => {}
+                () = self.guard.slow_down(peer, &self.clock) => {}
+            }
+        }
         let mut reply = match &result {
             Ok(reply) => reply.clone(),
             Err(refusal) => {
@@ -112,13 +126,14 @@ impl<R: Reception> Front<R> {
 
     async fn serve(
         &self,
-        peer: IpAddr,
+        caller: &Caller,
         parts: &Parts,
         body: &mut Incoming,
         begun: &mut bool,
     ) -> Result<Reply, Refusal> {
         let door = self.door.load_full();
-        let entry = match door.call(parts, peer)? {
+        let (nonces, now) = (&self.guard.nonces, self.clock.now());
+        let entry = match door.call(parts, caller, nonces, now)? {
             Call::Event(entry) => entry,
             Call::Visit(entry) => return Ok(answer::text(entry.greeting())),
         };
@@ -157,7 +172,7 @@ impl<R: Reception> Front<R> {
                 &entry.settings.auth.all_tokens().collect::<Vec<_>>(),
             ),
             headers: mask::headers(&parts.headers, &parts.uri, &entry.settings.auth.secrets()),
-            remote: Some(peer),
+            remote: Some(caller.address),
             received_at: self.clock.now(),
             body: bytes,
         };

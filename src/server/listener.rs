@@ -9,10 +9,12 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::caller::Caller;
 use super::connection::Protocol;
 use super::descriptors;
 use super::door::Door;
 use super::front::{Front, PATIENCE, Reception};
+use super::guard::Guard;
 use super::intake::Intake;
 use super::settings::Settings;
 use crate::budget::Budget;
@@ -20,21 +22,33 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::tls::{Acceptor, Stream};
 
 /// How long to wait when the system refuses to hand out a connection (too many open files, no memory).
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The front door, bound to its address but not open yet.
+/// The front door, bound to its addresses but not open yet.
 pub(crate) struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    first: Listening,
+    /// For HTTPS beside plain HTTP.
+    second: Option<Listening>,
     settings: Settings,
 }
 
+/// One address of the front door.
+struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    /// Of the address, for messages.
+    setting: &'static str,
+    acceptor: Option<Acceptor>,
+}
+
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (`server.listen`){}", advice(source))]
+#[error("cannot listen on {address} (`{setting}`){}", advice(source))]
 pub struct BindError {
     address: SocketAddr,
+    setting: &'static str,
     source: io::Error,
 }
 
@@ -53,27 +67,61 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-impl Server {
-    pub(crate) async fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let bind = async {
-            let listener = TcpListener::bind(settings.listen).await?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
-        };
-        let (listener, address) = bind.await.map_err(|source| BindError {
-            address: settings.listen,
+impl Listening {
+    async fn bind(
+        address: SocketAddr,
+        setting: &'static str,
+        acceptor: Option<Acceptor>,
+    ) -> Result<Self, BindError> {
+        let failed = |source| BindError {
+            address,
+            setting,
             source,
-        })?;
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
             listener,
             address,
+            setting,
+            acceptor,
+        })
+    }
+}
+
+impl Server {
+    /// `acceptor` speaks TLS as `settings.tls` has it.
+    pub(crate) async fn bind(
+        settings: &Settings,
+        acceptor: Option<Acceptor>,
+    ) -> Result<Self, BindError> {
+        let own = settings.tls.as_ref().and_then(|tls| tls.listen);
+        let (first, second) = match own {
+            Some(address) => (None, Some((address, acceptor))),
+            None => (acceptor, None),
+        };
+        let first = Listening::bind(settings.listen, "server.listen", first).await?;
+        let second = match second {
+            Some((address, acceptor)) => {
+                Some(Listening::bind(address, "server.tls.listen", acceptor).await?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            first,
+            second,
             settings: settings.clone(),
         })
     }
 
     /// With the port that the system chose, if it was asked to.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.first.address
+    }
+
+    /// Where HTTPS has an address of its own.
+    pub(crate) fn second_address(&self) -> Option<SocketAddr> {
+        self.second.as_ref().map(|second| second.address)
     }
 
     /// Serves until `tasks` stops, then returns when all connections have ended, or have been cut after the grace.
@@ -94,6 +142,8 @@ impl Server {
                 metrics: metrics.clone(),
                 tasks: tasks.clone(),
             },
+            guard: Guard::new(),
+            proxies: self.settings.proxies(),
             clock,
             metrics,
             budget,
@@ -113,28 +163,56 @@ impl Server {
         loop {
             let next = async {
                 let slot = slots.take().await;
-                let (stream, peer) = accept(&self.listener).await;
-                (slot, stream, peer)
+                let (listening, stream, peer) = self.accept().await;
+                (slot, listening, stream, peer)
             };
-            let (slot, stream, peer) = tokio::select! {
+            let (slot, listening, stream, peer) = tokio::select! {
                 biased;
                 () = tasks.stopping() => break,
                 next = next => next,
             };
             let (front, protocol) = (front.clone(), protocol.clone());
+            let (acceptor, setting) = (listening.acceptor.clone(), listening.setting);
             tasks.spawn(async move {
                 front.metrics.connections.inc();
                 let _ = stream.set_nodelay(true); // answers are small; without it they are merely later
                 // A listener on `[::]` sees IPv4 senders as `::ffff:a.b.c.d`.
-                protocol
-                    .serve(stream, peer.ip().to_canonical(), &front)
-                    .await;
+                let address = peer.ip().to_canonical();
+                let opened = match acceptor {
+                    Some(acceptor) => tokio::select! {
+                        () = front.tasks.stopping() => None,
+                        opened = acceptor.accept(stream, address, setting) => opened,
+                    },
+                    None => Some((Stream::Plain(stream), None)),
+                };
+                if let Some((stream, certificate)) = opened {
+                    let caller = Caller {
+                        address,
+                        certificate,
+                    };
+                    protocol.serve(stream, caller, &front).await;
+                }
                 front.metrics.connections.dec();
                 drop(slot);
             });
         }
-        drop(self.listener);
+        drop((self.first, self.second));
         slots.all(allowed).await;
+    }
+
+    /// The next connection to either address.
+    async fn accept(&self) -> (&Listening, TcpStream, SocketAddr) {
+        let second = async {
+            match &self.second {
+                Some(second) => (second, accept(&second.listener).await),
+                None => std::future::pending().await,
+            }
+        };
+        let (listening, (stream, peer)) = tokio::select! {
+            accepted = accept(&self.first.listener) => (&self.first, accepted),
+            accepted = second => accepted,
+        };
+        (listening, stream, peer)
     }
 }
 
@@ -197,12 +275,12 @@ mod tests {
             listen: ([127, 0, 0, 1], 0).into(),
             ..Settings::default()
         };
-        let first = Server::bind(&settings).await.unwrap();
+        let first = Server::bind(&settings, None).await.unwrap();
         let second = Settings {
             listen: first.address(),
             ..Settings::default()
         };
-        let error = Server::bind(&second).await.err().unwrap().to_string();
+        let error = Server::bind(&second, None).await.err().unwrap().to_string();
         assert!(error.contains("`server.listen`") && error.contains("choose another port"));
         assert!(error.contains(&first.address().to_string()));
     }

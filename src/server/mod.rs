@@ -14,19 +14,26 @@
 //! - A request that came in whole is taken in even when its sender has hung up meanwhile.
 //! - Success is answered only with a proof from the store in hand (unless the source is set to `durability: relaxed`).
 //!
-//! It is not: a TLS endpoint (put a reverse proxy in front), and it does not believe `X-Forwarded-For`.
+//! - `X-Forwarded-For` is believed from named proxies only, and from them as far as they can know (`caller`).
+//! - Whoever guesses credentials is answered late; whoever has them never is (`guard`).
+//!
+//! TLS is the room `tls`; what is in here sees a stream and perhaps the sender's certificate.
 
 mod answer;
 mod auth;
 mod body;
+mod caller;
 mod connection;
 mod descriptors;
+mod digest;
 mod door;
 mod front;
+mod guard;
 mod intake;
 mod listener;
 mod mask;
 mod mqtt;
+mod nonces;
 mod path;
 mod settings;
 mod signature;
@@ -38,5 +45,5 @@ pub(crate) use auth::try_credentials;
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
 pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};
-pub(crate) use settings::{Settings, SourceSettings};
+pub(crate) use settings::{ClientCerts, Settings, SourceSettings};
 pub(crate) use signature::try_signatures;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::auth::AuthSettings;
+use super::auth::{AuthSettings, Network};
+use super::caller::{ForwardedBy, Proxies};
 use super::mqtt::MqttSettings;
 use crate::units::{ByteSize, Span};
 
@@ -18,6 +19,14 @@ use crate::units::{ByteSize, Span};
 pub(crate) struct Settings {
     /// Address and port that cameras post to; `0.0.0.0` is every address of this machine. Default `0.0.0.0:8001`.
     pub(crate) listen: SocketAddr,
+    /// HTTPS for cameras: `{ cert, key }`. Default: plain HTTP.
+    pub(crate) tls: Option<TlsSettings>,
+    /// Addresses and networks of reverse proxies that tell whom they speak for, such as `[10.0.0.2]`: `allow`, the log and
+    /// the events then have the address of the sender itself. Default: none.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// The header in which they tell it: `x-forwarded-for` or `forwarded`. The other is not looked at. Default
+    /// `x-forwarded-for`.
+    pub(crate) forwarded_by: ForwardedBy,
     /// Bytes in memory at once, of all requests and deliveries together. Over it a sender waits up to 2 s, then gets
     /// 503 with `Retry-After`. A request larger than the whole budget gets 413. Default `128MiB`.
     pub(crate) budget: ByteSize,
@@ -48,6 +57,9 @@ impl Default for Settings {
         let seconds = |seconds| Span(Duration::from_secs(seconds));
         Self {
             listen: (Ipv4Addr::UNSPECIFIED, 8001).into(),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
             budget: ByteSize(128 << 20),
             max_connections: NonZeroU32::new(1024).expect("it is not zero"),
             max_header: ByteSize(64 << 10),
@@ -66,10 +78,18 @@ const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 impl Settings {
     /// What only a restart can change.
-    pub(crate) fn without_catch_all(&self) -> Self {
+    pub(crate) fn fixed(&self) -> Self {
         Self {
             catch_all: true,
+            tls: self.tls.as_ref().map(TlsSettings::fixed),
             ..self.clone()
+        }
+    }
+
+    pub(super) fn proxies(&self) -> Proxies {
+        Proxies {
+            trusted: self.trusted_proxies.clone(),
+            header: self.forwarded_by,
         }
     }
 
@@ -86,6 +106,66 @@ impl Settings {
     }
 }
 
+/// HTTPS on the front door. The files are read again when they change.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServerTlsSettings")]
+pub(crate) struct TlsSettings {
+    /// A PEM file with the certificate, and after it those between it and its authority. Counted from this file's folder.
+    pub(crate) cert: String,
+    /// A PEM file with the certificate's key, without a password. Default: it lies in the file `cert` too.
+    #[serde(default)]
+    pub(crate) key: Option<String>,
+    /// An address and port of its own for HTTPS, such as `0.0.0.0:8443`; `server.listen` then goes on with plain HTTP, for
+    /// cameras that know no better. Default: `server.listen` takes HTTPS and nothing else.
+    #[serde(default)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A PEM file with the authorities whose certificates senders show. `auth: { client_cert }` of a source tells who of
+    /// them may send to it. Default: senders are not asked for a certificate.
+    #[serde(default)]
+    pub(crate) client_ca: Option<String>,
+    /// Whether a sender without a certificate is refused at the handshake, or let in as far as its source allows. Default
+    /// `required`.
+    #[serde(default)]
+    pub(crate) client_certs: ClientCerts,
+    /// How long a handshake may take, from the connection's first moment; then it is closed. Default `10s`.
+    #[serde(default = "ten_seconds")]
+    pub(crate) handshake_timeout: Span,
+}
+
+/// Whether senders must show a certificate, where `client_ca` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClientCerts {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// One is asked for; only sources with `auth: { client_cert }` insist on it.
+    Optional,
+}
+
+fn ten_seconds() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+impl TlsSettings {
+    /// What only a restart can change: where it listens.
+    fn fixed(&self) -> Self {
+        Self {
+            cert: String::new(),
+            key: None,
+            client_ca: None,
+            client_certs: ClientCerts::default(),
+            handshake_timeout: ten_seconds(),
+            listen: self.listen,
+        }
+    }
+
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout.0.min(LONGEST)
+    }
+}
+
 /// How requests reach a source and who may send them.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -96,7 +176,7 @@ pub(crate) struct SourceSettings {
     pub(crate) path: Option<String>,
     /// A broker to take messages from, besides or instead of requests: with it the source has no path unless `path` says so.
     pub(crate) mqtt: Option<MqttSettings>,
-    /// Who may send: `token`, `basic`, `allow`, `signature`. Default: anybody.
+    /// Who may send: `token`, `basic`, `digest`, `client_cert`, `allow`, `signature`. Default: anybody.
     pub(crate) auth: AuthSettings,
     /// Bytes of one request's body; beyond it 413. Video clips (Plate Recognizer Stream sends them) need more.
     /// Default `32MiB`.

@@ -42,6 +42,8 @@ pub(crate) struct Numbers {
     /// Records of the log that cannot be read any more, found since the start.
     pub(crate) store_damaged_records: Gauge,
     pub(crate) connections: Gauge,
+    /// When a listener's certificate ends, in seconds since 1970.
+    pub(crate) certificate_ends: Family<Listener, Gauge>,
     pub(crate) reloads: Family<Reloaded, Counter>,
     /// 1 while a source with `mqtt` is connected to its broker.
     pub(crate) mqtt_connected: Family<SourceOnly, Gauge>,
@@ -103,6 +105,12 @@ impl ListOnly {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Listener {
+    /// `server` or `admin`.
+    pub(crate) listener: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Reloaded {
     pub(crate) outcome: &'static str,
 }
@@ -145,6 +153,7 @@ impl Metrics {
             store_bytes: Gauge::default(),
             store_damaged_records: Gauge::default(),
             connections: Gauge::default(),
+            certificate_ends: Family::default(),
             reloads: Family::default(),
             mqtt_connected: Family::default(),
             list_rows: Family::default(),
@@ -215,6 +224,11 @@ impl Metrics {
             "connections",
             "Open connections of senders",
             numbers.connections.clone(),
+        );
+        registry.register(
+            "certificate_expires_timestamp_seconds",
+            "When the certificate of a listener ends, since 1970",
+            numbers.certificate_ends.clone(),
         );
         registry.register(
             "reloads",

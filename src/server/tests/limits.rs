@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::answer::Refusal;
 use super::setup;
+use crate::secret::Secret;
 use crate::units::{ByteSize, Span};
 
 #[tokio::test]
@@ -180,4 +181,31 @@ async fn a_store_that_cannot_accept_is_told_before_the_body_is_read() {
     let said = camera.hears().await;
     assert_eq!((said.status, said.error().as_str()), (503, "store_full"));
     assert!(said.head.contains("\r\nretry-after: "));
+}
+
+#[tokio::test]
+async fn who_guesses_is_answered_late_and_who_knows_is_not() {
+    let mut setup = setup();
+    setup.entries[0].settings.auth.token = Some(Secret::new("tok"));
+    let mut camhook = setup.open().await;
+    let post = |token: &str| {
+        format!(
+            "POST /gate HTTP/1.1\r\nHost: c\r\nAuthorization: Token {token}\r\nContent-Length: 2\r\n\r\nhi"
+        )
+    };
+    let mut guesser = camhook.connect().await;
+    for _ in 0..10 {
+        assert_eq!(guesser.says(&post("x")).await.hears().await.status, 401);
+    }
+    guesser.says(&post("x")).await;
+    let mut camera = camhook.connect().await;
+    assert_eq!(camera.says(&post("tok")).await.hears().await.status, 200);
+    assert_eq!(camhook.seen().await.body, "hi");
+
+    while camhook.clock.sleepers() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let later = jiff::Timestamp::from_second(2).unwrap();
+    assert!(camhook.clock.step(later), "the answer waited for the clock");
+    assert_eq!(guesser.hears().await.status, 401);
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::answer::Refusal;
 use super::door::{Door, Entry};
 use super::front::{Front, Received, Reception};
+use super::guard::Guard;
 use super::listener::Server;
 use super::settings::{Settings, SourceSettings};
 use crate::budget::Budget;
@@ -102,6 +103,7 @@ struct Camhook {
     seen: mpsc::UnboundedReceiver<Original>,
     permits: Arc<Semaphore>,
     metrics: Metrics,
+    clock: Clock,
     tasks: Tasks,
 }
 
@@ -130,11 +132,14 @@ fn setup() -> Setup {
 
 impl Setup {
     async fn open(self) -> Camhook {
-        let server = Server::bind(&self.settings).await.expect("port 0 is free");
+        let server = Server::bind(&self.settings, None)
+            .await
+            .expect("port 0 is free");
         let address = server.address();
         let (seen_by, seen) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(self.permits));
         let (metrics, tasks) = (Metrics::new(), Tasks::default());
+        let clock = Clock::stepped(Timestamp::UNIX_EPOCH);
         let door = Door::new(self.entries, Arc::new([]), Lists::default(), false);
         let front = Front {
             door: Arc::new(ArcSwap::from_pointee(door)),
@@ -143,7 +148,9 @@ impl Setup {
                 permits: permits.clone(),
                 refusal: self.refusal,
             },
-            clock: Clock::stepped(Timestamp::UNIX_EPOCH),
+            guard: Guard::new(),
+            proxies: self.settings.proxies(),
+            clock: clock.clone(),
             metrics: metrics.clone(),
             budget: Budget::new(self.budget, metrics.clone()),
             patience: Duration::from_millis(1),
@@ -156,6 +163,7 @@ impl Setup {
             seen,
             permits,
             metrics,
+            clock,
             tasks,
         }
     }

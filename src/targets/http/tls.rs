@@ -11,7 +11,6 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
@@ -22,6 +21,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::targets::Mistakes;
+use crate::tls::{certificates, private_key};
 
 /// Whom to trust, and who camhook is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -146,13 +146,7 @@ fn identity(settings: &Settings, folder: &Path) -> Result<Option<Identity>, (Vec
         (None, Some(_)) => Err(at("key", "needs its `cert` beside it".to_owned())),
         (Some(cert), Some(key)) => {
             let chain = certificates(folder, cert).map_err(|error| at("cert", error))?;
-            let bytes = read(folder, key).map_err(|error| at("key", error))?;
-            let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
-                at(
-                    "key",
-                    format!("{key} holds no private key in PEM form: {error}"),
-                )
-            })?;
+            let key = private_key(folder, key).map_err(|error| at("key", error))?;
             Ok(Some((chain, key)))
         }
     }
@@ -161,22 +155,6 @@ fn identity(settings: &Settings, folder: &Path) -> Result<Option<Identity>, (Vec
 fn at(key: &str, message: String) -> (Vec<String>, String) {
     let keys = ["tls", key].into_iter().filter(|key| !key.is_empty());
     (keys.map(str::to_owned).collect(), message)
-}
-
-fn read(folder: &Path, path: &str) -> Result<Vec<u8>, String> {
-    let path = folder.join(path);
-    std::fs::read(&path).map_err(|error| format!("could not read {}: {error}", path.display()))
-}
-
-fn certificates(folder: &Path, path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let bytes = read(folder, path)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("{path} is no PEM file: {error}"))?;
-    if certificates.is_empty() {
-        return Err(format!("{path} holds no certificate in PEM form"));
-    }
-    Ok(certificates)
 }
 
 /// As people copy it: hex in any case, with or without colons, perhaps with what openssl prints in front.

@@ -18,6 +18,8 @@ pub(crate) struct Process {
     child: Child,
     folder: PathBuf,
     pub(crate) url: String,
+    /// Where HTTPS has an address of its own.
+    pub(crate) secured: Option<String>,
     pub(crate) admin: String,
 }
 
@@ -48,6 +50,11 @@ impl Process {
         Self::run(folder, Stdio::inherit(), &[])
     }
 
+    /// The same, with its log in a file.
+    pub(crate) fn start_logging(folder: &Path, log: std::fs::File) -> Self {
+        Self::run(folder, log.into(), &[])
+    }
+
     /// The same, with variables in its environment.
     pub(crate) fn start_with(folder: &Path, environment: &[(String, String)]) -> Self {
         Self::run(folder, Stdio::inherit(), environment)
@@ -74,19 +81,22 @@ impl Process {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut secured = None;
         let mut address = |what: &str| loop {
             let line = lines
                 .next()
                 .expect("camhook ended before it told its addresses")
                 .unwrap();
+            let told = |rest: &str| {
+                let at = rest.find("http").unwrap();
+                let url = rest[at..].split_whitespace().next().unwrap();
+                url.trim_end_matches(['/', '…']).to_owned()
+            };
+            if let Some((_, rest)) = line.split_once("or over TLS") {
+                secured = Some(told(rest));
+            }
             if let Some((_, rest)) = line.split_once(what) {
-                let at = rest.find("http://").unwrap();
-                break rest[at..]
-                    .split_whitespace()
-                    .next()
-                    .unwrap()
-                    .trim_end_matches('/')
-                    .to_owned();
+                break told(rest);
             }
         };
         let url = address("post to");
@@ -96,6 +106,7 @@ impl Process {
             child,
             folder: folder.to_owned(),
             url,
+            secured,
             admin,
         }
     }
@@ -104,6 +115,17 @@ impl Process {
     pub(crate) fn root(&self) -> String {
         let url = reqwest::Url::parse(&self.url).unwrap();
         url.origin().ascii_serialization()
+    }
+
+    /// The front door's address alone, such as `127.0.0.1:8001`; `url` may go on with the first source's path.
+    pub(crate) fn address(&self) -> &str {
+        authority(&self.url)
+    }
+
+    /// The same where HTTPS has an address of its own.
+    pub(crate) fn secured_address(&self) -> &str {
+        let told = self.secured.as_deref();
+        authority(told.expect("camhook told its address for HTTPS"))
     }
 
     /// `kill -9`.
@@ -201,6 +223,10 @@ impl Process {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+}
+
+fn authority(url: &str) -> &str {
+    url.split('/').nth(2).unwrap()
 }
 
 impl Drop for Process {
