@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Gate};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{Config, Report, Surroundings};
@@ -50,6 +50,7 @@ pub struct App {
     subscriptions: Arc<Subscriptions>,
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
+    gate: Arc<Gate>,
 }
 
 /// Where a camhook listens.
@@ -93,6 +94,8 @@ impl App {
         let metrics = Metrics::new();
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
+        let (looking, kept) = (&config.admin, &config.store.path);
+        let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
@@ -141,7 +144,7 @@ impl App {
             metrics: metrics.clone(),
             planner: plans.clone(),
         };
-        accepting.spawn(listener.run(admin, accepting.clone()));
+        accepting.spawn(listener.run(admin, gate.clone(), accepting.clone()));
         accepting.spawn(server.run(
             door.clone(),
             store.clone(),
@@ -174,6 +177,7 @@ impl App {
             subscriptions,
             fetches,
             refreshes,
+            gate,
         };
         app.follow(files, follower);
         Ok(app)
@@ -238,6 +242,7 @@ impl App {
             tracing::warn!("some sends did not end in time; they will be repeated");
         }
         self.surroundings.sessions.log_out().await;
+        drop(self.gate); // its key lies in the store's folder, which is another's once the store is closed
         self.store.close().await;
     }
 }

@@ -1,5 +1,6 @@
 //! A changed config takes over without dropping a request; a bad one is refused and the running one stays.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::planner::Plans;
-use crate::admin::Planner as _;
+use crate::admin::{Gate, Planner as _};
 use crate::config::{self, Config, Surroundings};
 use crate::delivery::Deliveries;
 use crate::fetch::Fetches;
@@ -28,12 +29,17 @@ struct Running {
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
     metrics: Metrics,
+    gate: Arc<Gate>,
     settings: Fixed,
 }
 
 /// What only a restart can change.
 #[derive(PartialEq)]
-pub(super) struct Fixed(String);
+pub(super) struct Fixed {
+    /// `admin.listen`.
+    admin: SocketAddr,
+    others: String,
+}
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
@@ -44,10 +50,10 @@ impl Fixed {
             log,
             ..
         } = config;
-        Self(format!(
-            "{:?} {admin:?} {store:?} {log:?}",
-            server.without_catch_all()
-        ))
+        Self {
+            admin: admin.listen,
+            others: format!("{:?} {store:?} {log:?}", server.without_catch_all()),
+        }
     }
 }
 
@@ -64,6 +70,7 @@ impl App {
             fetches: self.fetches.clone(),
             refreshes: self.refreshes.clone(),
             metrics: self.metrics.clone(),
+            gate: self.gate.clone(),
             settings,
         };
         let tasks = self.accepting.clone();
@@ -110,8 +117,12 @@ impl Running {
             Ok(Ok(mut config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
-                        "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` apart)"
+                        "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` apart)"
                     );
+                }
+                // Who may look was checked for the address in the file; another one is still bound.
+                if config.admin.listen == self.settings.admin {
+                    self.gate.replace(&config.admin);
                 }
                 let files = config.files.clone();
                 // Before anybody looks plates up in the new lists, they get what is in memory.

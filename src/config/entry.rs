@@ -12,23 +12,6 @@ use crate::sources::{CameraSettings, MapSettings, SourceKind};
 use crate::steps;
 use crate::units::{ByteSize, Span, Timezone};
 
-/// Where people and programs look in.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Admin {
-    /// Address of the dashboard, the API, `/metrics`, `/healthz` and `/readyz` (127.0.0.1:9001). There is no login:
-    /// open it to others only behind something that has one.
-    pub(crate) listen: std::net::SocketAddr,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            listen: ([127, 0, 0, 1], 9001).into(),
-        }
-    }
-}
-
 /// Where events are kept.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
