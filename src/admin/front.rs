@@ -12,6 +12,7 @@ use hyper::body::Body;
 use super::gate::{Caller, Gate, Visitor};
 use super::table::{self, Access, Ask, Route};
 use super::{Admin, Refusal, login, pages};
+use crate::telemetry::Refused;
 
 /// Bytes of a request's body: lists of ids are the largest.
 const BODY_MAX: usize = 1 << 20;
@@ -34,7 +35,17 @@ where
     let (head, body) = request.into_parts();
     let mut response = match lead(admin, gate, caller, &head, body).await {
         Ok(response) => response,
-        Err(refusal) => refused(gate, &head, refusal),
+        Err(refusal) => {
+            if matches!(refusal.status.as_u16(), 401 | 403 | 429) {
+                let error = refusal.error;
+                let counter = admin
+                    .metrics
+                    .admin_refused
+                    .get_or_create(&Refused { error });
+                counter.inc();
+            }
+            refused(gate, &head, refusal)
+        }
     };
     if head.method == Method::HEAD {
         *response.body_mut() = Bytes::new();

@@ -35,7 +35,7 @@ impl LocalKey {
         let file = folder.join(FILE);
         let laid = lay(&file, &format!("{address} {token}\n"));
         if let Err(error) = &laid {
-            tracing::warn!(%error, file = %file.display(), "the command line finds no key: it needs `--token`");
+            tracing::warn!(%error, file = %file.display(), "the command line finds no key: it needs `--admin-token`");
         }
         Self {
             digest: Sha256::digest(&token).into(),

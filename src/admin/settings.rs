@@ -106,8 +106,6 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    pub(crate) const ALL: [Self; 4] = [Self::Metrics, Self::Read, Self::Steer, Self::Admin];
-
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",

@@ -13,7 +13,7 @@ use crate::app;
 use crate::config::{Config, environment};
 use crate::secret::Secret;
 
-/// Where a token is looked for besides `--token`.
+/// Where a token is looked for besides `--admin-token`.
 const TOKEN_VARIABLE: &str = "CAMHOOK_ADMIN_TOKEN";
 const HOW_TO_LOG_IN: &str = "\n  help: set CAMHOOK_ADMIN_TOKEN to a token of `admin.tokens`, or run this as the user of camhook and with its \
      config, where no token is needed";
@@ -156,7 +156,7 @@ impl Camhook {
 
 /// The token that the user gave, by the command line or the environment.
 fn given(common: &Common) -> Result<Option<Secret>, Failure> {
-    if let Some(token) = &common.token {
+    if let Some(token) = &common.admin_token {
         return Ok(Some(Secret::new(token)));
     }
     let found = environment(TOKEN_VARIABLE);

@@ -52,7 +52,7 @@ struct Common {
     /// A token of `admin.tokens` to show there; better in the environment variable CAMHOOK_ADMIN_TOKEN, where other users of
     /// this machine do not see it. On the machine and as the user of camhook itself none is needed.
     #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true)]
-    token: Option<String>,
+    admin_token: Option<String>,
     /// JSON Lines for scripts instead of a table.
     #[arg(long, global = true)]
     json: bool,

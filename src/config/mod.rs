@@ -86,7 +86,7 @@ pub(crate) struct Config {
     /// The config, its lists and its secret files: what to load it again for.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) blot: Blot,
-    /// The file as it may be shown.
+    /// The file as it may be shown: without secrets, and without comments, which may hold some.
     pub(crate) shown: String,
 }
 
@@ -248,7 +248,7 @@ impl Config {
             let report = Report::new(file.to_owned(), secrets.mask(text), mistakes);
             return Err(report.with_pages(catalog.pages.clone()));
         }
-        config.shown = secrets.mask(text);
+        config.shown = secrets::without_comments(&root, &secrets.mask(text));
         for route in &mut config.routes {
             route.blot = secrets.blot.clone();
         }

@@ -37,6 +37,12 @@ impl Process {
         Self::run(folder, log.into(), &[])
     }
 
+    /// As [`Process::start_with`], with its log in the folder's `log.txt`.
+    pub(crate) fn logging_with(folder: &Path, environment: &[(String, String)]) -> Self {
+        let log = std::fs::File::create(folder.join("log.txt")).unwrap();
+        Self::run(folder, log.into(), environment)
+    }
+
     /// Starts in a folder where a `routes.yaml` lies.
     pub(crate) fn start_again(folder: &Path) -> Self {
         Self::run(folder, Stdio::inherit(), &[])
