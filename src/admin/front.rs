@@ -9,8 +9,9 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 
-use super::gate::{Caller, Gate, Visitor};
+use super::gate::Gate;
 use super::table::{self, Access, Ask, Route};
+use super::visitor::{Caller, Visitor};
 use super::{Admin, Refusal, login, pages};
 use crate::telemetry::Refused;
 

@@ -3,9 +3,8 @@
 //! All of it is decided by the head of a request and its route, before a byte of the body is read. Only the token of a
 //! form lies in the body, and is looked at when that is there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::Engine;
@@ -24,6 +23,7 @@ use super::rules::Rules;
 use super::sessions::{Session, Sessions};
 use super::settings::{PASSWORD_MAX, Scope, Settings, Visibility};
 use super::table::{Access, Route};
+use super::visitor::{Caller, Visitor, Who};
 use crate::clock::Clock;
 use crate::name::Name;
 
@@ -41,82 +41,6 @@ pub(crate) struct Gate {
     pub(super) attempts: Attempts,
     pub(super) cookies: Names,
     pub(super) clock: Clock,
-}
-
-/// At the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller {
-    pub(super) address: IpAddr,
-    pub(super) tls: bool,
-}
-
-/// Somebody at the gate, and what they may do.
-pub(super) struct Visitor {
-    pub(super) who: Who,
-    pub(super) scopes: Vec<Scope>,
-    /// Set for who is logged in with a browser: the session's id, and the session.
-    pub(super) session: Option<(String, Session)>,
-    /// The session's token must still be found in the form.
-    form_token_due: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Who {
-    /// There is no login, or what was asked for needs none.
-    Anybody,
-    /// The command line of this machine.
-    Local,
-    Token(Name),
-    User(Name),
-}
-
-impl std::fmt::Display for Who {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Anybody => f.write_str("anybody"),
-            Self::Local => f.write_str("the command line of this machine"),
-            Self::Token(name) => write!(f, "the token {name}"),
-            Self::User(name) => write!(f, "the user {name}"),
-        }
-    }
-}
-
-impl Who {
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Anybody => "anybody",
-            Self::Local => "local",
-            Self::Token(_) => "token",
-            Self::User(_) => "user",
-        }
-    }
-
-    pub(super) fn name(&self) -> Option<&Name> {
-        match self {
-            Self::Anybody | Self::Local => None,
-            Self::Token(name) | Self::User(name) => Some(name),
-        }
-    }
-}
-
-impl Visitor {
-    fn new(who: Who, scopes: Vec<Scope>) -> Self {
-        Self {
-            who,
-            scopes,
-            session: None,
-            form_token_due: false,
-        }
-    }
-
-    /// Who works on the store without a listener in between.
-    pub(super) fn of_this_process() -> Self {
-        Self::new(Who::Local, vec![Scope::Admin])
-    }
-
-    pub(super) fn may(&self, needed: Scope) -> bool {
-        self.scopes.iter().any(|scope| scope.covers(needed))
-    }
 }
 
 impl Gate {
@@ -367,63 +291,4 @@ fn check_csrf(mut visitor: Visitor, head: &Parts, route: &Route) -> Result<Visit
 /// In constant time.
 pub(super) fn same(known: &str, candidate: &str) -> bool {
     bool::from(known.as_bytes().ct_eq(candidate.as_bytes()))
-}
-
-impl Refusal {
-    fn unauthorized(reason: impl Into<String>) -> Self {
-        Self::new(http::StatusCode::UNAUTHORIZED, "unauthorized", reason)
-    }
-
-    fn forbidden(visitor: &Visitor, needed: Scope) -> Self {
-        let has: Vec<&str> = visitor.scopes.iter().map(|scope| scope.as_str()).collect();
-        let has = match has.is_empty() {
-            true => "none".to_owned(),
-            false => has.join(", "),
-        };
-        let reason = format!(
-            "this needs the scope `{}`, and the scopes of {} are: {has}",
-            needed.as_str(),
-            visitor.who
-        );
-        Self::new(http::StatusCode::FORBIDDEN, "forbidden", reason)
-    }
-
-    fn too_many(wait: Duration) -> Self {
-        let seconds = wait.as_secs().max(1);
-        let reason = format!("too many logins failed: try again in {seconds} s");
-        let mut refusal = Self::new(
-            http::StatusCode::TOO_MANY_REQUESTS,
-            "too_many_attempts",
-            reason,
-        );
-        refusal.retry_after = Some(seconds);
-        refusal
-    }
-
-    pub(super) fn csrf() -> Self {
-        let reason = format!(
-            "a browser's login must send its own token along: as `{CSRF_FIELD}` in a form, or in the header `{CSRF_HEADER}` (GET /api/v1/me tells it)"
-        );
-        Self::new(http::StatusCode::FORBIDDEN, "csrf", reason)
-    }
-
-    pub(super) fn foreign_host(host: &str) -> Self {
-        let host: String = host.chars().filter(|c| !c.is_control()).take(100).collect();
-        let reason = format!(
-            "`{host}` is not known as a name of this camhook; if it is one, write `admin: {{ hosts: [{host}] }}`"
-        );
-        Self::new(http::StatusCode::FORBIDDEN, "foreign_host", reason)
-    }
-
-    pub(super) fn foreign_origin(origin: &str) -> Self {
-        let origin: String = origin
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(100)
-            .collect();
-        let reason = format!(
-            "a page from elsewhere ({origin}) may change nothing here; behind a proxy with another name, write that into `admin.hosts`"
-        );
-        Self::new(http::StatusCode::FORBIDDEN, "foreign_origin", reason)
-    }
 }

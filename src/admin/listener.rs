@@ -15,7 +15,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::gate::{Caller, Gate};
+use super::gate::Gate;
+use super::visitor::Caller;
 use super::{Admin, front};
 use crate::tasks::Tasks;
 

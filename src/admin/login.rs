@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::api::{Answer, ok};
 use super::front::wants_page;
-use super::gate::{CSRF_FIELD, Caller, Gate, Who, same};
+use super::gate::{CSRF_FIELD, Gate, same};
 use super::pages::{self, escape};
 use super::random;
 use super::table::{Access, Ask, ROUTES};
+use super::visitor::{Caller, Who};
 use super::{Refusal, pages::html};
 
 /// A longer way back is forgotten.

@@ -19,21 +19,24 @@ mod pages;
 pub(crate) mod passwords;
 mod question;
 mod random;
+mod refusal;
 mod rows;
 mod rules;
 mod sessions;
 mod settings;
 mod steer;
 mod table;
+mod visitor;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 
-use gate::Visitor;
+use refusal::Refusal;
 use table::Ask;
+use visitor::Visitor;
 
 use crate::clock::Clock;
 use crate::event::EventId;
@@ -88,68 +91,6 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
-}
-
-/// Why a question got no answer, and the status that tells so.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    error: &'static str,
-    reason: String,
-    /// Seconds after which it makes sense to ask again.
-    retry_after: Option<u64>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, error: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            status,
-            error,
-            reason: reason.into(),
-            retry_after: None,
-        }
-    }
-
-    fn bad(reason: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", reason)
-    }
-
-    fn missing(reason: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", reason)
-    }
-
-    fn method(allowed: &'static str) -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            format!("use {allowed}"),
-        )
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        let status = match &error {
-            StoreError::Unknown { .. } => StatusCode::NOT_FOUND,
-            StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        };
-        Self::new(status, "store", error.to_string())
-    }
-}
-
-impl From<ReplayError> for Refusal {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Store(error) => error.into(),
-            ReplayError::Undecodable(_) => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "undecodable",
-                error.to_string(),
-            ),
-        }
-    }
 }
 
 impl Admin {

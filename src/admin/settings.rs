@@ -18,6 +18,7 @@ use crate::units::Span;
 /// Fewer characters can be guessed.
 const TOKEN_MIN: usize = 16;
 const PASSWORD_MIN: usize = 8;
+const SESSION_MIN: Duration = Duration::from_secs(60);
 /// Longer ones are no passwords, and are refused before they are hashed.
 pub(super) const PASSWORD_MAX: usize = 1024;
 
@@ -201,6 +202,10 @@ impl Settings {
                 "add `users: { NAME: { password: \"…\", scopes: [admin] } }` under `admin` (`camhook password` makes the hash), \
                  or `tokens`; listen on 127.0.0.1; or say `open: true` where that is what you want",
             );
+        }
+        if self.session.0 < SESSION_MIN {
+            let message = "a login must last a minute at least".to_owned();
+            wrong(&["session"], message, "such as `12h`");
         }
         if self.open && self.has_login() {
             let message = "with `users` or `tokens` it is not open".to_owned();

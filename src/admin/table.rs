@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::gate::{Caller, Gate, Visitor};
+use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
+use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
 use super::{health, lists, login, steer};
 

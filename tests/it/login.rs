@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::harness::{Process, camhook_command, eventually, form_event};
 
 const START: &str = "2026-01-31T12:00:00Z";
-const REST: &str = "log: { level: warn }\nlists: { residents: { csv: residents.csv, key: plate } }\n\
+const REST: &str = "log: { level: error }\nlists: { residents: { csv: residents.csv, key: plate } }\n\
                     targets: { vms: { jsonl: vms.jsonl } }\nroutes: [{ name: all, to: [vms] }]\n";
 
 /// A camhook in this process with a clock that is stepped by hand, and secrets that can be told apart.

@@ -44,6 +44,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("miette", &["config", "cli"]),
     ("clap", &["cli"]),
     ("x509_parser", &["cli"]),
+    ("argon2", &["admin"]),
 ];
 
 /// Lines of code in one file, tests apart, above which it must be split or listed here with the reason.
