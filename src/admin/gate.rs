@@ -20,7 +20,7 @@ use super::attempts::Attempts;
 use super::cookies::Names;
 use super::local::LocalKey;
 use super::rules::Rules;
-use super::sessions::{Session, Sessions};
+use super::sessions::Sessions;
 use super::settings::{PASSWORD_MAX, Scope, Settings, Visibility};
 use super::table::{Access, Route};
 use super::visitor::{Caller, Visitor, Who};

@@ -1,6 +1,6 @@
 //! `camhook password`: what to write under `admin.users` and `admin.tokens`.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::Args;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -66,7 +66,7 @@ fn typed(prompt: &str) -> Result<String, Failure> {
 }
 
 /// One line, key by key; none when it was broken off.
-fn read_line(input: impl Read) -> io::Result<Option<Vec<u8>>> {
+fn read_line(input: impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     for byte in input.bytes() {
         match byte? {
