@@ -7,23 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::{Admin, pages};
+use super::gate::Gate;
+use super::visitor::Caller;
+use super::{Admin, front};
 use crate::tasks::Tasks;
 use crate::tls::{Acceptor, Stream};
 
 /// Connections at once; further ones wait.
 const CONNECTIONS_MAX: usize = 128;
-/// Bytes of a request's body: lists of ids are the largest.
-const BODY_MAX: usize = 1 << 20;
 /// A client that does not send its head within this time is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -54,7 +53,13 @@ impl Listener {
     }
 
     /// Answers until `tasks` stops; inside of TLS when there is an acceptor.
-    pub(crate) async fn run(self, acceptor: Option<Acceptor>, admin: Admin, tasks: Tasks) {
+    pub(crate) async fn run(
+        self,
+        acceptor: Option<Acceptor>,
+        admin: Admin,
+        gate: Arc<Gate>,
+        tasks: Tasks,
+    ) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let Ok(slot) = slots.clone().acquire_owned().await else {
@@ -68,9 +73,13 @@ impl Listener {
                 tokio::time::sleep(Duration::from_millis(200)).await; // too many open files, say: it passes
                 continue;
             };
-            let (admin, stop) = (admin.clone(), tasks.clone());
+            let (admin, gate, stop) = (admin.clone(), gate.clone(), tasks.clone());
             let acceptor = acceptor.clone();
             tasks.spawn(async move {
+                let caller = Caller {
+                    address: peer.ip().to_canonical(),
+                    tls: acceptor.is_some(),
+                };
                 let opened = match acceptor {
                     Some(acceptor) => tokio::select! {
                         () = stop.stopping() => None,
@@ -79,7 +88,8 @@ impl Listener {
                     None => Some((Stream::Plain(stream), None)),
                 };
                 let Some((stream, _)) = opened else { return };
-                let service = service_fn(move |request| answer(admin.clone(), request));
+                let service =
+                    service_fn(move |request| answer(admin.clone(), gate.clone(), caller, request));
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_TIMEOUT)
@@ -103,24 +113,10 @@ impl Listener {
 
 async fn answer(
     admin: Admin,
+    gate: Arc<Gate>,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    if !head.headers.contains_key(HOST) && head.uri.host().is_none() {
-        let body =
-            serde_json::json!({ "error": "bad_request", "reason": "a Host header is needed" });
-        return Ok(pages::json(StatusCode::BAD_REQUEST, &body).map(Full::new));
-    }
-    let response = match Limited::new(body, BODY_MAX).collect().await {
-        Ok(body) => {
-            admin
-                .answer(Request::from_parts(head, body.to_bytes()))
-                .await
-        }
-        Err(_) => {
-            let body = serde_json::json!({ "error": "too_large", "reason": "a request here has at most 1 MiB" });
-            pages::json(StatusCode::PAYLOAD_TOO_LARGE, &body)
-        }
-    };
+    let response = front::answer(&admin, &gate, caller, request).await;
     Ok(response.map(Full::new))
 }

@@ -4,48 +4,48 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::api::{Answer, ok};
-use super::question::Parameters;
+use super::table::Ask;
 use super::{Admin, Refusal};
 use crate::lists::{List, Row};
 use crate::telemetry::ListOnly;
 
+/// In the order of their names.
+pub(super) async fn lists(ask: Ask<'_>) -> Answer {
+    let (lists, now) = (ask.admin.planner.lists(), ask.admin.clock.now());
+    let rows = lists.iter().map(|(name, list)| list_row(name, list, now));
+    Ok(ok(&rows.collect()))
+}
+
+/// One list; with `plate` also whether that is in it now, and all of its rows.
+pub(super) async fn list(ask: Ask<'_>) -> Answer {
+    let plate = ask.parameters().plate()?;
+    let name = percent_encoding::percent_decode_str(ask.part(0)).decode_utf8_lossy();
+    let (lists, now) = (ask.admin.planner.lists(), ask.admin.clock.now());
+    let list = lists.get(&name).ok_or_else(|| {
+        let names: Vec<&str> = lists.iter().map(|(name, _)| name).collect();
+        Refusal::missing(format!(
+            "no list named `{name}`; there are: {}",
+            names.join(", ")
+        ))
+    })?;
+    let mut told = list_row(&name, list, now);
+    if let Some(plate) = plate {
+        let table = list.state().table.clone();
+        let all = table.iter().flat_map(|table| table.all(&plate));
+        told["rows_of_plate"] = all
+            .map(|(cells, period)| {
+                json!({ "row": row(cells), "valid_from": period.from, "valid_until": period.until })
+            })
+            .collect();
+        told["in"] = list.contains_at(&plate, now).ok().into();
+        told["row"] =
+            (list.find(&plate, now).ok().flatten()).map_or(Value::Null, |cells| row(&cells));
+        told["plate"] = plate.into();
+    }
+    Ok(ok(&told))
+}
+
 impl Admin {
-    /// In the order of their names.
-    pub(super) fn lists(&self) -> Answer {
-        let (lists, now) = (self.planner.lists(), self.clock.now());
-        let rows = lists.iter().map(|(name, list)| list_row(name, list, now));
-        Ok(ok(&rows.collect()))
-    }
-
-    /// One list; with `plate` also whether that is in it now, and all of its rows.
-    pub(super) fn list(&self, name: &str, parameters: Parameters) -> Answer {
-        let plate = parameters.plate()?;
-        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        let (lists, now) = (self.planner.lists(), self.clock.now());
-        let list = lists.get(&name).ok_or_else(|| {
-            let names: Vec<&str> = lists.iter().map(|(name, _)| name).collect();
-            Refusal::missing(format!(
-                "no list named `{name}`; there are: {}",
-                names.join(", ")
-            ))
-        })?;
-        let mut told = list_row(&name, list, now);
-        if let Some(plate) = plate {
-            let table = list.state().table.clone();
-            let all = table.iter().flat_map(|table| table.all(&plate));
-            told["rows_of_plate"] = all
-                .map(|(cells, period)| {
-                    json!({ "row": row(cells), "valid_from": period.from, "valid_until": period.until })
-                })
-                .collect();
-            told["in"] = list.contains_at(&plate, now).ok().into();
-            told["row"] =
-                (list.find(&plate, now).ok().flatten()).map_or(Value::Null, |cells| row(&cells));
-            told["plate"] = plate.into();
-        }
-        Ok(ok(&told))
-    }
-
     /// Brings the gauges of lists up to date.
     pub(super) fn measure_lists(&self) {
         let (lists, now) = (self.planner.lists(), self.clock.now());

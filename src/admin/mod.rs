@@ -1,25 +1,45 @@
 //! Admin: what operators, dashboards and the command line ask of a camhook.
 //!
-//! One function answers all of it, [`Admin::answer`], over HTTP when camhook runs and called directly by the command
-//! line when it does not: there is one way to look into a store.
+//! One table tells all that can be asked, [`table::ROUTES`]: over HTTP when camhook runs, and called directly by the command
+//! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
+//! do what, and answers to nobody who was sent by a page from elsewhere.
 
 mod api;
+mod attempts;
+mod cookies;
+mod front;
+mod gate;
+mod health;
+mod hosts;
 mod listener;
 mod lists;
+mod local;
+mod login;
 mod pages;
+pub(crate) mod passwords;
 mod question;
+mod random;
+mod refusal;
 mod rows;
+mod rules;
+mod sessions;
+mod settings;
 mod steer;
+mod table;
+mod visitor;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response};
+
+use refusal::Refusal;
+use table::Ask;
+use visitor::Visitor;
 
 use crate::clock::Clock;
 use crate::event::EventId;
-use crate::fate::Fate;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::store::{Store, StoreError};
@@ -34,7 +54,12 @@ pub(crate) struct Admin {
     pub(crate) planner: Arc<dyn Planner>,
 }
 
+pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};
+pub(crate) use local::LocalKey;
+pub(crate) use random::token as random_token;
+pub(crate) use settings::Settings;
+pub(crate) use table::{Access, ROUTES};
 
 pub(crate) type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -48,6 +73,9 @@ pub(crate) trait Planner: Send + Sync {
 
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
+
+    /// The config file as it may be shown.
+    fn config(&self) -> String;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(
@@ -65,139 +93,22 @@ pub(crate) enum ReplayError {
     Undecodable(String),
 }
 
-/// Why a question got no answer, and the status that tells so.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    error: &'static str,
-    reason: String,
-}
-
-impl Refusal {
-    fn bad(reason: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error: "bad_request",
-            reason: reason.into(),
-        }
-    }
-
-    fn missing(reason: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            error: "not_found",
-            reason: reason.into(),
-        }
-    }
-
-    fn method(allowed: &'static str) -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            error: "method_not_allowed",
-            reason: format!("use {allowed}"),
-        }
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        let status = match &error {
-            StoreError::Unknown { .. } => StatusCode::NOT_FOUND,
-            StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            StoreError::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self {
-            status,
-            error: "store",
-            reason: error.to_string(),
-        }
-    }
-}
-
-impl From<ReplayError> for Refusal {
-    fn from(error: ReplayError) -> Self {
-        match error {
-            ReplayError::Store(error) => error.into(),
-            ReplayError::Undecodable(_) => Self {
-                status: StatusCode::UNPROCESSABLE_ENTITY,
-                error: "undecodable",
-                reason: error.to_string(),
-            },
-        }
-    }
-}
-
 impl Admin {
+    /// Answers the command line, which works on the store itself: there is no gate.
     pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let path = request.uri().path().trim_end_matches('/').to_owned();
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let answer = match segments.as_slice() {
-            ["healthz"] => Ok(pages::text(
-                StatusCode::OK,
-                "text/plain; charset=utf-8",
-                "ok\n",
-            )),
-            ["readyz"] => Ok(self.ready()),
-            ["metrics"] => self.metrics_page().await,
-            ["api", "v1", rest @ ..] => self.api(&request, rest).await,
-            [] | [""] => Ok(pages::index()),
-            _ => Err(Refusal::missing(
-                "nothing lives here; look at /api/v1/events, /metrics, /healthz or /readyz",
-            )),
+        let found = table::find(request.method(), request.uri().path());
+        let (route, parts) = match found {
+            Ok(found) => found,
+            Err(refusal) => return pages::refusal(refusal),
         };
-        let mut response = answer.unwrap_or_else(|refusal| {
-            let body = serde_json::json!({ "error": refusal.error, "reason": refusal.reason });
-            pages::json(refusal.status, &body)
-        });
-        if request.method() == Method::HEAD {
-            *response.body_mut() = Bytes::new();
-        }
-        response
-    }
-
-    fn ready(&self) -> Response<Bytes> {
-        match self.store.accepting() {
-            Ok(()) => pages::text(StatusCode::OK, "text/plain; charset=utf-8", "ready\n"),
-            Err(error) => {
-                let body =
-                    serde_json::json!({ "error": "unavailable", "reason": error.to_string() });
-                pages::json(StatusCode::SERVICE_UNAVAILABLE, &body)
-            }
-        }
-    }
-
-    async fn metrics_page(&self) -> Result<Response<Bytes>, Refusal> {
-        let now = self.clock.now();
-        for summary in self.store.targets().await? {
-            let age = summary
-                .oldest_undelivered
-                .map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
-            let label = crate::telemetry::TargetOnly {
-                target: summary.target.to_string(),
-            };
-            self.metrics
-                .oldest_undelivered_seconds
-                .get_or_create(&label)
-                .set(age);
-            for fate in Fate::ALL {
-                let label = crate::telemetry::TargetFate {
-                    target: label.target.clone(),
-                    fate: fate.as_str(),
-                };
-                let count = i64::try_from(summary.count(fate)).unwrap_or(i64::MAX);
-                self.metrics.deliveries.get_or_create(&label).set(count);
-            }
-        }
-        self.measure_lists();
-        self.metrics
-            .store_bytes
-            .set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
-        self.metrics
-            .store_damaged_records
-            .set(i64::try_from(self.store.damaged_records()).unwrap_or(i64::MAX));
-        let kind = "text/plain; version=0.0.4; charset=utf-8";
-        Ok(pages::text(StatusCode::OK, kind, self.metrics.page()))
+        let visitor = Visitor::of_this_process();
+        let ask = Ask {
+            admin: self,
+            gate: None,
+            visitor: &visitor,
+            request: &request,
+            parts: &parts,
+        };
+        route.answer(ask).await.unwrap_or_else(pages::refusal)
     }
 }

@@ -1,9 +1,28 @@
-//! Answers in their outer form.
+//! Answers in their outer form, and the headers that tell browsers what they may do with them.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use http::{Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::Refusal;
+
+/// What cameras sent is shown, never run.
+const DATA: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
+/// Pages of our own: no script, no style but ours, forms to ourselves alone.
+const PAGE: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// On every answer.
+const ALWAYS: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    // With `no-referrer` browsers would send `Origin: null` with our own forms.
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
 
 pub(super) fn text(
     status: StatusCode,
@@ -14,19 +33,16 @@ pub(super) fn text(
     *response.status_mut() = status;
     let content_type = HeaderValue::from_str(content_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // What cameras sent is shown, never run.
-    response.headers_mut().insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
-    response.headers_mut().insert(
-        "content-security-policy",
-        HeaderValue::from_static("default-src 'none'; sandbox"),
-    );
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DATA));
+    for (name, value) in ALWAYS {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
     response
 }
 
@@ -34,15 +50,35 @@ pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
     text(status, "application/json", format!("{body}\n"))
 }
 
-pub(super) fn index() -> Response<Bytes> {
-    let body = "camhook is running. Look at:\n\
-        \x20 /api/v1/events      what came in\n\
-        \x20 /api/v1/deliveries  what became of it (?fate=dead)\n\
-        \x20 /api/v1/targets     where it goes\n\
-        \x20 /api/v1/sources     who sends\n\
-        \x20 /api/v1/lists       what plates are looked up in
-        \x20 /api/v1/quarantine  what was not understood\n\
-        \x20 /metrics  /healthz  /readyz\n\
-        or use the command line: camhook events, deliveries, targets, sources, lists, quarantine\n";
-    text(StatusCode::OK, "text/plain; charset=utf-8", body)
+/// A page of our own.
+pub(super) fn html(status: StatusCode, body: String) -> Response<Bytes> {
+    let mut response = text(status, "text/html; charset=utf-8", body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE));
+    response
+}
+
+pub(super) fn refusal(refusal: Refusal) -> Response<Bytes> {
+    let body = json!({ "error": refusal.error, "reason": refusal.reason });
+    let mut response = json(refusal.status, &body);
+    if let Some(seconds) = refusal.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// A text as it stands in HTML.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::api::{Answer, event_id, ok};
 use super::rows::state_word;
+use super::table::Ask;
 use super::{Admin, Refusal, ReplayError};
 use crate::event::{DeliveryId, EventId};
 use crate::name::Name;
@@ -41,37 +42,41 @@ struct Purge {
     before: jiff::Timestamp,
 }
 
-impl Admin {
-    pub(super) async fn steer(&self, request: &Request<Bytes>, path: &[&str]) -> Answer {
-        match path {
-            ["retry"] => self.retry(body(request)?).await,
-            ["replay"] => self.replay(body(request)?).await,
-            ["purge"] => {
-                let Purge { before } = body(request)?;
-                Ok(ok(&json!({ "purged": self.store.purge(before).await? })))
-            }
-            ["targets", name, action] => {
-                body::<serde_json::Map<String, Value>>(request)?;
-                let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-                let target = self.target(&name).await?;
-                let state = match *action {
-                    "pause" => TargetState::Paused {
-                        since: self.clock.now(),
-                    },
-                    "resume" => TargetState::Running,
-                    _ => return Err(Refusal::missing("a target can be paused and resumed")),
-                };
-                self.store.set_target_state(&target, state.clone()).await?;
-                Ok(ok(
-                    &json!({ "target": target, "state": state_word(&state) }),
-                ))
-            }
-            _ => Err(Refusal::missing(
-                "retry, replay, purge, targets/NAME/pause and targets/NAME/resume can be posted",
-            )),
-        }
-    }
+pub(super) async fn retry(ask: Ask<'_>) -> Answer {
+    ask.admin.retry(body(ask.request)?).await
+}
 
+pub(super) async fn replay(ask: Ask<'_>) -> Answer {
+    ask.admin.replay(body(ask.request)?).await
+}
+
+pub(super) async fn purge(ask: Ask<'_>) -> Answer {
+    let Purge { before } = body(ask.request)?;
+    let purged = ask.admin.store.purge(before).await?;
+    Ok(ok(&json!({ "purged": purged })))
+}
+
+pub(super) async fn pause(ask: Ask<'_>) -> Answer {
+    let since = ask.admin.clock.now();
+    turn(ask, TargetState::Paused { since }).await
+}
+
+pub(super) async fn resume(ask: Ask<'_>) -> Answer {
+    turn(ask, TargetState::Running).await
+}
+
+async fn turn(ask: Ask<'_>, state: TargetState) -> Answer {
+    body::<serde_json::Map<String, Value>>(ask.request)?;
+    let name = percent_encoding::percent_decode_str(ask.part(0)).decode_utf8_lossy();
+    let target = ask.admin.target(&name).await?;
+    let store = &ask.admin.store;
+    store.set_target_state(&target, state.clone()).await?;
+    Ok(ok(
+        &json!({ "target": target, "state": state_word(&state) }),
+    ))
+}
+
+impl Admin {
     async fn target(&self, name: &str) -> Result<Name, Refusal> {
         let configured = self.planner.targets();
         let stored = self

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Gate};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -54,6 +54,7 @@ pub struct App {
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
     certificates: Certificates,
+    gate: Arc<Gate>,
 }
 
 /// Where a camhook listens.
@@ -114,6 +115,8 @@ impl App {
         let listener = admin::Listener::bind(config.admin.listen).await?;
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
+        let (looking, kept) = (&config.admin, &config.store.path);
+        let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
@@ -179,7 +182,12 @@ impl App {
             metrics: metrics.clone(),
             planner: plans.clone(),
         };
-        accepting.spawn(listener.run(certificates.admin.clone(), admin, accepting.clone()));
+        accepting.spawn(listener.run(
+            certificates.admin.clone(),
+            admin,
+            gate.clone(),
+            accepting.clone(),
+        ));
         accepting.spawn(server.run(
             door.clone(),
             store.clone(),
@@ -213,6 +221,7 @@ impl App {
             fetches,
             refreshes,
             certificates,
+            gate,
         };
         app.follow(files, follower);
         Ok(app)
@@ -282,6 +291,7 @@ impl App {
             tracing::warn!("some sends did not end in time; they will be repeated");
         }
         self.surroundings.sessions.log_out().await;
+        drop(self.gate); // its key lies in the store's folder, which is another's once the store is closed
         self.store.close().await;
     }
 }
@@ -306,7 +316,7 @@ pub(crate) fn url(listen: SocketAddr, secured: bool) -> String {
     format!("{scheme}://{}", reachable(listen))
 }
 
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

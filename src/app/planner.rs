@@ -171,6 +171,10 @@ impl Planner for Plans {
         self.now.load().lists.clone()
     }
 
+    fn config(&self) -> String {
+        self.now.load().shown.to_string()
+    }
+
     fn replay<'a>(
         &'a self,
         id: EventId,

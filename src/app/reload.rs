@@ -1,5 +1,6 @@
 //! A changed config takes over without dropping a request; a bad one is refused and the running one stays.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 use super::App;
 use super::certificates::Certificates;
 use super::planner::Plans;
-use crate::admin::Planner as _;
+use crate::admin::{Gate, Planner as _};
 use crate::config::{self, Config, Surroundings};
 use crate::delivery::Deliveries;
 use crate::fetch::Fetches;
@@ -30,12 +31,17 @@ struct Running {
     refreshes: Arc<Refreshes>,
     metrics: Metrics,
     certificates: Certificates,
+    gate: Arc<Gate>,
     settings: Fixed,
 }
 
 /// What only a restart can change.
 #[derive(PartialEq)]
-pub(super) struct Fixed(String);
+pub(super) struct Fixed {
+    /// `admin.listen`.
+    admin: SocketAddr,
+    others: String,
+}
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
@@ -46,11 +52,14 @@ impl Fixed {
             log,
             ..
         } = config;
-        Self(format!(
-            "{:?} {:?} {store:?} {log:?}",
-            server.fixed(),
-            admin.fixed()
-        ))
+        Self {
+            admin: admin.listen,
+            others: format!(
+                "{:?} {} {store:?} {log:?}",
+                server.fixed(),
+                admin.tls.is_some()
+            ),
+        }
     }
 }
 
@@ -68,6 +77,7 @@ impl App {
             refreshes: self.refreshes.clone(),
             metrics: self.metrics.clone(),
             certificates: self.certificates.clone(),
+            gate: self.gate.clone(),
             settings,
         };
         let tasks = self.accepting.clone();
@@ -114,8 +124,12 @@ impl Running {
             Ok(Ok(mut config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
-                        "what changed in `server`, `admin`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
+                        "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
                     );
+                }
+                // Who may look was checked for the address in the file; another one is still bound.
+                if config.admin.listen == self.settings.admin {
+                    self.gate.replace(&config.admin);
                 }
                 let files = config.files.clone();
                 self.certificates

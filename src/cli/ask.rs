@@ -1,20 +1,29 @@
 //! Asking a camhook: the running one over HTTP, or, when none runs, its store through the same code in this process.
 
+use std::net::{IpAddr, SocketAddr};
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LINK};
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::{Common, Failure};
-use crate::admin::Admin;
+use crate::admin::{Admin, LocalKey};
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, environment};
+use crate::secret::Secret;
+
+/// Where a token is looked for besides `--admin-token`.
+const TOKEN_VARIABLE: &str = "CAMHOOK_ADMIN_TOKEN";
+const HOW_TO_LOG_IN: &str = "\n  help: set CAMHOOK_ADMIN_TOKEN to a token of `admin.tokens`, or run this as the user of camhook and with its \
+     config, where no token is needed";
 
 /// Whom to ask.
 pub(super) enum Camhook {
     Running {
         client: reqwest::Client,
         base: String,
+        token: Option<Secret>,
     },
     Stopped(Box<Admin>),
 }
@@ -30,13 +39,22 @@ impl Camhook {
         let client = app::http_client(&common.config)?;
         if let Some(base) = &common.admin {
             let base = base.trim_end_matches('/').to_owned();
-            return Ok(Self::Running { client, base });
+            let token = token(common, &base)?;
+            return Ok(Self::Running {
+                client,
+                base,
+                token,
+            });
         }
         let config =
             Config::load(&common.config).map_err(|report| Failure::Config(Box::new(report)))?;
-        let base = app::url(config.admin.listen, config.admin.tls.is_some());
+        let base = base_of(&config);
         match client.get(format!("{base}/healthz")).send().await {
-            Ok(_) => Ok(Self::Running { client, base }),
+            Ok(_) => Ok(Self::Running {
+                client,
+                token: given(common)?.or_else(|| local(&config, &base)),
+                base,
+            }),
             Err(error) if error.is_connect() => {
                 Ok(Self::Stopped(Box::new(app::look_into(config)?)))
             }
@@ -101,10 +119,17 @@ impl Camhook {
     ) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
         let body = body.map(ToString::to_string).unwrap_or_default();
         Ok(match self {
-            Self::Running { client, base } => {
-                let request = client
+            Self::Running {
+                client,
+                base,
+                token,
+            } => {
+                let mut request = client
                     .request(method, format!("{base}{path}"))
                     .header(CONTENT_TYPE, "application/json");
+                if let Some(token) = token {
+                    request = request.bearer_auth(token.expose());
+                }
                 let response = request.body(body).send().await?;
                 (
                     response.status(),
@@ -139,9 +164,57 @@ fn answer(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<Answer
         let reason = answer["reason"]
             .as_str()
             .map_or_else(|| format!("answered {status}"), str::to_owned);
-        return Err(Failure::Said(reason));
+        let how = match status {
+            StatusCode::UNAUTHORIZED => HOW_TO_LOG_IN,
+            _ => "",
+        };
+        return Err(Failure::Said(format!("{reason}{how}")));
     }
     let link = headers.get(LINK).and_then(|link| link.to_str().ok());
     let next = link.and_then(|link| Some(link.strip_prefix('<')?.split_once('>')?.0.to_owned()));
     Ok(Answer { body, next })
+}
+
+/// The token that the user gave, by the command line or the environment.
+fn given(common: &Common) -> Result<Option<Secret>, Failure> {
+    if let Some(token) = &common.admin_token {
+        return Ok(Some(Secret::new(token)));
+    }
+    let found = environment(TOKEN_VARIABLE);
+    let found = found.map_err(|error| Failure::Said(format!("{TOKEN_VARIABLE}: {error}")))?;
+    let found = found.filter(|token| !token.is_empty());
+    Ok(found.map(|token| Secret::new(&token)))
+}
+
+/// The same, or else the key that lies in the store of the config, should it be for the very camhook at `base`.
+fn token(common: &Common, base: &str) -> Result<Option<Secret>, Failure> {
+    if let Some(token) = given(common)? {
+        return Ok(Some(token));
+    }
+    let config = common.config.exists().then(|| Config::load(&common.config));
+    Ok(config
+        .and_then(Result::ok)
+        .and_then(|config| local(&config, base)))
+}
+
+/// A key is shown to the address that it was laid for, and to nobody else.
+fn local(config: &Config, base: &str) -> Option<Secret> {
+    let found = LocalKey::find(&config.store.path)?;
+    let base = url::Url::parse(base).ok()?;
+    let host = match base.host()? {
+        url::Host::Ipv4(address) => address.into(),
+        url::Host::Ipv6(address) => IpAddr::from(address),
+        url::Host::Domain("localhost") => IpAddr::from([127, 0, 0, 1]),
+        url::Host::Domain(_) => return None,
+    };
+    let asked = SocketAddr::new(host, base.port_or_known_default()?);
+    (asked == app::reachable(found.address) || asked == found.address).then_some(found.token)
+}
+
+/// Where the config's camhook is looked at; with a port of the system's choice its key tells which.
+fn base_of(config: &Config) -> String {
+    let configured = config.admin.listen;
+    let chosen = (configured.port() == 0).then(|| LocalKey::find(&config.store.path));
+    let address = chosen.flatten().map_or(configured, |found| found.address);
+    app::url(address, config.admin.tls.is_some())
 }

@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod lists;
 mod look;
+mod password;
 mod preset_page;
 mod presets;
 mod run;
@@ -50,6 +51,10 @@ struct Common {
     /// Talk to the camhook at this admin address instead of the config's, such as http://10.0.0.5:9001.
     #[arg(long, global = true, value_name = "URL")]
     admin: Option<String>,
+    /// A token of `admin.tokens` to show there; better in the environment variable CAMHOOK_ADMIN_TOKEN, where other users of
+    /// this machine do not see it. On the machine and as the user of camhook itself none is needed.
+    #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true)]
+    admin_token: Option<String>,
     /// JSON Lines for scripts instead of a table.
     #[arg(long, global = true)]
     json: bool,
@@ -103,6 +108,8 @@ enum Command {
     Camera(camera::Arguments),
     /// Make a routes.yaml of the settings of Plate Recognizer's own middleware, and of Stream's webhooks.
     Import(import::Arguments),
+    /// Print the hash of a password, to write under `admin.users`; --new-token makes a token for `admin.tokens`.
+    Password(password::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
 }
@@ -143,8 +150,11 @@ pub(crate) fn main() -> ExitCode {
     let made = match &command {
         // What is made of variables is made anew with each start: no pin would stay in it.
         Command::Trust(_) => Ok(None),
-        Command::Import(_) | Command::Schema | Command::Presets(_) | Command::Demo(_) => Ok(None),
-        Command::Cert(_) => Ok(None),
+        Command::Import(_)
+        | Command::Schema
+        | Command::Presets(_)
+        | Command::Demo(_)
+        | Command::Password(_) => Ok(None),
         _ => import::Made::instead_of(&common),
     };
     let made = match made {
@@ -169,6 +179,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Trust(arguments) => trust::trust(&common, arguments).await,
             Command::Cert(arguments) => cert::cert(&common, &arguments),
             Command::Schema => check::schema(),
+            Command::Password(arguments) => password::password(&arguments),
             Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,
             Command::Demo(arguments) => demo::demo(arguments).await,

@@ -12,47 +12,6 @@ use crate::sources::{CameraSettings, MapSettings, SourceKind};
 use crate::steps;
 use crate::units::{ByteSize, Span, Timezone};
 
-/// Where people and programs look in.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Admin {
-    /// Address of the dashboard, the API, `/metrics`, `/healthz` and `/readyz` (127.0.0.1:9001). There is no login:
-    /// open it to others only behind something that has one.
-    pub(crate) listen: std::net::SocketAddr,
-    /// HTTPS: `{ cert, key }`. Default: plain HTTP.
-    pub(crate) tls: Option<AdminTls>,
-}
-
-/// HTTPS on the admin listener. The files are read again when they change.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AdminTls {
-    /// A PEM file with the certificate, and after it those between it and its authority. Counted from this file's folder.
-    pub(crate) cert: String,
-    /// A PEM file with the certificate's key, without a password. Default: it lies in the file `cert` too.
-    #[serde(default)]
-    pub(crate) key: Option<String>,
-}
-
-impl Admin {
-    /// What only a restart can change.
-    pub(crate) fn fixed(&self) -> Self {
-        Self {
-            tls: self.tls.as_ref().map(|_| AdminTls::default()),
-            ..self.clone()
-        }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            listen: ([127, 0, 0, 1], 9001).into(),
-            tls: None,
-        }
-    }
-}
-
 /// Where events are kept.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

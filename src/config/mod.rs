@@ -7,7 +7,7 @@
 //! 3. [`preset`] fills in what presets say, each value with its place in the preset's file.
 //! 4. [`check`] walks the tree along the JSON Schema made from the rooms' settings: keys, types, words, units. What it
 //!    refuses is left out of the values, so that the rest of the entry is still looked at.
-//! 5. [`load`], with [`incoming`], [`tables`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
+//! 5. [`load`], with [`looking`], [`incoming`], [`tables`], [`outgoing`] and [`routing`], reads each room's settings from the values, resolves names,
 //!    and compiles templates; their mistakes are brought back to the file by the way to the setting and the byte in it.
 //!
 //! Nothing here knows the settings themselves: they belong to the rooms, with their docs, and are joined by key.
@@ -17,6 +17,7 @@ mod entry;
 mod expand;
 mod incoming;
 mod load;
+mod looking;
 mod mistake;
 mod mqtt;
 mod open;
@@ -57,11 +58,10 @@ use crate::steps::Step;
 use crate::targets::http::{Clients, Sessions};
 use crate::template::{Engine, Known};
 use crate::tls::Offer;
-use crate::{delivery, server, sources, store, targets, telemetry};
+use crate::{admin, delivery, server, sources, store, targets, telemetry};
 
 use mistake::Mistake;
 
-pub(crate) use entry::Admin;
 pub(crate) use expand::environment;
 pub(crate) use mistake::Report;
 pub(crate) use open::{Planned, SourceEntry};
@@ -75,7 +75,7 @@ pub(crate) use watch::watch;
 /// Everything that one `routes.yaml` says, ready to run.
 pub(crate) struct Config {
     pub(crate) server: server::Settings,
-    pub(crate) admin: Admin,
+    pub(crate) admin: admin::Settings,
     /// TLS of `server` and of `admin`, where they have it.
     pub(crate) server_tls: Option<Offer>,
     pub(crate) admin_tls: Option<Offer>,
@@ -94,7 +94,7 @@ pub(crate) struct Config {
     /// The config, its lists and its secret files: what to load it again for.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) blot: Blot,
-    /// The file as it may be shown.
+    /// The file as it may be shown: without secrets, and without comments, which may hold some.
     pub(crate) shown: String,
 }
 
@@ -257,7 +257,7 @@ impl Config {
             let report = Report::new(file.to_owned(), secrets.mask(text), mistakes);
             return Err(report.with_pages(catalog.pages.clone()));
         }
-        config.shown = secrets.mask(text);
+        config.shown = secrets::without_comments(&root, &secrets.mask(text));
         for route in &mut config.routes {
             route.blot = secrets.blot.clone();
         }
@@ -269,7 +269,7 @@ impl Config {
     fn build(loader: &mut load::Loader<'_>) -> Self {
         loader.sections();
         let server: server::Settings = loader.settings("server");
-        let admin: Admin = loader.settings("admin");
+        let admin = looking::admin(loader);
         let store: entry::Store = loader.settings("store");
         let log = loader.settings("log");
         let server_tls = secured::server(loader, &server);

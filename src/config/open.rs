@@ -19,6 +19,8 @@ pub(crate) struct Planned {
     pub(crate) sources: Arc<[SourceEntry]>,
     /// Names, in the file's order.
     pub(crate) targets: Vec<Name>,
+    /// The file as it may be shown.
+    pub(crate) shown: Arc<str>,
 }
 
 /// A source without its door: what decodes.
@@ -57,6 +59,7 @@ impl Config {
                 .iter()
                 .map(|target| target.name.clone())
                 .collect(),
+            shown: self.shown.as_str().into(),
         }
     }
 

@@ -3,8 +3,8 @@
 use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::entry::{Admin, ByPreset, Decoding, Presets, Steps, Store, joined, named, object};
-use crate::{delivery, lists, refresh, render, routes, server, targets, telemetry};
+use super::entry::{ByPreset, Decoding, Presets, Steps, Store, joined, named, object};
+use crate::{admin, delivery, lists, refresh, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
 pub(super) const TRANSPORTS: &[&str] = &[
@@ -45,7 +45,7 @@ pub(super) fn strict() -> Value {
     let mut generator = SchemaGenerator::default();
     let g = &mut generator;
     let server = g.subschema_for::<server::Settings>();
-    let admin = g.subschema_for::<Admin>();
+    let admin = g.subschema_for::<admin::Settings>();
     let store = g.subschema_for::<Store>();
     let log = g.subschema_for::<telemetry::Settings>();
     let source = joined(

@@ -66,6 +66,55 @@ impl Secrets {
     }
 }
 
+/// The text without its comments: what somebody noted beside a setting, or switched off, may be a secret that nothing tells
+/// to be one. What stands in a value is none, whatever it looks like.
+pub(super) fn without_comments(root: &Node, text: &str) -> String {
+    let mut values: Vec<Range<usize>> = Vec::new();
+    collect(root, &mut values);
+    values.sort_by_key(|value| value.start);
+    let mut values = values.into_iter().peekable();
+    let mut end = 0; // of the values that began so far
+    let (mut kept, mut start) = (String::with_capacity(text.len()), 0);
+    for line in text.split_inclusive('\n') {
+        let mut cut = None;
+        for (offset, byte) in line.bytes().enumerate() {
+            let at = start + offset;
+            while let Some(value) = values.next_if(|value| value.start <= at) {
+                end = end.max(value.end);
+            }
+            let begins = offset == 0 || matches!(line.as_bytes()[offset - 1], b' ' | b'\t');
+            if byte == b'#' && begins && at >= end {
+                cut = Some(offset);
+                break;
+            }
+        }
+        match cut.map(|cut| line[..cut].trim_end()) {
+            None => kept.push_str(line),
+            Some("") => {}
+            Some(rest) => {
+                kept.push_str(rest);
+                kept.push('\n');
+            }
+        }
+        start += line.len();
+    }
+    kept
+}
+
+/// Where keys and values stand.
+fn collect(node: &Node, values: &mut Vec<Range<usize>>) {
+    match &node.shape {
+        Shape::Map(entries) => {
+            for (key, value) in entries {
+                values.push(key.at.clone());
+                collect(value, values);
+            }
+        }
+        Shape::List(items) => items.iter().for_each(|item| collect(item, values)),
+        Shape::Scalar(_) => values.push(node.at.clone()),
+    }
+}
+
 /// What a system at a secret address sees of it: it never hears the whole, and repeats the path alone, or the token in it.
 fn pieces(value: &str) -> Vec<String> {
     let Ok(url) = url::Url::parse(value) else {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
-use super::entry::Admin;
 use super::load::{Loader, place};
 use super::mistake::Mistake;
 use super::tree::Node;
 use super::{Source, parse};
+use crate::admin;
 use crate::server::{self, ClientCerts};
 use crate::tls::{Ask, Offer, Wanted, certificates};
 
@@ -39,7 +39,7 @@ pub(super) fn server(loader: &mut Loader<'_>, settings: &server::Settings) -> Op
     offer(loader, "server", &wanted)
 }
 
-pub(super) fn admin(loader: &mut Loader<'_>, settings: &Admin) -> Option<Offer> {
+pub(super) fn admin(loader: &mut Loader<'_>, settings: &admin::Settings) -> Option<Offer> {
     let tls = settings.tls.as_ref()?;
     let wanted = Wanted {
         cert: &tls.cert,

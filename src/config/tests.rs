@@ -140,6 +140,26 @@ fn what_is_shown_holds_no_secret() {
 }
 
 #[test]
+fn what_is_shown_holds_no_comment_but_every_value() {
+    let text = "# was: hunter2\nsources:\n  a: # hunter3\n    path: /ab   # hunter4\n    #auth: { token: hunter5 }\n    \
+                auth: { token: \"x # yyyyyyyy\" } # hunter6\ntargets:\n  t:\n    http:\n      url: http://h/x\n      \
+                text: |\n        # kept\n        more # kept too\nroutes: [{ to: [t] }] # hunter7";
+    let config = shipped(text).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let shown = &config.shown;
+    assert!(!shown.contains("hunter"), "{shown}");
+    for kept in [
+        "path: /ab\n",
+        "url: http://h/x\n",
+        "# kept\n",
+        "more # kept too\n",
+        "[{ to: [t] }]",
+    ] {
+        assert!(shown.contains(kept), "{kept} is not in {shown}");
+    }
+    assert!(!shown.contains("yyyyyyyy"), "{shown}");
+}
+
+#[test]
 fn a_missing_file_is_a_mistake_like_others() {
     let Err(report) = Config::load(Path::new("nowhere/routes.yaml")) else {
         panic!("there is no such file")
@@ -191,7 +211,7 @@ fn the_shipped_file_with_every_example_on_has_known_keys_only() {
         &text,
         folder.path(),
         &Surroundings::default(),
-        &|_| Ok(Some("a secret value of some length".to_owned())),
+        &|_| Ok(Some("a-secret-value-of-some-length".to_owned())),
     );
     assert!(
         loaded.is_ok(),

@@ -155,9 +155,12 @@ pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &J
     let Some(outlet) = current.pipelines.targets.get(target) else {
         return gone();
     };
-    let at = shared.clock.now();
+    let (at, watch) = (shared.clock.now(), shared.clock.watch());
     let begun = Instant::now();
     let report = outlet.target.send(job.facts.id, payload).await;
+    // What is due after it is reckoned from the clock as it is now, so the attempt is told by that clock, too: else a delivery
+    // whose attempt began before a jump forwards looks rightly due, and is stranded when the clock is set back.
+    let at = at.saturating_add(watch.ahead()).unwrap_or(at);
     Outcome::Sent {
         report,
         at,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::answer::{Asked, Refusal};
 use super::caller::Caller;
-use super::digest::{DigestSettings, Said};
+use super::digest::{Algorithm, DigestSettings, Said};
 use super::nonces::Nonces;
 use super::path;
 use super::signature::SignatureSettings;
@@ -71,10 +71,25 @@ pub(crate) fn try_credentials(parts: &Parts) {
             username: "gate".to_owned(),
             password: secret(),
         }),
+        digest: Some(DigestSettings {
+            username: "gate".to_owned(),
+            password: secret(),
+            algorithms: vec![Algorithm::Md5, Algorithm::Sha256],
+        }),
         ..AuthSettings::default()
     };
-    let peer = IpAddr::from([10, 0, 0, 5]);
-    let entered = settings.check(peer, parts, &path::segments(parts.uri.path()));
+    let caller = Caller {
+        address: IpAddr::from([10, 0, 0, 5]),
+        certificate: None,
+    };
+    let head = Head {
+        parts,
+        segments: &path::segments(parts.uri.path()),
+        below: true,
+        caller: &caller,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let entered = settings.check(&head, &Nonces::new());
     assert!(entered.is_err(), "nobody has these credentials");
 }
 

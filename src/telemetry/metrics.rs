@@ -45,6 +45,8 @@ pub(crate) struct Numbers {
     /// When a listener's certificate ends, in seconds since 1970.
     pub(crate) certificate_ends: Family<Listener, Gauge>,
     pub(crate) reloads: Family<Reloaded, Counter>,
+    /// Requests at the admin address that were not let in, by the word of the answer.
+    pub(crate) admin_refused: Family<Refused, Counter>,
     /// 1 while a source with `mqtt` is connected to its broker.
     pub(crate) mqtt_connected: Family<SourceOnly, Gauge>,
     /// Rows of a list.
@@ -72,6 +74,11 @@ pub(crate) struct SourceOnly {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Status {
     pub(crate) status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Refused {
+    pub(crate) error: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -155,6 +162,7 @@ impl Metrics {
             connections: Gauge::default(),
             certificate_ends: Family::default(),
             reloads: Family::default(),
+            admin_refused: Family::default(),
             mqtt_connected: Family::default(),
             list_rows: Family::default(),
             list_age_seconds: Family::default(),
@@ -234,6 +242,11 @@ impl Metrics {
             "reloads",
             "Loads of a changed config by outcome",
             numbers.reloads.clone(),
+        );
+        registry.register(
+            "admin_refused",
+            "Requests at the admin address that were not let in",
+            numbers.admin_refused.clone(),
         );
         registry.register("list_rows", "Rows of a list", numbers.list_rows.clone());
         registry.register(

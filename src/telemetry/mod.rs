@@ -5,6 +5,6 @@ mod metrics;
 
 pub(crate) use logs::{Settings, start};
 pub(crate) use metrics::{
-    ListOnly, Listener, Metrics, Reloaded, RouteStep, SourceKind, SourceOnly, Status, TargetFate,
-    TargetOnly, TargetOutcome,
+    ListOnly, Listener, Metrics, Refused, Reloaded, RouteStep, SourceKind, SourceOnly, Status,
+    TargetFate, TargetOnly, TargetOutcome,
 };

@@ -13,6 +13,7 @@ pub use crate::app::{App, StartError};
 pub use crate::clock::Clock;
 pub use feed::{decode, fed, feed};
 
+use crate::admin;
 use crate::config::{Config, Planned};
 use crate::decide::Written;
 use crate::delivery::{Pipelines, Unready, prepare};
@@ -24,6 +25,23 @@ use crate::sources;
 use crate::store::{Intake, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::template::{Given, Scope};
+
+/// Everything that is answered on the admin address: method, path, and who may ask, as `always`, `open`, `numbers`, `someone` or
+/// the scope that is needed.
+#[must_use]
+pub fn admin_routes() -> Vec<(String, &'static str, &'static str)> {
+    let word = |access| match access {
+        admin::Access::Always => "always",
+        admin::Access::Open => "open",
+        admin::Access::Numbers => "numbers",
+        admin::Access::Someone => "someone",
+        admin::Access::Needs(scope) => scope.as_str(),
+    };
+    let routes = admin::ROUTES.iter();
+    routes
+        .map(|route| (route.method.to_string(), route.path, word(route.access)))
+        .collect()
+}
 
 /// One request on its way through the first source, route and target of a config, each part of the way on its own.
 #[derive(Clone)]

@@ -26,6 +26,7 @@ mod import; // the vendor's own middleware, protocol by protocol
 mod kipod; // every method, broken documents, and what is mended later
 mod leaks; // a secret in every place that can hold one, and a search through all that was written
 mod lists; // lists that servers give: outages, restarts, reloads, rows with their times
+mod login; // who may look and steer: every admin route by everybody
 mod mqtt; // brokers, as a source and as a target
 mod nats; // messages to a NATS server, once each in a stream
 mod presets; // each shipped preset against a system that checks and answers as the real one does

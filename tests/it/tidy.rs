@@ -47,6 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("x509_parser", &["cli", "tls"]),
     ("rcgen", &["cli"]),
+    ("argon2", &["admin"]),
 ];
 
 /// Lines of code in one file, tests apart, above which it must be split or listed here with the reason.

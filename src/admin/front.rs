@@ -1,0 +1,197 @@
+//! One request from its head to its answer: name, route, gate, body, handler, and the log of who changed what.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+
+use super::gate::Gate;
+use super::table::{self, Access, Ask, Route};
+use super::visitor::{Caller, Visitor};
+use super::{Admin, Refusal, login, pages};
+use crate::telemetry::Refused;
+
+/// Bytes of a request's body: lists of ids are the largest.
+const BODY_MAX: usize = 1 << 20;
+/// The same of who has not said who it is: a login form is short.
+const FORM_MAX: usize = 16 << 10;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// So much of a steering request stands in the log.
+const TOLD_MAX: usize = 300;
+
+pub(super) async fn answer<B>(
+    admin: &Admin,
+    gate: &Gate,
+    caller: Caller,
+    request: Request<B>,
+) -> Response<Bytes>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let mut response = match lead(admin, gate, caller, &head, body).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            if matches!(refusal.status.as_u16(), 401 | 403 | 429) {
+                let error = refusal.error;
+                let counter = admin
+                    .metrics
+                    .admin_refused
+                    .get_or_create(&Refused { error });
+                counter.inc();
+            }
+            refused(gate, &head, refusal)
+        }
+    };
+    if head.method == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+async fn lead<B>(
+    admin: &Admin,
+    gate: &Gate,
+    caller: Caller,
+    head: &Parts,
+    body: B,
+) -> Result<Response<Bytes>, Refusal>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let found = table::find(&head.method, head.uri.path());
+    let always = |route: &Route| route.access == Access::Always;
+    if !found.as_ref().is_ok_and(|(route, _)| always(route)) {
+        gate.check_host(head)?;
+    }
+    let (route, parts) = found?;
+    let visitor = gate.admit(caller, head, route).await;
+    let visitor = visitor.inspect_err(|refusal| {
+        if route.changes() {
+            let (error, path) = (refusal.error, head.uri.path());
+            tracing::info!(error, path, from = %caller.address, "refused to change something");
+        }
+    })?;
+    let max = match route.access {
+        Access::Always | Access::Open | Access::Numbers => FORM_MAX,
+        Access::Someone | Access::Needs(_) => BODY_MAX,
+    };
+    let body = read(body, max).await?;
+    gate.confirm(&visitor, &body)?;
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.headers_mut() = head.headers.clone();
+    let ask = Ask {
+        admin,
+        gate: Some((gate, caller)),
+        visitor: &visitor,
+        request: &request,
+        parts: &parts,
+    };
+    let answer = route.answer(ask).await;
+    if route.changes() && matches!(route.access, Access::Needs(_)) {
+        tell(&visitor, caller, &request, &answer);
+    }
+    answer
+}
+
+async fn read<B>(body: B, max: usize) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let collected = Limited::new(body, max).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("a request here has at most {} KiB", max >> 10),
+        )),
+        Ok(Err(_)) => Err(Refusal::bad("the request ended too early")),
+        Err(_) => Err(Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            "the request took too long",
+        )),
+    }
+}
+
+/// Who changed what, for the log. What was sent are ids and names: no secret is ever sent here.
+fn tell(
+    visitor: &Visitor,
+    caller: Caller,
+    request: &Request<Bytes>,
+    answer: &Result<Response<Bytes>, Refusal>,
+) {
+    let body = String::from_utf8_lossy(request.body());
+    let body: String = body
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(TOLD_MAX)
+        .collect();
+    let status = match answer {
+        Ok(response) => response.status(),
+        Err(refusal) => refusal.status,
+    };
+    tracing::info!(
+        who = %visitor.who,
+        from = %caller.address,
+        path = request.uri().path(),
+        body,
+        status = status.as_u16(),
+        "steered"
+    );
+}
+
+/// A refusal in its outer form: browsers that lack a login are led to it.
+fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
+    let status = refusal.status;
+    if status == StatusCode::UNAUTHORIZED && wants_page(head) && gate.rules().has_users() {
+        let mut response = pages::text(
+            StatusCode::SEE_OTHER,
+            "text/plain; charset=utf-8",
+            "log in at /login\n",
+        );
+        if let Ok(login) = HeaderValue::from_str(&login::way_back(head.uri.path_and_query())) {
+            response.headers_mut().insert(LOCATION, login);
+            return response;
+        }
+    }
+    let mut response = pages::refusal(refusal);
+    if status == StatusCode::UNAUTHORIZED {
+        let headers = response.headers_mut();
+        headers.append(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"camhook\""),
+        );
+        let agent = head
+            .headers
+            .get(USER_AGENT)
+            .and_then(|agent| agent.to_str().ok());
+        // Browsers would ask with a window of their own, and keep what was typed for ever.
+        if !agent.is_some_and(|agent| agent.starts_with("Mozilla/")) {
+            let basic = HeaderValue::from_static("Basic realm=\"camhook\", charset=\"UTF-8\"");
+            headers.append(WWW_AUTHENTICATE, basic);
+        }
+    }
+    response
+}
+
+/// A person in front of a browser: somebody who asks for a page.
+pub(super) fn wants_page(head: &Parts) -> bool {
+    let accept = head
+        .headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
+    let asks = accept.is_some_and(|accept| accept.contains("text/html"));
+    asks && matches!(head.method, Method::GET | Method::HEAD)
+        && !head.headers.contains_key(CONTENT_TYPE)
+}

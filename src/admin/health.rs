@@ -1,0 +1,63 @@
+//! Whether camhook is alive and takes events, and its numbers.
+
+use http::StatusCode;
+
+use super::api::Answer;
+use super::table::Ask;
+use super::{Refusal, pages};
+use crate::fate::Fate;
+use crate::telemetry::{TargetFate, TargetOnly};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+pub(super) async fn alive() -> Answer {
+    Ok(pages::text(StatusCode::OK, TEXT, "ok\n"))
+}
+
+pub(super) async fn ready(ask: Ask<'_>) -> Answer {
+    match ask.admin.store.accepting() {
+        Ok(()) => Ok(pages::text(StatusCode::OK, TEXT, "ready\n")),
+        Err(error) => Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            error.to_string(),
+        )),
+    }
+}
+
+pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
+    let admin = ask.admin;
+    let now = admin.clock.now();
+    for summary in admin.store.targets().await? {
+        let age = summary
+            .oldest_undelivered
+            .map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
+        let label = TargetOnly {
+            target: summary.target.to_string(),
+        };
+        admin
+            .metrics
+            .oldest_undelivered_seconds
+            .get_or_create(&label)
+            .set(age);
+        for fate in Fate::ALL {
+            let label = TargetFate {
+                target: label.target.clone(),
+                fate: fate.as_str(),
+            };
+            let count = i64::try_from(summary.count(fate)).unwrap_or(i64::MAX);
+            admin.metrics.deliveries.get_or_create(&label).set(count);
+        }
+    }
+    admin.measure_lists();
+    admin
+        .metrics
+        .store_bytes
+        .set(i64::try_from(admin.store.size()).unwrap_or(i64::MAX));
+    admin
+        .metrics
+        .store_damaged_records
+        .set(i64::try_from(admin.store.damaged_records()).unwrap_or(i64::MAX));
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(pages::text(StatusCode::OK, kind, admin.metrics.page()))
+}

@@ -1,0 +1,331 @@
+//! Logging in and out with a browser: plain pages without a script, for small screens and large ones.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode};
+use serde_json::json;
+
+use super::api::{Answer, ok};
+use super::front::wants_page;
+use super::gate::{CSRF_FIELD, Gate, same};
+use super::pages::{self, escape};
+use super::random;
+use super::table::{Access, Ask, ROUTES};
+use super::visitor::{Caller, Who};
+use super::{Refusal, pages::html};
+
+/// A longer way back is forgotten.
+const WAY_MAX: usize = 2000;
+
+/// What the login form sends.
+#[derive(Default)]
+struct Form {
+    username: String,
+    password: String,
+    csrf: String,
+    next: String,
+}
+
+/// The login page, and where to go from it.
+pub(super) fn way_back(asked: Option<&PathAndQuery>) -> String {
+    match asked.map(PathAndQuery::as_str) {
+        None | Some("/") => "/login".to_owned(),
+        Some(way) => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            format!("/login?{}", query.append_pair("next", way).finish())
+        }
+    }
+}
+
+/// Somewhere on this camhook, never elsewhere.
+fn own_way(next: &str) -> &str {
+    let fine = next.starts_with('/')
+        && !next.starts_with("//")
+        && next.len() <= WAY_MAX
+        && next
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if fine { next } else { "/" }
+}
+
+pub(super) async fn page(ask: Ask<'_>) -> Answer {
+    let (gate, caller) = the_gate(&ask)?;
+    let rules = gate.rules();
+    let query = ask.request.uri().query().unwrap_or_default();
+    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
+    let next = next.map_or_else(String::new, |(_, next)| next.into_owned());
+    let now = gate.clock.now();
+    let mut sessions = gate.cookies.sessions(ask.request.headers());
+    if !rules.login || sessions.any(|id| gate.by_session(&rules, id, now).is_some()) {
+        return Ok(redirect(own_way(&next)));
+    }
+    if !rules.has_users() {
+        return Err(Refusal::missing(
+            "nobody logs in here with a password: `admin.users` is empty. Programs send `Authorization: Bearer TOKEN`",
+        ));
+    }
+    Ok(form(gate, caller, ask.request, StatusCode::OK, &next, ""))
+}
+
+/// The form, tied to this browser by a cookie, so that no other page can have it sent with a name of its own choice.
+fn form(
+    gate: &Gate,
+    caller: Caller,
+    request: &Request<Bytes>,
+    status: StatusCode,
+    next: &str,
+    told: &str,
+) -> Response<Bytes> {
+    let known = gate.cookies.form(request.headers());
+    let is_one = |token: &&str| {
+        let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        token.len() == 43 && token.bytes().all(is_of_it)
+    };
+    let token = known
+        .filter(is_one)
+        .map_or_else(random::token, str::to_owned);
+    let told = match told {
+        "" => String::new(),
+        told => format!("<p class=\"told\" role=\"alert\">{}</p>\n", escape(told)),
+    };
+    let body = format!(
+        "<h1>camhook</h1>\n{told}<form method=\"post\" action=\"/login\">\n\
+         <input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{token}\">\n\
+         <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
+         <label for=\"username\">Name</label>\n\
+         <input id=\"username\" name=\"username\" autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n\
+         <label for=\"password\">Password</label>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
+         <button>Log in</button>\n</form>\n",
+        escape(own_way(next)),
+    );
+    let mut response = html(status, around("Log in", &body));
+    let cookie = gate.cookies.set_form(&token, is_secure(caller, request));
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
+}
+
+pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
+    let (gate, caller) = the_gate(&ask)?;
+    let rules = gate.rules();
+    if !rules.login {
+        return Ok(redirect("/"));
+    }
+    let kind = ask.request.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return Err(Refusal::bad(
+            "send the form of /login; programs send `Authorization` with each request",
+        ));
+    }
+    let Form {
+        username,
+        password,
+        csrf,
+        next,
+    } = read_form(ask.request.body());
+    let again = |status, told: &str| form(gate, caller, ask.request, status, &next, told);
+    let tied = gate.cookies.form(ask.request.headers());
+    if !tied.is_some_and(|tied| same(tied, &csrf)) {
+        let told = "This form was too old, or cookies are off: please try again.";
+        return Ok(again(StatusCode::FORBIDDEN, told));
+    }
+    let user = match gate
+        .verify(&rules, caller, &username, &password, "form")
+        .await
+    {
+        Ok(user) => user,
+        Err(refusal) => {
+            let told = match refusal.retry_after {
+                Some(seconds) => format!("Too many logins failed: please wait {seconds} s."),
+                None => "Wrong name or password.".to_owned(),
+            };
+            let mut response = again(refusal.status, &told);
+            if let Some(seconds) = refusal.retry_after {
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            return Ok(response);
+        }
+    };
+    for old in gate.cookies.sessions(ask.request.headers()) {
+        gate.sessions.end(old);
+    }
+    let proof = rules.person(user.as_str()).map(|person| person.proof);
+    tracing::info!(%user, from = %caller.address, "logged in");
+    let id = gate.sessions.begin(
+        user,
+        proof.unwrap_or_default(),
+        rules.session,
+        gate.clock.now(),
+    );
+    let mut response = redirect(own_way(&next));
+    let secure = is_secure(caller, ask.request);
+    let cookie = gate
+        .cookies
+        .set_session(&id, secure, rules.session.as_secs());
+    response.headers_mut().append(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
+    let (gate, caller) = the_gate(&ask)?;
+    let mut response = redirect("/login");
+    if let Some((id, session)) = &ask.visitor.session {
+        gate.sessions.end(id);
+        tracing::info!(user = %session.user, from = %caller.address, "logged out");
+    }
+    for gone in gate.cookies.clear() {
+        response.headers_mut().append(SET_COOKIE, gone);
+    }
+    Ok(response)
+}
+
+/// Who asks, and what they may.
+pub(super) async fn me(ask: Ask<'_>) -> Answer {
+    let visitor = ask.visitor;
+    let scopes: Vec<&str> = visitor.scopes.iter().map(|scope| scope.as_str()).collect();
+    let session = visitor.session.as_ref().map(|(_, session)| session);
+    Ok(ok(&json!({
+        "kind": visitor.who.kind(),
+        "name": visitor.who.name(),
+        "scopes": scopes,
+        "csrf": session.map(|session| session.csrf.as_str()),
+        "expires": session.map(|session| session.expires),
+    })))
+}
+
+/// What there is to see: a page for browsers, a text for others.
+pub(super) async fn index(ask: Ask<'_>) -> Answer {
+    let listed = ROUTES.iter().filter(|route| {
+        let needed = match route.access {
+            Access::Needs(scope) => Some(scope),
+            Access::Always | Access::Open | Access::Numbers | Access::Someone => None,
+        };
+        let may = needed.is_none_or(|scope| ask.visitor.may(scope));
+        let own = matches!(route.path, "/" | "/login" | "/login.css");
+        may && !own && !route.changes() && !route.path.contains('{')
+    });
+    let (head, ()) = {
+        let mut request = Request::new(());
+        *request.method_mut() = ask.request.method().clone();
+        *request.headers_mut() = ask.request.headers().clone();
+        request.into_parts()
+    };
+    if !wants_page(&head) {
+        let lines = listed.map(|route| format!("  {:<20} {}\n", route.path, route.what));
+        let lines: String = lines.collect();
+        let body = format!(
+            "camhook is running. Look at:\n{lines}\
+             or use the command line: camhook events, deliveries, targets, sources, lists, quarantine\n"
+        );
+        return Ok(pages::text(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            body,
+        ));
+    }
+    let lines = listed.map(|route| {
+        let (path, what) = (route.path, escape(route.what));
+        format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n")
+    });
+    let mut body = format!(
+        "<h1>camhook is running</h1>\n<ul>\n{}</ul>\n",
+        lines.collect::<String>()
+    );
+    if let (Who::User(name), Some((_, session))) = (&ask.visitor.who, &ask.visitor.session) {
+        body.push_str(&format!(
+            "<form method=\"post\" action=\"/logout\">\n<input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{}\">\n\
+             <button>Log out {}</button>\n</form>\n",
+            session.csrf,
+            escape(name.as_str()),
+        ));
+    }
+    Ok(html(StatusCode::OK, around("camhook", &body)))
+}
+
+pub(super) async fn style() -> Answer {
+    let css = include_str!("login.css");
+    Ok(pages::text(StatusCode::OK, "text/css; charset=utf-8", css))
+}
+
+fn around(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title} - camhook</title>\n<link rel=\"stylesheet\" href=\"/login.css\">\n<main>\n{body}</main>\n</html>\n"
+    )
+}
+
+fn redirect(to: &str) -> Response<Bytes> {
+    let mut response = pages::text(
+        StatusCode::SEE_OTHER,
+        "text/plain; charset=utf-8",
+        "go on\n",
+    );
+    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, to);
+    response
+}
+
+fn read_form(body: &Bytes) -> Form {
+    let mut form = Form::default();
+    for (name, value) in form_urlencoded::parse(body) {
+        let field = match &*name {
+            "username" => &mut form.username,
+            "password" => &mut form.password,
+            CSRF_FIELD => &mut form.csrf,
+            "next" => &mut form.next,
+            _ => continue,
+        };
+        *field = value.into_owned();
+    }
+    form
+}
+
+/// Whether the browser sees HTTPS. Behind a proxy only the browser and the proxy tell; who lies here has a cookie of their own
+/// refused.
+fn is_secure(caller: Caller, request: &Request<Bytes>) -> bool {
+    let tells = |name: &str, begins: &str| {
+        let value = request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.starts_with(begins))
+    };
+    caller.tls || tells(ORIGIN.as_str(), "https://") || tells("x-forwarded-proto", "https")
+}
+
+fn the_gate<'a>(ask: &Ask<'a>) -> Result<(&'a Gate, Caller), Refusal> {
+    ask.gate
+        .ok_or_else(|| Refusal::missing("there is no login without a listener"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leads_back_to_its_own_pages_only() {
+        for fine in ["/", "/api/v1/events?plate=AB1*", "/x#y"] {
+            assert_eq!(own_way(fine), fine);
+        }
+        let long = format!("/{}", "x".repeat(WAY_MAX));
+        for wrong in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/a\r\nb: c",
+            "/é",
+            &long,
+        ] {
+            assert_eq!(own_way(wrong), "/", "{wrong}");
+        }
+        assert_eq!(
+            way_back(Some(&"/a?b=c".parse().unwrap())),
+            "/login?next=%2Fa%3Fb%3Dc"
+        );
+    }
+}

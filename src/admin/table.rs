@@ -1,0 +1,277 @@
+//! Everything that is answered here: method, path, who may, what for, and the function that does it.
+//!
+//! There is no other way in: the gate asks this table who may, the index page and the API's 404 tell it, and the tests walk it,
+//! so that a new line is guarded, told and tested.
+
+use bytes::Bytes;
+use http::{Method, Request};
+
+use super::api::{self, Answer};
+use super::gate::Gate;
+use super::question::Parameters;
+use super::settings::Scope;
+use super::visitor::{Caller, Visitor};
+use super::{Admin, Promise, Refusal};
+use super::{health, lists, login, steer};
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody, by whatever name: for what watches whether camhook is alive.
+    Always,
+    /// Everybody who uses one of camhook's own names.
+    Open,
+    /// The same, unless `admin.metrics` asks for a login; then the scope `metrics`.
+    Numbers,
+    /// Whoever is logged in.
+    Someone,
+    /// Who has this scope. Without any login, everybody.
+    Needs(Scope),
+}
+
+type Handler = for<'a> fn(Ask<'a>) -> Promise<'a, Answer>;
+
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    /// `{name}` stands for one part of the path.
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    pub(super) what: &'static str,
+    handler: Handler,
+}
+
+/// One request on its way to its handler.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) admin: &'a Admin,
+    /// None when the command line works on the store itself.
+    pub(super) gate: Option<(&'a Gate, Caller)>,
+    pub(super) visitor: &'a Visitor,
+    pub(super) request: &'a Request<Bytes>,
+    /// What stands in the path for `{…}`, as it was sent.
+    pub(super) parts: &'a [String],
+}
+
+impl Ask<'_> {
+    pub(super) fn parameters(&self) -> Parameters {
+        Parameters::of(self.request.uri().query())
+    }
+
+    /// The nth `{…}`.
+    pub(super) fn part(&self, n: usize) -> &str {
+        self.parts.get(n).map_or("", String::as_str)
+    }
+}
+
+/// Short for the table.
+const fn get(path: &'static str, access: Access, what: &'static str, handler: Handler) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        access,
+        what,
+        handler,
+    }
+}
+
+const fn post(path: &'static str, access: Access, what: &'static str, handler: Handler) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        access,
+        what,
+        handler,
+    }
+}
+
+const READ: Access = Access::Needs(Scope::Read);
+const STEER: Access = Access::Needs(Scope::Steer);
+const ADMIN: Access = Access::Needs(Scope::Admin);
+
+#[rustfmt::skip] // a table is read by its columns
+pub(crate) static ROUTES: &[Route] = &[
+    get("/healthz", Access::Always, "alive", |_| Box::pin(health::alive())),
+    get("/readyz", Access::Numbers, "accepting", |ask| Box::pin(health::ready(ask))),
+    get("/metrics", Access::Numbers, "numbers for Prometheus", |ask| Box::pin(health::metrics(ask))),
+
+    get("/login", Access::Open, "the page to log in", |ask| Box::pin(login::page(ask))),
+    post("/login", Access::Open, "logs in: a form with `username`, `password`, `csrf`", |ask| Box::pin(login::log_in(ask))),
+    get("/login.css", Access::Open, "how it looks", |_| Box::pin(login::style())),
+    post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
+    get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
+    get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
+
+    get("/api/v1/events", READ, "what came in", |ask| Box::pin(api::events(ask))),
+    get("/api/v1/events/{id}", READ, "one event", |ask| Box::pin(api::event(ask))),
+    get("/api/v1/events/{id}/original", READ, "its request's body", |ask| Box::pin(api::original(ask))),
+    get("/api/v1/events/{id}/images/{n}", READ, "one of its pictures", |ask| Box::pin(api::image(ask))),
+    get("/api/v1/events/{id}/joined", READ, "what became a part of it, or what it became a part of", |ask| Box::pin(api::joined(ask))),
+    get("/api/v1/deliveries", READ, "what became of it (?fate=dead)", |ask| Box::pin(api::deliveries(ask))),
+    get("/api/v1/targets", READ, "where it goes", |ask| Box::pin(api::targets(ask))),
+    get("/api/v1/sources", READ, "who sends", |ask| Box::pin(api::sources(ask))),
+    get("/api/v1/lists", READ, "what plates are looked up in", |ask| Box::pin(lists::lists(ask))),
+    get("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", |ask| Box::pin(lists::list(ask))),
+    get("/api/v1/quarantine", READ, "what was not understood", |ask| Box::pin(api::quarantine(ask))),
+    get("/api/v1/quarantine/{id}/original", READ, "its body", |ask| Box::pin(api::quarantined(ask))),
+
+    post("/api/v1/retry", STEER, "makes dead and held deliveries due again", |ask| Box::pin(steer::retry(ask))),
+    post("/api/v1/replay", STEER, "plans events anew", |ask| Box::pin(steer::replay(ask))),
+    post("/api/v1/purge", STEER, "removes old events", |ask| Box::pin(steer::purge(ask))),
+    post("/api/v1/targets/{name}/pause", STEER, "sends nothing to a target", |ask| Box::pin(steer::pause(ask))),
+    post("/api/v1/targets/{name}/resume", STEER, "sends to it again", |ask| Box::pin(steer::resume(ask))),
+
+    get("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", |ask| Box::pin(api::config(ask))),
+];
+
+impl Route {
+    /// Whether it may change something.
+    pub(crate) fn changes(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    pub(super) async fn answer(&self, ask: Ask<'_>) -> Answer {
+        (self.handler)(ask).await
+    }
+
+    /// The parts of the path that stand for `{…}`, if it is this route's.
+    fn parts(&self, path: &str) -> Option<Vec<String>> {
+        let (mut pattern, mut path) = (self.path.split('/'), path.split('/'));
+        let mut parts = Vec::new();
+        loop {
+            match (pattern.next(), path.next()) {
+                (None, None) => return Some(parts),
+                (Some(name), Some(part)) if name.starts_with('{') && !part.is_empty() => {
+                    parts.push(part.to_owned());
+                }
+                (Some(word), Some(part)) if word == part => {}
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// The route of a request, with what stands for its `{…}`.
+///
+/// # Errors
+/// When there is none for the path, or none for the method.
+pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<String>), Refusal> {
+    let path = match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    };
+    let wanted = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let mut others = None;
+    for route in ROUTES {
+        match route.parts(path) {
+            Some(parts) if route.method == *wanted => return Ok((route, parts)),
+            Some(_) => others = Some(route.method.clone()),
+            None => {}
+        }
+    }
+    Err(match others {
+        Some(method) => Refusal::method(if method == Method::GET { "GET" } else { "POST" }),
+        None => Refusal::missing(format!(
+            "nothing lives here; there are: {}",
+            tops().join(", ")
+        )),
+    })
+}
+
+/// The paths that one may begin with.
+fn tops() -> Vec<&'static str> {
+    let paths = ROUTES.iter().map(|route| route.path);
+    paths
+        .filter(|path| !path.contains('{') && *path != "/" && !path.ends_with(".css"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: Method, path: &str) -> Result<(&'static str, Vec<String>), http::StatusCode> {
+        find(&method, path)
+            .map(|(route, parts)| (route.path, parts))
+            .map_err(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn finds_the_route_of_a_path() {
+        let part = |text: &str| vec![text.to_owned()];
+        assert_eq!(found(Method::GET, "/"), Ok(("/", vec![])));
+        assert_eq!(
+            found(Method::HEAD, "/api/v1/events//"),
+            Ok(("/api/v1/events", vec![]))
+        );
+        assert_eq!(
+            found(Method::GET, "/api/v1/events/x"),
+            Ok(("/api/v1/events/{id}", part("x")))
+        );
+        let pause = "/api/v1/targets/a%2Fb/pause";
+        assert_eq!(
+            found(Method::POST, pause),
+            Ok(("/api/v1/targets/{name}/pause", part("a%2Fb")))
+        );
+        for nowhere in [
+            "//",
+            "//api/v1/events",
+            "/api/v1//images/0",
+            "/api/v1/events/x/y",
+            "/API/v1/events",
+            "/api/v1/%65vents",
+        ] {
+            let there = found(Method::GET, nowhere);
+            assert!(
+                there == Err(http::StatusCode::NOT_FOUND) || nowhere == "//",
+                "{nowhere} {there:?}"
+            );
+        }
+        for (method, path) in [
+            (Method::POST, "/metrics"),
+            (Method::GET, "/logout"),
+            (Method::PUT, "/api/v1/retry"),
+        ] {
+            assert_eq!(
+                found(method, path),
+                Err(http::StatusCode::METHOD_NOT_ALLOWED),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_changes_something_needs_the_right_to_and_nothing_stands_there_twice() {
+        for (n, route) in ROUTES.iter().enumerate() {
+            let own = matches!(route.path, "/login" | "/logout");
+            assert!(
+                own || !route.changes()
+                    || matches!(route.access, Access::Needs(scope) if scope >= Scope::Steer),
+                "{}",
+                route.path
+            );
+            let again = |other: &Route| other.path == route.path && other.method == route.method;
+            assert!(!ROUTES[n + 1..].iter().any(again), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn the_page_about_the_api_tells_every_route() {
+        let page = include_str!("../../docs/api.md");
+        for route in ROUTES {
+            let told = route
+                .path
+                .replace("{id}", "ID")
+                .replace("{n}", "N")
+                .replace("{name}", "NAME");
+            let told = told.replace("NAME/resume", "NAME/pause");
+            assert!(
+                page.contains(&format!("`{told}`")),
+                "docs/api.md does not tell of {told}"
+            );
+        }
+    }
+}
