@@ -282,6 +282,7 @@ impl Config {
             path: loader.folder.join(store.path),
             keep: store.keep.0,
             max_size: store.max_size.0,
+            pictures: None,
         };
         let (lists, refreshed) = tables::lists(loader, &clients, &store.path);
         let (targets, target_names) = outgoing::targets(loader, &clients);

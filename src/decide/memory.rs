@@ -124,6 +124,13 @@ impl Memory {
         answer
     }
 
+    /// Lets go of every page whose key or content is one of those, for good: who asks is to see to what is on disk.
+    pub(crate) fn forget(&self, which: impl Fn(&str) -> bool) {
+        for books in self.lock().books.values_mut() {
+            books.iter_mut().for_each(|(_, book)| book.forget(&which));
+        }
+    }
+
     /// Lets go of what is forgotten, and tells the metrics what made room for others. False when nothing is left.
     pub(crate) fn sweep(&self, now: Timestamp) -> bool {
         let mut remembers = false;

@@ -5,11 +5,10 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
 use super::disk::{Disk, DiskFile};
+pub(super) use super::segment::Record;
 use super::segment::{
-    self, FORMAT, HEADER_BYTES, Head, Header, RecordKind, look_behind, read_record,
+    self, HEADER_BYTES, Head, Header, RecordKind, look_behind, read_record, record,
 };
 
 /// Where a record lies.
@@ -19,19 +18,13 @@ pub(super) struct Position {
     pub(super) offset: u64,
 }
 
-/// A record read back.
-pub(super) struct Record {
-    pub(super) head: Head,
-    pub(super) kind: RecordKind,
-    pub(super) meta: Bytes,
-    pub(super) payload: Bytes,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) header: Header,
     /// Length of the file.
     pub(super) bytes: u64,
+    /// What it takes of the disk: less where it has holes.
+    pub(super) held: u64,
 }
 
 /// The files of the log. Shared by all threads.
@@ -84,7 +77,7 @@ impl Catalog {
                 files.next_spare = files.next_spare.max(number + 1);
                 files.spares.push((path.clone(), len));
             } else if name.ends_with(".seg") {
-                let (header, bytes) = read_header(&*disk, &path).map_err(|why| {
+                let (header, bytes, held) = read_header(&*disk, &path).map_err(|why| {
                     format!(
                         "the segment {} cannot be read: {why}; nothing was changed. If it is lost, move it away and \
                          start again: what it held is gone, everything else stays",
@@ -92,7 +85,11 @@ impl Catalog {
                     )
                 })?;
                 if *name == file_name(header.number) {
-                    let segment = Segment { header, bytes };
+                    let segment = Segment {
+                        header,
+                        bytes,
+                        held,
+                    };
                     files.segments.insert(header.number, segment);
                 } else {
                     misnamed.push((path.clone(), header, bytes));
@@ -144,7 +141,7 @@ impl Catalog {
     /// Bytes of all files, spare ones included.
     pub(super) fn bytes(&self) -> u64 {
         let files = self.files();
-        let segments: u64 = files.segments.values().map(|segment| segment.bytes).sum();
+        let segments: u64 = files.segments.values().map(|segment| segment.held).sum();
         segments + files.spares.iter().map(|(_, len)| len).sum::<u64>()
     }
 
@@ -269,7 +266,8 @@ impl Catalog {
         };
         let path = self.path(number);
         let mut spare = None;
-        if segment.bytes == self.segment_bytes && files.spares.len() < SPARES_MAX {
+        let is_whole = segment.bytes == self.segment_bytes && segment.held == segment.bytes;
+        if is_whole && files.spares.len() < SPARES_MAX {
             let name = self.folder.join(format!("spare-{:010}", files.next_spare));
             files.next_spare += 1;
             self.disk.rename(&path, &name)?;
@@ -327,7 +325,11 @@ impl Catalog {
             return Err(error);
         }
         let mut files = self.files();
-        let segment = Segment { header, bytes };
+        let segment = Segment {
+            header,
+            bytes,
+            held: bytes,
+        };
         files.segments.insert(header.number, segment);
         files.open.insert(header.number, file.clone());
         Ok(file)
@@ -338,6 +340,23 @@ impl Catalog {
         file.set_len(len)?;
         if let Some(segment) = self.files().segments.get_mut(&number) {
             segment.bytes = len;
+            segment.held = segment.held.min(len);
+        }
+        Ok(())
+    }
+
+    /// Another file has taken the place of a segment's.
+    pub(super) fn replaced(
+        &self,
+        number: u64,
+        file: Arc<dyn DiskFile>,
+        bytes: u64,
+    ) -> io::Result<()> {
+        let held = file.held()?.min(bytes);
+        let mut files = self.files();
+        if let Some(segment) = files.segments.get_mut(&number) {
+            (segment.bytes, segment.held) = (bytes, held);
+            files.open.insert(number, file);
         }
         Ok(())
     }
@@ -357,7 +376,7 @@ fn file_name(number: u64) -> String {
     format!("{number:010}.seg")
 }
 
-fn read_header(disk: &dyn Disk, path: &Path) -> Result<(Header, u64), String> {
+fn read_header(disk: &dyn Disk, path: &Path) -> Result<(Header, u64, u64), String> {
     let file = disk.open(path).map_err(|error| error.to_string())?;
     let mut bytes = [0; HEADER_BYTES as usize];
     let read = file
@@ -368,27 +387,8 @@ fn read_header(disk: &dyn Disk, path: &Path) -> Result<(Header, u64), String> {
     }
     let header = Header::from_bytes(&bytes)?;
     let len = file.len().map_err(|error| error.to_string())?;
-    Ok((header, len))
-}
-
-fn record(head: Head, data: Vec<u8>) -> Result<Record, String> {
-    if head.format != FORMAT {
-        return Err(format!(
-            "a record of format {}, this camhook reads format {FORMAT}",
-            head.format
-        ));
-    }
-    let kind = RecordKind::from_byte(head.kind)
-        .ok_or_else(|| format!("a record of unknown kind {}", head.kind))?;
-    let data = Bytes::from(data);
-    let meta = data.slice(..head.meta_bytes as usize);
-    let payload = data.slice(head.meta_bytes as usize..);
-    Ok(Record {
-        head,
-        kind,
-        meta,
-        payload,
-    })
+    let held = file.held().map_err(|error| error.to_string())?;
+    Ok((header, len, held.min(len)))
 }
 
 /// Where a segment's records end.

@@ -13,6 +13,7 @@ use super::TargetState;
 use super::books::{Books, name_from};
 use super::catalog::Position;
 use super::record::{EventRow, Purge, QuarantineEntry, Retry, Steered, What};
+use super::redact::Gap;
 use super::writer::Change;
 use crate::fate::{Fate, Planned};
 use crate::name::Name;
@@ -176,10 +177,11 @@ impl Index {
             What::Request {
                 at: now,
                 events,
+                gaps,
                 remembered,
                 releases,
             } => {
-                self.request(lsn, at, *now, events)?;
+                self.request(lsn, at, *now, events, gaps)?;
                 self.remember(lsn, remembered)?;
                 if let Some(quarantined) = releases {
                     self.release(lsn, quarantined.as_bytes())?;
@@ -194,7 +196,8 @@ impl Index {
             What::Purge(purge) => self.purge(lsn, purge, cursor)?,
             What::Carry(carry) => whole(self.carry(lsn, carry)?),
             What::Fetched(fetched) => whole(self.fetched(lsn, at, fetched)?),
-            What::Seal => whole(0),
+            What::Forgot(forgotten) => whole(self.forgot(lsn, forgotten)?),
+            What::Erased | What::Seal => whole(0),
         };
         if lsn != 0 && done {
             self.progress.lsn = lsn;
@@ -215,12 +218,18 @@ impl Index {
         at: Position,
         now: Timestamp,
         events: &[EventRow],
+        gaps: &[Gap],
     ) -> Result<()> {
         let first = lsn as i64 * NUMBERS_PER_RECORD;
-        let mut next_delivery = first;
+        let (mut next_event, mut next_delivery) = (first, first);
         let mut added_ones = Vec::new();
-        for (n, event) in events.iter().enumerate() {
-            let number = first + n as i64;
+        for event in events {
+            while let Some(gap) = gaps.iter().find(|gap| first + gap.at == next_event) {
+                next_event += 1;
+                next_delivery += gap.deliveries;
+            }
+            let number = next_event;
+            next_event += 1;
             let added = self
                 .db
                 .prepare_cached(
@@ -372,7 +381,8 @@ fn times_of(what: &What) -> Option<(Timestamp, Timestamp)> {
         | What::Purge(Purge { at, .. }) => *at,
         What::Carry(carry) => carry.at,
         What::Fetched(fetched) => fetched.at,
-        What::Seal => return None,
+        What::Forgot(forgotten) => forgotten.at,
+        What::Erased | What::Seal => return None,
     };
     Some((made, made))
 }

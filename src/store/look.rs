@@ -92,7 +92,7 @@ impl Store {
             .await
     }
 
-    async fn read_inner<T: Send + 'static>(
+    pub(super) async fn read_inner<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Inner, &Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -16,6 +16,7 @@ mod catalog;
 mod desk;
 mod disk;
 mod due;
+mod forget;
 mod index;
 mod indexer;
 mod joined;
@@ -28,19 +29,23 @@ mod outcomes;
 mod pictures;
 mod query;
 mod record;
+mod redact;
 mod removal;
 mod request;
 mod retention;
+mod rewrite;
 mod room;
 mod schema;
+mod scrub;
 mod segment;
+mod shed;
 mod steer;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -48,9 +53,11 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub(crate) use accept::{Accepted, Intake, Unread};
+pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
+pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
 pub(crate) use steer::{RetryQuery, TargetState};
 
@@ -62,6 +69,7 @@ use crate::telemetry::Metrics;
 use cache::Cache;
 use catalog::Catalog;
 use desk::Desks;
+use forget::Gone;
 use record::What;
 use room::Room;
 use writer::{Command, Guard, Told};
@@ -73,6 +81,16 @@ pub(crate) struct Settings {
     pub(crate) keep: Duration,
     /// Bytes on disk, segments and index together; beyond it the oldest events go first, and when all that is left is
     /// still pending, nothing more is accepted.
+    pub(crate) max_size: u64,
+    /// When pictures go before their events; `None`: with them.
+    pub(crate) pictures: Option<Pictures>,
+}
+
+/// How long pictures, and the requests they came in, are kept when their events stay longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pictures {
+    pub(crate) keep: Duration,
+    /// Bytes of segments that still have theirs.
     pub(crate) max_size: u64,
 }
 
@@ -88,6 +106,8 @@ struct Inner {
     desks: Arc<Desks>,
     cache: Arc<Cache>,
     memory: Memory,
+    /// What was forgotten while it was under way.
+    gone: Mutex<Gone>,
     index_path: PathBuf,
     writer: Sender<Command>,
     index: Sender<Told>,
@@ -184,6 +204,10 @@ fn closed() -> StoreError {
 }
 
 impl Inner {
+    fn gone(&self) -> MutexGuard<'_, Gone> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets both threads finish what they were given, and waits for them.
     fn stop(&self) {
         self.closing.store(true, Ordering::SeqCst);

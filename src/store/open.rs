@@ -1,6 +1,7 @@
 //! Opening a store: take the lock, look at the files, bring the index up to date, start the threads.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -13,12 +14,14 @@ use super::cache::Cache;
 use super::catalog::{Catalog, End, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
+use super::forget::Job;
 use super::index::{Index, News};
 use super::indexer::Indexer;
 use super::log::Log;
 use super::record::What;
 use super::room::Room;
 use super::schema;
+use super::scrub::Scrub;
 use super::segment::HEADER_BYTES;
 use super::writer::{Change, Writer};
 use super::{Inner, Settings, Store, StoreError};
@@ -76,10 +79,15 @@ impl Store {
             schema::set_aside(&index_path, &why)?;
             catch_up(&catalog, &index_path, wal_pages, &damaged)
         });
-        let (index, last, next_lsn) = caught_up.map_err(StoreError::Failed)?;
+        let (mut index, last, next_lsn) = caught_up.map_err(StoreError::Failed)?;
+        let job = Job::read(&*catalog.disk, &folder).map_err(StoreError::Failed)?;
+        if let Some(job) = &job {
+            index.forget(job).map_err(told)?;
+            index.news = News::default();
+        }
         let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
 
-        let room = Room::new(folder, settings.max_size, catalog.clone(), metrics.clone());
+        let room = Room::new(folder.clone(), settings.max_size, catalog.clone(), metrics.clone());
         let room = Arc::new(room);
         room.measure();
         let desks = Arc::new(Desks::new(clock.clone()));
@@ -101,7 +109,11 @@ impl Store {
             cache: cache.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
+            folder: folder.clone(),
             keep: settings.keep,
+            pictures: settings.pictures,
+            looked_at: HashMap::new(),
+            scrub: job.map(Scrub::of),
             told: index_receiver,
             writer: writer_sender.clone(),
             active,
@@ -122,6 +134,10 @@ impl Store {
             last_group: 0,
             reserve: (segment_bytes / 8).min(1 << 20),
         };
+        if indexer.scrub.is_some() {
+            tracing::info!("going on to remove what was to be forgotten");
+            indexer.go_on_forgetting();
+        }
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
                 .name(name.to_owned())
@@ -144,6 +160,7 @@ impl Store {
             desks,
             cache,
             memory,
+            gone: Mutex::default(),
             index_path,
             writer: writer_sender,
             index: index_sender,

@@ -108,6 +108,9 @@ impl Store {
         unfetched: &Unfetched,
         fetch: Fetch,
     ) -> Result<(), StoreError> {
+        if self.0.gone().events.contains(&unfetched.event) {
+            return Ok(()); // it was forgotten meanwhile
+        }
         let mut meta = Fetched {
             at: self.0.clock.now(),
             event: unfetched.event,

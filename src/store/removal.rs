@@ -8,6 +8,7 @@ use super::books::SegmentBook;
 use super::index::moment;
 use super::indexer::{Indexer, ROLLS_PER_KEEP};
 use super::record::{Carry, What};
+use super::redact::Rule;
 use super::writer::{Command, Guard, Item};
 
 impl Indexer {
@@ -44,6 +45,8 @@ impl Indexer {
             self.remove(&book)?;
         }
         self.index.drop_notes(self.clock.now()).map_err(told)?;
+        self.go_on_forgetting();
+        self.shed_some();
         self.make_room();
         self.room.restore_ballast();
         self.room.measure();
@@ -60,6 +63,9 @@ impl Indexer {
             let short = self.room.full().is_some() && !recycled && !self.room.disk_allows(next);
             if !short && self.room.allows(if recycled { 0 } else { next }) {
                 break;
+            }
+            if self.shed_one(Rule::Size) {
+                continue;
             }
             let found = self.index.removable(self.active, Timestamp::MIN, true);
             let Ok(Some(book)) = found else {
@@ -111,8 +117,12 @@ impl Indexer {
         }
     }
 
-    pub(super) fn say_again(&self, carry: Carry) -> Result<(), StoreError> {
-        let what = What::Carry(Box::new(carry));
+    fn say_again(&self, carry: Carry) -> Result<(), StoreError> {
+        self.say_now(What::Carry(Box::new(carry)))
+    }
+
+    /// Writes a record and waits until it is safe.
+    pub(super) fn say_now(&self, what: What) -> Result<(), StoreError> {
         let draft = what
             .draft()
             .map_err(|error| StoreError::Failed(error.to_string()))?;

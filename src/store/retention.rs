@@ -74,7 +74,7 @@ impl Index {
         Ok(())
     }
 
-    fn deliveries_of(
+    pub(super) fn deliveries_of(
         &self,
         event: i64,
         first: i64,
@@ -206,7 +206,11 @@ impl Index {
                 .push((row.get(0)?, row.get::<_, i64>(1)? as u64, plan));
         }
         let as_of = carry.as_of;
-        let nothing = carry.gone.is_empty() && carry.targets.is_empty() && carry.plans.is_empty();
+        carry.forgot = self.forgotten_between(from, to)?;
+        let nothing = carry.gone.is_empty()
+            && carry.targets.is_empty()
+            && carry.plans.is_empty()
+            && carry.forgot.is_empty();
         let mut carries = if nothing { vec![] } else { vec![carry] };
         for remembered in self.notes_between(from, to, now)?.chunks(CARRIED_AT_ONCE) {
             carries.push(Carry {

@@ -35,6 +35,7 @@ struct Bench {
     clock: Clock,
     disk: FaultyDisk,
     max_size: u64,
+    pictures: Option<Pictures>,
 }
 
 impl Bench {
@@ -48,6 +49,7 @@ impl Bench {
             clock: Clock::stepped(START),
             disk: FaultyDisk::default(),
             max_size,
+            pictures: None,
         }
     }
 
@@ -56,6 +58,7 @@ impl Bench {
             path: path.to_owned(),
             keep: Duration::from_secs(7 * 86_400),
             max_size: self.max_size,
+            pictures: self.pictures,
         };
         let disk = Arc::new(self.disk.clone());
         Store::open_on(disk, settings, self.clock.clone(), Metrics::new())
