@@ -33,6 +33,7 @@ mod targets;
 // 4
 mod admin;
 mod delivery;
+mod descriptors;
 mod fetch;
 mod refresh;
 mod server;

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::question::Parameters;
-use super::rows::{quarantine_row, show, target_row};
+use super::rows::{forgotten_row, quarantine_row, show, target_row};
 use super::{Admin, Refusal, pages};
 use crate::event::EventId;
 use crate::name::Name;
@@ -25,7 +25,7 @@ pub(super) type Answer = Result<Response<Bytes>, Refusal>;
 
 impl Admin {
     pub(super) async fn api(&self, request: &Request<Bytes>, path: &[&str]) -> Answer {
-        let steering = matches!(path, ["retry" | "replay" | "purge"] | ["targets", _, _]);
+        let steering = matches!(path, ["retry" | "replay" | "purge" | "forget"] | ["targets", _, _]);
         match (request.method(), steering) {
             (&Method::POST, true) => self.steer(request, path).await,
             (_, true) => Err(Refusal::method("POST")),
@@ -48,6 +48,9 @@ impl Admin {
             ["events", id, "original"] => {
                 let kept = self.store.event(event_id(id)?).await?;
                 let original = &kept.event.original;
+                if let Some(rule) = kept.event.removed_by() {
+                    return Err(removed("the request as it came", rule));
+                }
                 let kind = original
                     .content_type()
                     .unwrap_or("application/octet-stream");
@@ -71,8 +74,12 @@ impl Admin {
                     unread.original.body.clone(),
                 ))
             }
+            ["forgotten"] => {
+                let rows = self.store.forgotten().await?;
+                Ok(ok(&rows.iter().map(forgotten_row).collect()))
+            }
             _ => Err(Refusal::missing(
-                "the API has events, deliveries, targets, sources, lists, quarantine, retry, replay, purge",
+                "the API has events, deliveries, targets, sources, lists, quarantine, forgotten, retry, replay, purge, forget",
             )),
         }
     }
@@ -110,6 +117,9 @@ impl Admin {
     async fn image(&self, id: EventId, n: &str) -> Answer {
         let kept = self.store.event(id).await?;
         let picture = n.parse().ok().and_then(|n: usize| kept.event.images.get(n));
+        if let (None, Some(rule)) = (picture, kept.event.removed_by()) {
+            return Err(removed("the picture", rule));
+        }
         let picture = picture.ok_or_else(|| {
             Refusal::missing(format!(
                 "the event has {} pictures, counted from 0",
@@ -178,6 +188,10 @@ impl Admin {
         rows.extend(gone.map(|summary| row(&summary.source, None)));
         Ok(ok(&Value::Array(rows)))
     }
+}
+
+fn removed(what: &str, rule: &str) -> Refusal {
+    Refusal::missing(format!("{what} is no longer kept: removed by `{rule}`"))
 }
 
 pub(super) fn ok(body: &Value) -> Response<Bytes> {

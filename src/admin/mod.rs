@@ -174,7 +174,7 @@ impl Admin {
                 .oldest_undelivered
                 .map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
             let label = crate::telemetry::TargetOnly {
-                target: summary.target.to_string(),
+                target: summary.target.clone(),
             };
             self.metrics
                 .oldest_undelivered_seconds

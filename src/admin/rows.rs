@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fate::{Fate, Joined};
-use crate::store::{Kept, QuarantineRow, TargetState, TargetSummary};
+use crate::store::{Forgotten, Kept, QuarantineRow, Sighting, TargetState, TargetSummary};
 
 /// Of what went into an event, so many are shown; they are all counted.
 const JOINED_MAX: usize = 16;
@@ -36,6 +36,36 @@ pub(super) fn show(kept: &Kept, joined: &[Joined]) -> Value {
         json["joined_count"] = joined.len().into();
     }
     json
+}
+
+/// That something was forgotten, and who had got it before.
+pub(super) fn forgotten_row(told: &Forgotten) -> Value {
+    let delivered = told.delivered.iter();
+    let delivered: Vec<Value> = delivered
+        .map(|(target, count)| json!({ "target": target, "deliveries": count }))
+        .collect();
+    json!({
+        "id": told.id,
+        "at": told.at,
+        "events": told.events,
+        "requests": told.requests,
+        "ended": told.ended,
+        "delivered": delivered,
+    })
+}
+
+/// Something that is kept of a plate.
+pub(super) fn sighting_row(seen: &Sighting) -> Value {
+    json!({
+        "id": seen.id,
+        "why": seen.why.word(),
+        "received_at": seen.received_at,
+        "source": seen.source,
+        "camera": seen.camera,
+        "plates": seen.plates.split(' ').filter(|plate| !plate.is_empty()).collect::<Vec<_>>(),
+        "waiting": seen.waiting,
+        "delivered": seen.delivered,
+    })
 }
 
 pub(super) fn state_word(state: &TargetState) -> &'static str {

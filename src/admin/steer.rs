@@ -1,4 +1,4 @@
-//! What changes something: retry, replay, purge, pause, resume.
+//! What changes something: retry, replay, purge, forget, pause, resume.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{Answer, event_id, ok};
-use super::rows::state_word;
+use super::rows::{forgotten_row, sighting_row, state_word};
 use super::{Admin, Refusal, ReplayError};
 use crate::event::{DeliveryId, EventId};
 use crate::name::Name;
@@ -41,6 +41,16 @@ struct Purge {
     before: jiff::Timestamp,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forget {
+    plate: String,
+    #[serde(default)]
+    like: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
 impl Admin {
     pub(super) async fn steer(&self, request: &Request<Bytes>, path: &[&str]) -> Answer {
         match path {
@@ -50,6 +60,7 @@ impl Admin {
                 let Purge { before } = body(request)?;
                 Ok(ok(&json!({ "purged": self.store.purge(before).await? })))
             }
+            ["forget"] => self.forget(body(request)?).await,
             ["targets", name, action] => {
                 body::<serde_json::Map<String, Value>>(request)?;
                 let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
@@ -67,9 +78,29 @@ impl Admin {
                 ))
             }
             _ => Err(Refusal::missing(
-                "retry, replay, purge, targets/NAME/pause and targets/NAME/resume can be posted",
+                "retry, replay, purge, forget, targets/NAME/pause and targets/NAME/resume can be posted",
             )),
         }
+    }
+
+    async fn forget(&self, forget: Forget) -> Answer {
+        let Forget {
+            plate,
+            like,
+            dry_run,
+        } = forget;
+        if !plate.chars().any(char::is_alphanumeric) {
+            return Err(Refusal::bad("say which `plate`"));
+        }
+        if dry_run {
+            let found = self.store.sightings(&plate, like).await?;
+            let found: Value = found.iter().map(sighting_row).collect();
+            return Ok(ok(&json!({ "dry_run": true, "found": found })));
+        }
+        let (told, found) = self.store.forget(&plate, like).await?;
+        let mut answer = forgotten_row(&told);
+        answer["found"] = found.iter().map(sighting_row).collect();
+        Ok(ok(&answer))
     }
 
     async fn target(&self, name: &str) -> Result<Name, Refusal> {

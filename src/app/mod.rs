@@ -5,6 +5,7 @@ mod planner;
 mod reload;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{Config, Report, Surroundings};
 use crate::delivery::Deliveries;
+use crate::descriptors;
 use crate::fate::Fate;
 use crate::fetch::Fetches;
 use crate::refresh::Refreshes;
@@ -30,6 +32,10 @@ use planner::Plans;
 const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// How long a stopping camhook waits for what is under way, above the listener's own grace.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Open files besides connections of senders and to targets: segments, readers of the index, the admin's connections, what
+/// the runtime has.
+const FILES_OF_ITS_OWN: u64 = 320;
 
 /// A running camhook.
 pub struct App {
@@ -88,7 +94,9 @@ impl App {
         let mut config = Config::load_by(path, &surroundings)
             .map_err(|report| StartError::Config(Box::new(report)))?;
         telemetry::start(&config.log);
-        let server = Server::bind(&config.server).await?;
+        let files = descriptors::raise();
+        let connections = connections_within(&config, files);
+        let server = Server::bind(&config.server).await?.within(connections);
         let listener = admin::Listener::bind(config.admin.listen).await?;
         let metrics = Metrics::new();
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
@@ -96,7 +104,7 @@ impl App {
 
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
-        let files = config.files.clone();
+        let watched = config.files.clone();
         begin_counting(&config, &metrics);
         let addresses = Addresses {
             server: server.address(),
@@ -110,7 +118,8 @@ impl App {
         };
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
         let refreshed = std::mem::take(&mut config.refreshed);
-        let refreshes = Refreshes::start(refreshed, &config.store.path, clock.clone(), &delivering);
+        let folder = &config.store.path;
+        let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
         let subscriptions = config.subscriptions();
@@ -122,10 +131,17 @@ impl App {
             store.clone(),
             clock.clone(),
             metrics.clone(),
+            &budget,
             &delivering,
         );
         let deliveries = Arc::new(deliveries);
-        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &delivering);
+        let fetches = Fetches::start(
+            fetchers,
+            store.clone(),
+            clock.clone(),
+            &budget,
+            &delivering,
+        );
         let fetches = Arc::new(fetches);
         delivering.spawn(housekeeping(
             store.clone(),
@@ -175,7 +191,7 @@ impl App {
             fetches,
             refreshes,
         };
-        app.follow(files, follower);
+        app.follow(watched, follower);
         Ok(app)
     }
 
@@ -239,6 +255,7 @@ impl App {
         }
         self.surroundings.sessions.log_out().await;
         self.store.close().await;
+        telemetry::tell_left_out();
     }
 }
 
@@ -267,6 +284,28 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// How many connections of senders there may be, so that what else camhook opens finds a place too.
+fn connections_within(config: &Config, files: Option<u64>) -> NonZeroU32 {
+    let wanted = config.server.max_connections;
+    let Some(files) = files else { return wanted };
+    let sends = config.targets.iter().map(|target| {
+        // One under way and one kept open for the next.
+        2 * u64::from(target.delivery.concurrency.get())
+    });
+    let others = FILES_OF_ITS_OWN + sends.sum::<u64>();
+    let left = files.saturating_sub(others).max(files / 4);
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    let allowed = wanted.min(NonZeroU32::new(left).unwrap_or(NonZeroU32::MIN));
+    if allowed < wanted {
+        tracing::warn!(
+            "{files} open files are allowed, which is enough for {allowed} connections beside the rest, not for the {wanted} \
+             of `server.max_connections`: allow {} (`ulimit -n`, or `LimitNOFILE=` in a systemd unit), or set it lower",
+            others + u64::from(wanted.get())
+        );
+    }
+    allowed
+}
+
 /// Brokers and topics, as the greeting tells them.
 fn heard(config: &Config) -> Vec<(String, &'static str)> {
     let sources = config.sources.iter().filter_map(|source| {
@@ -290,7 +329,7 @@ fn begin_counting(config: &Config, metrics: &Metrics) {
     for target in &config.targets {
         for fate in [Fate::Delivered, Fate::Dead, Fate::Expired, Fate::Filtered] {
             let label = telemetry::TargetFate {
-                target: target.name.to_string(),
+                target: target.name.clone(),
                 fate: fate.as_str(),
             };
             drop(metrics.deliveries_total.get_or_create(&label));
@@ -311,6 +350,7 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
         if let Err(error) = retained {
             tracing::warn!(%error, "could not remove old events");
         }
+        telemetry::tell_left_out();
     }
 }
 

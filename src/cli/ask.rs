@@ -10,6 +10,8 @@ use crate::admin::Admin;
 use crate::app;
 use crate::config::Config;
 
+const LONG: std::time::Duration = std::time::Duration::from_secs(3_600);
+
 /// Whom to ask.
 pub(super) enum Camhook {
     Running {
@@ -83,9 +85,12 @@ impl Camhook {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let (status, headers, body) = match self {
             Self::Running { client, base } => {
-                let request = client
+                let mut request = client
                     .request(method, format!("{base}{path}"))
                     .header(CONTENT_TYPE, "application/json");
+                if path.ends_with("/forget") {
+                    request = request.timeout(LONG); // a large store is written anew
+                }
                 let response = request.body(body).send().await?;
                 (
                     response.status(),

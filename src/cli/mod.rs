@@ -5,6 +5,7 @@ mod camera;
 mod check;
 mod demo;
 mod explain;
+mod forget;
 mod import;
 mod lists;
 mod look;
@@ -87,6 +88,8 @@ enum Command {
     Replay(steer::Replay),
     /// Remove old events whose deliveries are all settled.
     Purge(steer::Purge),
+    /// Take a plate out of all that is kept; --dry-run lists it first. Without a plate: what was forgotten when.
+    Forget(forget::Arguments),
     /// Show what each route would do with an event; nothing is sent.
     Explain(explain::Arguments),
     /// Hold the config against your tests of it (`tests.yaml`); nothing is sent.
@@ -173,6 +176,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
+            Command::Forget(arguments) => forget::forget(&common, arguments).await,
             Command::Camera(arguments) => camera::camera(&common, arguments).await,
             Command::Explain(arguments) => explain::explain(&common, arguments).await,
             Command::Test(arguments) => test::test(&common, &arguments),

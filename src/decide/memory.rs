@@ -142,7 +142,7 @@ impl Memory {
                 if crowded_out > 0 {
                     tracing::warn!(%route, step = &**step, crowded_out, "a step remembers as much as it may: the least recently seen was forgotten");
                     let label = RouteStep {
-                        route: route.to_string(),
+                        route: route.clone(),
                         step: step.to_string(),
                     };
                     let forgotten = self.metrics.steps_forgotten.get_or_create(&label);

@@ -114,7 +114,7 @@ impl Gathered {
         }
         let held = self.reserved.bytes();
         if needed > held {
-            let most = limits.max.min(limits.budget.whole()).max(needed);
+            let most = limits.max.min(limits.budget.most()).max(needed);
             let wanted = held.saturating_mul(2).max(needed).min(most);
             self.reserved.grow(wanted - held, limits.patience).await?;
         }
@@ -198,7 +198,7 @@ mod tests {
         budget: usize,
     ) -> Result<(Bytes, usize), Refusal> {
         let metrics = Metrics::new();
-        let budget = Budget::new(budget, metrics.clone());
+        let budget = Budget::new(budget / 5 * 8, metrics.clone()); // of which one may have 5/8
         let limits = Limits {
             max,
             budget: &budget,
@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn one_frame_is_not_copied() {
         let data: &'static [u8] = b"hello";
-        let (bytes, reserved) = collected(frames(&[data], Some(5)), 10, 1024).await.unwrap();
+        let (bytes, reserved) = collected(frames(&[data], Some(5)), 10, 1000).await.unwrap();
         assert_eq!(bytes.as_ptr(), data.as_ptr());
         assert_eq!(reserved, 5);
     }
@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn frames_are_joined_in_order() {
         let body = frames(&[b"", b"he", b"", b"ll", b"o"], None);
-        let (bytes, _) = collected(body, 5, 1024).await.unwrap();
+        let (bytes, _) = collected(body, 5, 1000).await.unwrap();
         assert_eq!(bytes, "hello");
     }
 
@@ -242,20 +242,20 @@ mod tests {
     #[tokio::test]
     async fn too_much_is_refused_by_announcement_and_by_count() {
         let limit = Err(Refusal::TooLarge { limit: 4 });
-        assert_eq!(collected(frames(&[], Some(5)), 4, 1024).await, limit);
+        assert_eq!(collected(frames(&[], Some(5)), 4, 1000).await, limit);
         let unannounced = frames(&[b"he", b"llo"], None);
-        assert_eq!(collected(unannounced, 4, 1024).await, limit);
+        assert_eq!(collected(unannounced, 4, 1000).await, limit);
     }
 
     #[tokio::test]
     async fn the_budget_is_asked_before_and_while_reading() {
-        let never = Err(Refusal::OverBudget { limit: 1024 });
+        let never = Err(Refusal::OverBudget { limit: 1000 });
         let announced = frames(&[], Some(2000));
-        assert_eq!(collected(announced, 4000, 1024).await, never);
+        assert_eq!(collected(announced, 4000, 1000).await, never);
         static LARGE: [u8; 3000] = [7; 3000];
         let unannounced = frames(&[&LARGE], None);
         assert_eq!(
-            collected(unannounced, 1000, 1024).await,
+            collected(unannounced, 1000, 1000).await,
             Err(Refusal::TooLarge { limit: 1000 })
         );
     }
@@ -268,14 +268,14 @@ mod tests {
             received: 2,
             reason: "bad chunk".into(),
         };
-        assert_eq!(collected(broken, 10, 1024).await, Err(refused));
+        assert_eq!(collected(broken, 10, 1000).await, Err(refused));
 
-        let short = collected(frames(&[b"he"], Some(5)), 10, 1024).await;
+        let short = collected(frames(&[b"he"], Some(5)), 10, 1000).await;
         assert!(matches!(short, Err(Refusal::Broken { received: 2, .. })));
 
         let mut hanging = frames(&[b"he"], Some(5));
         hanging.hangs = true;
         let slow = Err(Refusal::Slow { received: 2 });
-        assert_eq!(collected(hanging, 10, 1024).await, slow);
+        assert_eq!(collected(hanging, 10, 1000).await, slow);
     }
 }

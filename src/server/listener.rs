@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,12 @@ impl Server {
             address,
             settings: settings.clone(),
         })
+    }
+
+    /// No more connections than that, whatever the settings say.
+    pub(crate) fn within(mut self, connections: NonZeroU32) -> Self {
+        self.settings.max_connections = self.settings.max_connections.min(connections);
+        self
     }
 
     /// With the port that the system chose, if it was asked to.

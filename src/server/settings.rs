@@ -18,8 +18,9 @@ use crate::units::{ByteSize, Span};
 pub(crate) struct Settings {
     /// Address and port that cameras post to; `0.0.0.0` is every address of this machine. Default `0.0.0.0:8001`.
     pub(crate) listen: SocketAddr,
-    /// Bytes in memory at once, of all requests and deliveries together. Over it a sender waits up to 2 s, then gets
-    /// 503 with `Retry-After`. A request larger than the whole budget gets 413. Default `128MiB`.
+    /// Bytes in memory at once, of all requests, deliveries and decoded pictures together. Over it a sender waits up to
+    /// 2 s, then gets 503 with `Retry-After`, and deliveries wait. A request larger than five eighths of it gets 413, and
+    /// a picture that has no room in it is not decoded. Default `128MiB`.
     pub(crate) budget: ByteSize,
     /// Connections at once. At the limit new ones wait until another ends. Default 1024.
     pub(crate) max_connections: NonZeroU32,

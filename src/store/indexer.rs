@@ -240,7 +240,7 @@ impl Indexer {
         }
         for (target, fate) in news.fates {
             let label = TargetFate {
-                target: target.to_string(),
+                target,
                 fate: fate.as_str(),
             };
             self.metrics.deliveries_total.get_or_create(&label).inc();
@@ -250,7 +250,7 @@ impl Indexer {
         }
         for (target, fate, count) in self.index.books.tallies() {
             let label = TargetFate {
-                target: target.to_string(),
+                target: target.clone(),
                 fate,
             };
             self.metrics.deliveries.get_or_create(&label).set(count);

@@ -5,8 +5,11 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::cache::EVENT_BYTES;
 use super::query::Located;
-use super::{Inner, Kept, Store, StoreError, TargetState, Unread, failed, query, request, schema};
+use super::{
+    Inner, Kept, Store, StoreError, TargetState, Unread, failed, pictures, query, request, schema,
+};
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
 use crate::name::Name;
@@ -83,6 +86,23 @@ impl Store {
         .await
     }
 
+    /// About how many bytes an event takes in memory, told before it is read.
+    pub(crate) async fn weight(&self, id: EventId) -> Result<usize, StoreError> {
+        if let Some(kept) = self.0.cache.get(id) {
+            return Ok(kept.event.bytes() + EVENT_BYTES);
+        }
+        self.read_inner(move |inner, db| {
+            let located = query::locate(db, id).map_err(failed)?;
+            let located = located.ok_or_else(|| unknown(id))?;
+            let mut bytes = inner.catalog.bytes_of(located.position).map_err(failed)?;
+            if let Some(fetched) = pictures::place(db, located.number).map_err(failed)? {
+                bytes += inner.catalog.bytes_of(fetched).map_err(failed)?;
+            }
+            Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+        })
+        .await
+    }
+
     /// Asks the index on the blocking pool, on a connection that only reads.
     pub(super) async fn read<T: Send + 'static>(
         &self,
@@ -97,7 +117,10 @@ impl Store {
         ask: impl FnOnce(&Inner, &Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
+        // Each has the index's files open.
+        let turn = inner.reading.clone().acquire_owned().await.map_err(failed)?;
         let asked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let reader = inner
                 .readers
                 .lock()

@@ -116,6 +116,8 @@ struct Inner {
     failing: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
+    /// As many as may read the index at once.
+    reading: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 

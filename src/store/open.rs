@@ -35,6 +35,8 @@ const SEGMENTS_MIN: u64 = 8;
 const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 /// Requests on their way to the disk and into the index; past that, senders wait.
 const UNAPPLIED_MAX: usize = 8_192;
+/// Each has three files open.
+const READERS_MAX: usize = 32;
 const CACHE_BYTES: usize = 32 << 20;
 /// Records applied in one transaction while catching up.
 const REPLAYED_AT_ONCE: usize = 2_000;
@@ -168,6 +170,7 @@ impl Store {
             failing,
             closing,
             readers: Mutex::default(),
+            reading: Arc::new(Semaphore::new(READERS_MAX)),
             threads: Mutex::new(vec![writer, indexer]),
         })))
     }

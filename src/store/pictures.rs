@@ -291,6 +291,18 @@ impl Inner {
     }
 }
 
+/// Where an event's fetched pictures lie, if it has any.
+pub(super) fn place(db: &Connection, number: i64) -> rusqlite::Result<Option<Position>> {
+    db.prepare_cached("SELECT segment, offset FROM pictures WHERE event = ?1 AND lsn > 0")?
+        .query_row([number], |row| {
+            Ok(Position {
+                segment: row.get::<_, i64>(0)? as u64,
+                offset: row.get::<_, i64>(1)? as u64,
+            })
+        })
+        .optional()
+}
+
 fn put_in(record: &Record, event: &mut Event) -> Result<(), String> {
     let fetched: Fetched =
         serde_json::from_slice(&record.meta).map_err(|error| error.to_string())?;

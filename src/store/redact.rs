@@ -164,10 +164,8 @@ fn request_without_pictures(record: &Record, shed: &Shed) -> Result<Option<Lesse
 /// An event of a request whose bytes are gone, but for its document.
 fn bare(stored: &mut Value, raw: Stretch) {
     stored["raw"] = json!([raw.0, raw.1]);
-    if let Some(images) = stored["images"].as_array_mut() {
-        images.retain(|image| image["bytes"].is_null());
-    }
-    if let Some(video) = stored["event"]["video"].as_object_mut() {
+    drop_from(stored.get_mut("images"), |image| !image["bytes"].is_null());
+    if let Some(Value::Object(video)) = stored.pointer_mut("/event/video") {
         video.remove("range");
     }
 }
@@ -224,7 +222,7 @@ impl Erasure {
                 let nothing = serde_json::to_value(Plan::default()).unwrap_or_default();
                 if self.is_event(&meta["event"]) && meta["plan"] != nothing {
                     meta["plan"] = nothing;
-                } else if !self.unjoin(&mut meta["plan"]["joined"]) {
+                } else if !self.unjoin(meta.pointer_mut("/plan/joined")) {
                     return Ok(None);
                 }
                 Ok(Some(lesser(kind, &meta, vec![])))
@@ -235,10 +233,10 @@ impl Erasure {
                     let number = number.as_i64();
                     number.is_some_and(|number| self.events.contains(&number))
                 };
-                let mut changed = drop_from(&mut meta["deliveries"], |one| is_ours(&one["event"]));
-                changed |= drop_from(&mut meta["plans"], |one| is_ours(&one[0]));
-                changed |= self.unjoin(&mut meta["joined"]);
-                changed |= self.unremember(&mut meta["remembered"]);
+                let mut changed = drop_from(meta.get_mut("deliveries"), |one| is_ours(&one["event"]));
+                changed |= drop_from(meta.get_mut("plans"), |one| is_ours(&one[0]));
+                changed |= self.unjoin(meta.get_mut("joined"));
+                changed |= self.unremember(meta.get_mut("remembered"));
                 Ok(changed.then(|| lesser(kind, &meta, vec![])))
             }
             RecordKind::Retry
@@ -284,9 +282,9 @@ impl Erasure {
         }
         let mut changed = forgotten;
         for one in &mut stay {
-            changed |= self.unjoin(&mut one["plan"]["joined"]);
+            changed |= self.unjoin(one.pointer_mut("/plan/joined"));
         }
-        changed |= self.unremember(&mut value["remembered"]);
+        changed |= self.unremember(value.get_mut("remembered"));
         if !changed {
             return Ok(None);
         }
@@ -324,13 +322,13 @@ impl Erasure {
         )))
     }
 
-    fn unjoin(&self, joined: &mut Value) -> bool {
+    fn unjoin(&self, joined: Option<&mut Value>) -> bool {
         drop_from(joined, |one| {
             self.is_event(&one["part"]["id"]) || self.is_event(&one["into"])
         })
     }
 
-    fn unremember(&self, remembered: &mut Value) -> bool {
+    fn unremember(&self, remembered: Option<&mut Value>) -> bool {
         drop_from(remembered, |one| {
             ["key", "state"]
                 .iter()
@@ -361,8 +359,8 @@ fn needed(request: &Value) -> usize {
     usize::try_from(needed).unwrap_or(usize::MAX)
 }
 
-fn drop_from(list: &mut Value, which: impl Fn(&Value) -> bool) -> bool {
-    let Some(list) = list.as_array_mut() else {
+fn drop_from(list: Option<&mut Value>, which: impl Fn(&Value) -> bool) -> bool {
+    let Some(Value::Array(list)) = list else {
         return false;
     };
     let before = list.len();

@@ -22,8 +22,8 @@ impl Indexer {
 
     pub(super) fn begin_retaining(&mut self, reply: oneshot::Sender<Result<(), StoreError>>) {
         let now = self.clock.now();
-        let part =
-            SignedDuration::try_from(self.keep).unwrap_or(SignedDuration::MAX) / ROLLS_PER_KEEP;
+        let keep = self.pictures.map_or(self.keep, |pictures| pictures.keep.min(self.keep));
+        let part = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX) / ROLLS_PER_KEEP;
         let books = self.index.books.segments();
         let aging = books.last().is_some_and(|book| {
             book.segment == self.active && now.duration_since(moment(book.oldest)) > part

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod bounds; // memory, open files and the log stay within their limits
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
 mod cloud; // Amazon's Lambda and S3, signatures checked
@@ -16,6 +17,7 @@ mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod first_minute; // the README's examples
+mod forget; // what is forgotten on request is nowhere any more
 mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod import; // the vendor's own middleware, protocol by protocol

@@ -14,6 +14,7 @@ const LADDER: [&[&str]; 8] = [
         "telemetry",
         "units",
         "budget",
+        "descriptors",
         "mqtt",
     ],
     &["event", "fate", "payload", "lists", "likeness", "schedule"],

@@ -349,8 +349,7 @@ fn original(event: &Event) -> Result<Written, RenderError> {
             content_type: event.original.content_type().map(str::to_owned),
             body: Body(vec![event.original.body.clone()]),
         }),
-        // The store does that, by a rule that is no step.
-        Some(rule) if rule.contains(['.', ' ']) => Err(RenderError(format!(
+        Some(rule) if event.removed_by().is_some() => Err(RenderError(format!(
             "the request as it came is no longer kept: it was removed by `{rule}`"
         ))),
         Some(step) => Err(RenderError(format!(

@@ -5,11 +5,13 @@ use std::path::Path;
 mod accepting;
 mod damage;
 mod faults;
+mod forget;
 mod joined;
 mod leasing;
 mod notes;
 mod pictures;
 mod removal;
+mod shed;
 
 use std::sync::Mutex as StdMutex;
 
