@@ -320,7 +320,10 @@ mod tests {
     async fn refuses_at_once_what_could_never_be_had() {
         let (ingest, ..) = lanes();
         let never = |asked| Full::Never { asked, most: 5_000 };
-        assert_eq!(ingest.reserve(5_001, FOR_EVER).await.err(), Some(never(5_001)));
+        assert_eq!(
+            ingest.reserve(5_001, FOR_EVER).await.err(),
+            Some(never(5_001))
+        );
         let mut held = ingest.reserve(3_000, NOW).await.unwrap();
         assert_eq!(held.grow(2_001, FOR_EVER).await.err(), Some(never(5_001)));
         assert_eq!(held.bytes(), 3_000);

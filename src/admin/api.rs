@@ -25,7 +25,10 @@ pub(super) type Answer = Result<Response<Bytes>, Refusal>;
 
 impl Admin {
     pub(super) async fn api(&self, request: &Request<Bytes>, path: &[&str]) -> Answer {
-        let steering = matches!(path, ["retry" | "replay" | "purge" | "forget"] | ["targets", _, _]);
+        let steering = matches!(
+            path,
+            ["retry" | "replay" | "purge" | "forget"] | ["targets", _, _]
+        );
         match (request.method(), steering) {
             (&Method::POST, true) => self.steer(request, path).await,
             (_, true) => Err(Refusal::method("POST")),

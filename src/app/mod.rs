@@ -135,13 +135,7 @@ impl App {
             &delivering,
         );
         let deliveries = Arc::new(deliveries);
-        let fetches = Fetches::start(
-            fetchers,
-            store.clone(),
-            clock.clone(),
-            &budget,
-            &delivering,
-        );
+        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &budget, &delivering);
         let fetches = Arc::new(fetches);
         delivering.spawn(housekeeping(
             store.clone(),

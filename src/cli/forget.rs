@@ -44,7 +44,15 @@ pub(super) async fn forget(common: &Common, arguments: Arguments) -> Result<(), 
         line("nothing is kept of it");
         return Ok(());
     }
-    let columns = ["ID", "WHY", "RECEIVED", "CAMERA", "PLATES", "WAITING FOR", "DELIVERED TO"];
+    let columns = [
+        "ID",
+        "WHY",
+        "RECEIVED",
+        "CAMERA",
+        "PLATES",
+        "WAITING FOR",
+        "DELIVERED TO",
+    ];
     table(&columns, found.iter().map(row));
     if dry_run {
         line("");
@@ -98,7 +106,13 @@ fn row(row: &Value) -> Vec<String> {
 }
 
 async fn history(common: &Common) -> Result<(), Failure> {
-    let columns = ["WHEN", "EVENTS", "IN QUARANTINE", "NOT DELIVERED", "DELIVERED TO"];
+    let columns = [
+        "WHEN",
+        "EVENTS",
+        "IN QUARANTINE",
+        "NOT DELIVERED",
+        "DELIVERED TO",
+    ];
     list(common, "/api/v1/forgotten", 0, &columns, |row| {
         let to = row["delivered"].as_array().into_iter().flatten();
         let to = to.map(|one| format!("{} ({})", cell(&one["target"]), cell(&one["deliveries"])));

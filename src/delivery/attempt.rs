@@ -81,10 +81,7 @@ impl Room {
         let _first = self.door.lock().await;
         let joined = match job.has_parts {
             true => {
-                let joined = shared
-                    .store
-                    .parts(job.event, &job.route, job.item)
-                    .await?;
+                let joined = shared.store.parts(job.event, &job.route, job.item).await?;
                 Some(joined)
             }
             false => None,

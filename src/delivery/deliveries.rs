@@ -129,7 +129,10 @@ impl Current {
         let costs = pipelines.routes.iter().map(|(route, steps)| {
             let names = steps.iter().map(|step| step.name());
             let names = names.chain((!steps.is_empty()).then_some(FINISH));
-            (route.clone(), Arc::new(StepHandles::new(metrics, route, names)))
+            (
+                route.clone(),
+                Arc::new(StepHandles::new(metrics, route, names)),
+            )
         });
         Self {
             costs: costs.collect(),

@@ -120,7 +120,9 @@ pub(super) fn reshape(
     let mut work = Work::new(event.clone(), item, means.lists.clone(), means.now);
     work.bound(means.pixels_max);
     if let Some(rule) = event.removed_by() {
-        work.notes.push(format!("its pictures and the request as it came were removed by `{rule}`"));
+        work.notes.push(format!(
+            "its pictures and the request as it came were removed by `{rule}`"
+        ));
     }
     if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
         work.pictures.extend(pair.pictures());

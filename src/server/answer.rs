@@ -30,7 +30,9 @@ pub(super) enum Refusal {
     Forbidden { peer: IpAddr },
     #[error("the body is larger than {limit} bytes, the `max_body` of this source")]
     TooLarge { limit: usize },
-    #[error("the body is larger than {limit} bytes, the most that one request may have of `server.budget`")]
+    #[error(
+        "the body is larger than {limit} bytes, the most that one request may have of `server.budget`"
+    )]
     OverBudget { limit: usize },
     #[error("the body is incomplete or broken after {received} bytes: {reason}")]
     Broken { received: usize, reason: String },

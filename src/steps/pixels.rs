@@ -65,10 +65,12 @@ mod tests {
 
     fn steps(yaml: &str) -> Vec<Box<dyn Step>> {
         let steps: Vec<Settings> = serde_saphyr::from_str(yaml).unwrap();
-        let built = steps.into_iter().map(|step| match step.build(&Engine::new(&[])) {
-            Ok(Built::OnDelivery(step)) => step,
-            _ => panic!("{yaml}"),
-        });
+        let built = steps
+            .into_iter()
+            .map(|step| match step.build(&Engine::new(&[])) {
+                Ok(Built::OnDelivery(step)) => step,
+                _ => panic!("{yaml}"),
+            });
         built.collect()
     }
 
@@ -82,7 +84,10 @@ mod tests {
             }
             picture
         };
-        let pictures = [picture(100, 60, Written::Png), picture(50, 20, Written::Png)];
+        let pictures = [
+            picture(100, 60, Written::Png),
+            picture(50, 20, Written::Png),
+        ];
         for (yaml, expected) in [
             ("- strip: { fields: [plates] }", 0),
             ("- crop", 24_000),

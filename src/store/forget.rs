@@ -1,6 +1,6 @@
 //! Forgetting on request: every event with a plate, with all that was kept of it.
 //!
-//! What is to go is written into a file beside the log first ([`Job`]), so that a crash at any line only delays it: the next
+//! What is to go is written into a file beside the log first ([`super::forgetting`]), so that a crash at any line only delays it: the next
 //! start takes it up again. That file tells the plate, so it goes last. Then the index forgets the events, their deliveries
 //! end, the active segment is ended, and every segment that told something of it is written anew without it
 //! ([`super::scrub`]). What stays is a record that something was forgotten, when and how much, without what.
@@ -8,21 +8,17 @@
 //! Nobody who was given the events before can be made to forget them; who that was is told.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::IoSlice;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::books::name_from;
-use super::disk::Disk;
-use super::index::{Index, moment};
+use super::forgetting::Job;
+use super::index::moment;
 use super::pictures::siblings;
 use super::query::Located;
 use super::record::{Forgotten, normal_plate};
-use super::redact::Erasure;
 use super::writer::Told;
 use super::{Inner, Store, StoreError, closed, failed};
 use crate::event::EventId;
@@ -71,26 +67,12 @@ impl Why {
     }
 }
 
-/// What is being forgotten, as it stands on disk until that is done.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Job {
-    pub(super) told: Forgotten,
-    /// Nothing behind this record is of it.
-    pub(super) lsn: u64,
-    texts: Vec<String>,
-    events: Vec<(i64, EventId)>,
-    quarantined: Vec<(i64, EventId)>,
-    deliveries: Vec<i64>,
-}
-
 /// What is forgotten while deliveries of it or fetches for it are under way: what comes of them is not written down.
 #[derive(Default)]
 pub(super) struct Gone {
     pub(super) deliveries: HashSet<i64>,
     pub(super) events: HashSet<EventId>,
 }
-
-const FILE: &str = "forgetting.json";
 
 impl Store {
     /// What is kept of a plate, newest first. With `like` also plates of letters that readers take for one another, and events
@@ -112,15 +94,19 @@ impl Store {
         plate: &str,
         like: bool,
     ) -> std::result::Result<(Forgotten, Vec<Sighting>), StoreError> {
-        // All that was decided has its place in the log, and nothing is decided until steps have forgotten it as well.
-        let turn = self.0.memory.turn().await;
         let found = self.sightings(plate, like).await?;
         let now = self.0.clock.now();
         let told = Forgotten {
             id: EventId::at(now),
             at: now,
-            events: found.iter().filter(|one| one.why != Why::Quarantined).count() as u64,
-            requests: found.iter().filter(|one| one.why == Why::Quarantined).count() as u64,
+            events: found
+                .iter()
+                .filter(|one| one.why != Why::Quarantined)
+                .count() as u64,
+            requests: found
+                .iter()
+                .filter(|one| one.why == Why::Quarantined)
+                .count() as u64,
             ended: found.iter().map(|one| one.waiting.len() as u64).sum(),
             delivered: tally(&found),
         };
@@ -132,7 +118,10 @@ impl Store {
             .filter(|one| matches!(one.why, Why::Exact | Why::Like))
             .flat_map(|one| one.plates.split(' '))
             .filter(|text| is_like(text, plate, like));
-        let texts: BTreeSet<String> = texts.map(str::to_owned).chain([normal_plate(plate)]).collect();
+        let texts: BTreeSet<String> = texts
+            .map(str::to_owned)
+            .chain([normal_plate(plate)])
+            .collect();
         let of = |quarantined: bool| {
             let ours = found
                 .iter()
@@ -145,8 +134,14 @@ impl Store {
             texts: texts.into_iter().collect(),
             events: of(false),
             quarantined: of(true),
-            deliveries: found.iter().flat_map(|one| one.deliveries.clone()).collect(),
+            deliveries: found
+                .iter()
+                .flat_map(|one| one.deliveries.clone())
+                .collect(),
         };
+        // All that was decided has its place in the log, and nothing is decided until steps have forgotten it as well.
+        let turn = self.0.memory.turn().await;
+        self.caught_up().await;
         {
             let mut gone = self.0.gone();
             gone.deliveries.extend(&job.deliveries);
@@ -154,11 +149,11 @@ impl Store {
         }
         let erasure = job.erasure();
         self.0.memory.forget(|text| erasure.is_in(text));
-        drop(turn);
         let (reply, done) = oneshot::channel();
         let _busy = self.0.clock.busy();
         let told = Told::Forget(Box::new(job), reply);
         self.0.index.send(told).map_err(|_| closed())?;
+        drop(turn);
         let told = done.await.map_err(|_| closed())??;
         Ok((told, found))
     }
@@ -169,7 +164,10 @@ impl Store {
             let mut rows = db.prepare_cached("SELECT told FROM forgotten ORDER BY id DESC")?;
             let rows = rows.query_map([], |row| row.get::<_, String>(0))?;
             let told: Vec<String> = rows.collect::<Result<_>>()?;
-            Ok(told.iter().filter_map(|told| serde_json::from_str(told).ok()).collect())
+            Ok(told
+                .iter()
+                .filter_map(|told| serde_json::from_str(told).ok())
+                .collect())
         })
         .await
     }
@@ -246,9 +244,12 @@ impl Inner {
 /// Whether a request that nobody understood has the plate in it, as it was asked for or with nothing between its letters.
 fn tells(bytes: &[u8], plate: &str) -> bool {
     let bytes = bytes.to_ascii_lowercase();
-    [plate.trim().to_lowercase(), normal_plate(plate).to_lowercase()]
-        .iter()
-        .any(|text| !text.is_empty() && memchr::memmem::find(&bytes, text.as_bytes()).is_some())
+    [
+        plate.trim().to_lowercase(),
+        normal_plate(plate).to_lowercase(),
+    ]
+    .iter()
+    .any(|text| !text.is_empty() && memchr::memmem::find(&bytes, text.as_bytes()).is_some())
 }
 
 fn plates(db: &Connection, only: Option<&String>) -> Result<Vec<(String, i64)>> {
@@ -321,125 +322,4 @@ fn sighting(db: &Connection, number: i64, why: Why) -> Result<Option<Sighting>> 
         }
     }
     Ok(Some(found))
-}
-
-impl Job {
-    pub(super) fn erasure(&self) -> Erasure {
-        let all = || self.events.iter().chain(&self.quarantined);
-        Erasure {
-            events: self.events.iter().map(|(number, _)| *number).collect(),
-            ids: all().map(|(_, id)| *id).collect(),
-            deliveries: self.deliveries.iter().copied().collect(),
-            texts: self.texts.clone(),
-        }
-    }
-
-    fn path(folder: &Path) -> PathBuf {
-        folder.join(FILE)
-    }
-
-    /// Makes sure that it is done, whatever happens.
-    pub(super) fn write(&self, disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
-        let (path, new) = (Self::path(folder), folder.join("forgetting.new"));
-        let _ = disk.remove(&new);
-        let file = disk.create(&new)?;
-        let bytes = serde_json::to_vec(self).map_err(std::io::Error::other)?;
-        file.write_at(&mut [IoSlice::new(&bytes)], 0)?;
-        file.sync()?;
-        disk.rename(&new, &path)?;
-        disk.sync_folder(folder)
-    }
-
-    /// What an earlier run left to do.
-    pub(super) fn read(disk: &dyn Disk, folder: &Path) -> std::result::Result<Option<Self>, String> {
-        let _ = disk.remove(&folder.join("forgetting.new"));
-        let path = Self::path(folder);
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| format!("{}: {error}", path.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{}: {error}", path.display())),
-        }
-    }
-
-    /// It is done: the file goes, and its bytes with it.
-    pub(super) fn remove(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
-        let path = Self::path(folder);
-        let file = disk.open(&path)?;
-        let zeros = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
-        file.write_at(&mut [IoSlice::new(&zeros)], 0)?;
-        file.sync()?;
-        disk.remove(&path)?;
-        disk.sync_folder(folder)
-    }
-}
-
-impl Index {
-    /// Lets go of all rows of it, in a transaction of its own. Waiting deliveries end as `filtered`.
-    pub(super) fn forget(&mut self, job: &Job) -> Result<()> {
-        let erasure = job.erasure();
-        self.begin()?;
-        for (number, id) in &job.events {
-            let (first, last) = siblings(*number);
-            for (_, target, fate) in self.deliveries_of(*number, first, last)? {
-                if fate == Fate::Pending.as_str() {
-                    self.news.fates.push((name_from(target)?, Fate::Filtered));
-                }
-            }
-            self.remove_event(*number)?;
-            self.db
-                .prepare_cached("DELETE FROM joined WHERE part = ?1")?
-                .execute([id.as_bytes()])?;
-        }
-        for (number, _) in &job.quarantined {
-            self.remove_quarantined(*number)?;
-        }
-        for note in self.notes()? {
-            let texts = [Some(&*note.key), note.state.as_deref()];
-            if texts.into_iter().flatten().any(|text| erasure.is_in(text)) {
-                self.db
-                    .prepare_cached("DELETE FROM notes WHERE route = ?1 AND step = ?2 AND key = ?3")?
-                    .execute(params![note.route.as_str(), &*note.step, &*note.key])?;
-            }
-        }
-        self.news.removed = true;
-        self.commit()
-    }
-
-    /// Notes that something was forgotten.
-    pub(super) fn forgot(&mut self, lsn: u64, told: &Forgotten) -> Result<u64> {
-        let text = serde_json::to_string(told).unwrap_or_default();
-        self.db
-            .prepare_cached("INSERT OR REPLACE INTO forgotten VALUES (?1, ?2, ?3)")?
-            .execute(params![told.id.as_bytes(), text, lsn as i64])?;
-        Ok(1)
-    }
-
-    pub(super) fn forgotten_between(&self, from: i64, to: i64) -> Result<Vec<Forgotten>> {
-        let told: Vec<String> = self
-            .db
-            .prepare_cached("SELECT told FROM forgotten WHERE touched BETWEEN ?1 AND ?2")?
-            .query_map([from, to], |row| row.get(0))?
-            .collect::<Result<_>>()?;
-        let told = told.iter().filter_map(|told| serde_json::from_str(told).ok());
-        Ok(told.collect())
-    }
-
-    /// Writes the whole index anew, so that nothing of what it once held is left in its files.
-    pub(super) fn wring_out(&self) -> Result<()> {
-        // A large index must not fill the memory; what is written aside is what stays.
-        self.db.pragma_update(None, "temp_store", "FILE")?;
-        self.db.busy_timeout(std::time::Duration::from_secs(5))?;
-        self.db.execute_batch("VACUUM")?;
-        let busy: i64 = self
-            .db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        self.db.busy_timeout(std::time::Duration::ZERO)?;
-        self.db.pragma_update(None, "temp_store", "MEMORY")?;
-        if busy != 0 {
-            return Err(rusqlite::Error::QueryReturnedNoRows); // somebody reads: tried again
-        }
-        Ok(())
-    }
 }

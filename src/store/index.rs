@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::TargetState;
 use super::books::{Books, name_from};
 use super::catalog::Position;
-use super::record::{EventRow, Purge, QuarantineEntry, Retry, Steered, What};
+use super::record::{EventRow, QuarantineEntry, What};
 use super::redact::Gap;
 use super::writer::Change;
 use crate::fate::{Fate, Planned};
@@ -166,7 +166,7 @@ impl Index {
             if lsn <= self.progress.lsn {
                 return Ok((0, true));
             }
-            if let Some((oldest, newest)) = times_of(&change.what) {
+            if let Some((oldest, newest)) = change.what.times() {
                 self.books
                     .record(at.segment, lsn, micros(oldest), micros(newest));
             }
@@ -364,27 +364,6 @@ impl Index {
             .execute(params![number, lsn as i64])?;
         Ok(())
     }
-}
-
-/// The times a record tells of, as far as they matter to its segment's age: the oldest reception, and when it was made.
-fn times_of(what: &What) -> Option<(Timestamp, Timestamp)> {
-    let made = match what {
-        What::Request { at, events, .. } => {
-            let received = events.iter().map(|event| event.received_at).min();
-            return Some((received.unwrap_or(*at).min(*at), *at));
-        }
-        What::Quarantine(entry) => entry.received_at,
-        What::Outcome(outcome) => outcome.at,
-        What::PlanAgain(again) => again.at,
-        What::Retry(Retry { at, .. })
-        | What::Target(Steered { at, .. })
-        | What::Purge(Purge { at, .. }) => *at,
-        What::Carry(carry) => carry.at,
-        What::Fetched(fetched) => fetched.at,
-        What::Forgot(forgotten) => forgotten.at,
-        What::Erased | What::Seal => return None,
-    };
-    Some((made, made))
 }
 
 fn load_progress(db: &Connection) -> Result<Progress> {

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Pictures, StoreError};
 use super::cache::Cache;
 use super::desk::Desks;
 use super::index::Index;
@@ -17,6 +16,7 @@ use super::record::What;
 use super::room::Room;
 use super::scrub::Scrub;
 use super::writer::{Change, Command, Told};
+use super::{Pictures, StoreError};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, TargetFate};
 

@@ -118,7 +118,12 @@ impl Store {
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
         // Each has the index's files open.
-        let turn = inner.reading.clone().acquire_owned().await.map_err(failed)?;
+        let turn = inner
+            .reading
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(failed)?;
         let asked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let reader = inner

@@ -17,6 +17,7 @@ mod desk;
 mod disk;
 mod due;
 mod forget;
+mod forgetting;
 mod index;
 mod indexer;
 mod joined;

@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::catalog::{Catalog, End, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
-use super::forget::Job;
+use super::forgetting::Job;
 use super::index::{Index, News};
 use super::indexer::Indexer;
 use super::log::Log;
@@ -89,7 +89,12 @@ impl Store {
         }
         let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
 
-        let room = Room::new(folder.clone(), settings.max_size, catalog.clone(), metrics.clone());
+        let room = Room::new(
+            folder.clone(),
+            settings.max_size,
+            catalog.clone(),
+            metrics.clone(),
+        );
         let room = Arc::new(room);
         room.measure();
         let desks = Arc::new(Desks::new(clock.clone()));

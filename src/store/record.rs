@@ -221,6 +221,27 @@ impl What {
         }
     }
 
+    /// The times it tells of, as far as they matter to its segment's age: the oldest reception, and when it was made.
+    pub(super) fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        let made = match self {
+            Self::Request { at, events, .. } => {
+                let received = events.iter().map(|event| event.received_at).min();
+                return Some((received.unwrap_or(*at).min(*at), *at));
+            }
+            Self::Quarantine(entry) => entry.received_at,
+            Self::Outcome(outcome) => outcome.at,
+            Self::PlanAgain(again) => again.at,
+            Self::Retry(Retry { at, .. })
+            | Self::Target(Steered { at, .. })
+            | Self::Purge(Purge { at, .. }) => *at,
+            Self::Carry(carry) => carry.at,
+            Self::Fetched(fetched) => fetched.at,
+            Self::Forgot(forgotten) => forgotten.at,
+            Self::Erased | Self::Seal => return None,
+        };
+        Some((made, made))
+    }
+
     /// What a record read back means to the index.
     pub(super) fn of(record: &Record) -> Result<Self, serde_json::Error> {
         let meta = &record.meta[..];

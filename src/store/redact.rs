@@ -233,7 +233,8 @@ impl Erasure {
                     let number = number.as_i64();
                     number.is_some_and(|number| self.events.contains(&number))
                 };
-                let mut changed = drop_from(meta.get_mut("deliveries"), |one| is_ours(&one["event"]));
+                let mut changed =
+                    drop_from(meta.get_mut("deliveries"), |one| is_ours(&one["event"]));
                 changed |= drop_from(meta.get_mut("plans"), |one| is_ours(&one[0]));
                 changed |= self.unjoin(meta.get_mut("joined"));
                 changed |= self.unremember(meta.get_mut("remembered"));
@@ -313,7 +314,10 @@ impl Erasure {
         }
         value["events"] = stay.into();
         // Zeros at the end may be a hole already, and stay one.
-        let end = kept.iter().rposition(|byte| *byte != 0).map_or(0, |n| n + 1);
+        let end = kept
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |n| n + 1);
         let end = end.max(needed(&value)).min(kept.len());
         Ok(Some(lesser(
             RecordKind::Request,

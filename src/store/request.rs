@@ -15,9 +15,7 @@ use super::redact::{Gap, Shed};
 use super::segment::{Head, RecordKind};
 use super::{Intake, Kept, Unread};
 use crate::decide::{Change, Written};
-use crate::event::{
-    Event, EventId, Item, Original, Picture, PictureData, Raw, Role, Withholding,
-};
+use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role, Withholding};
 use crate::fate::Plan;
 use crate::name::Name;
 

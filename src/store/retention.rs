@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::books::{SegmentBook, fate_from, name_from};
-use super::index::{Index, micros, moment};
+use super::index::{Index, micros};
 use super::pictures::siblings;
 use super::record::{Carried, Carry};
 use super::{TargetState, query};
@@ -357,46 +357,5 @@ impl Index {
             self.news.wake.insert(carried.target.clone());
         }
         Ok(())
-    }
-
-    /// The oldest segment without anything pending that may go because of its age, because nothing in it is kept, or
-    /// (`any_age`) to make room.
-    pub(super) fn removable(
-        &self,
-        active: u64,
-        before: Timestamp,
-        any_age: bool,
-    ) -> Result<Option<SegmentBook>> {
-        for book in self.books.segments() {
-            if book.segment < active
-                && self.books.pending_in(book.segment) == 0
-                && (any_age || moment(book.newest) < before || self.holds_nothing(&book)?)
-                && !self.holds_pictures(&book)?
-            {
-                return Ok(Some(book));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a segment has neither events any more nor much to say of others: else it would be said again and again.
-    fn holds_nothing(&self, book: &SegmentBook) -> Result<bool> {
-        let (first, last) = book.numbers();
-        let holds = self
-            .db
-            .prepare_cached(
-                "SELECT 1 FROM events WHERE number BETWEEN ?1 AND ?2
-                 UNION ALL
-                 SELECT 1 FROM quarantine WHERE number BETWEEN ?1 AND ?2",
-            )?
-            .exists(params![first, last])?;
-        let light = |carry: &Carry| {
-            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
-        };
-        Ok(!holds
-            && self
-                .carried_from(book, moment(book.newest))?
-                .iter()
-                .all(light))
     }
 }

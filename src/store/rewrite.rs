@@ -85,7 +85,10 @@ impl Catalog {
         let path = self.path(number);
         let told = |error: std::io::Error| format!("{}: {error}", path.display());
         let (file, header) = self.file(number).map_err(told)?;
-        let next = self.segments().into_iter().find(|s| s.header.number > number);
+        let next = self
+            .segments()
+            .into_iter()
+            .find(|s| s.header.number > number);
         let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
         let mut survey = Survey {
             wanted: Vec::new(),
@@ -231,7 +234,10 @@ fn in_place(head: &Head, salt: u32, lesser: &Lesser) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(said);
     bytes.extend_from_slice(&head.to_bytes(salt));
     bytes.extend_from_slice(&lesser.meta);
-    lesser.payload.iter().for_each(|part| bytes.extend_from_slice(part));
+    lesser
+        .payload
+        .iter()
+        .for_each(|part| bytes.extend_from_slice(part));
     Some(bytes)
 }
 

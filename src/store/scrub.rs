@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::forget::Job;
+use super::forgetting::Job;
 use super::indexer::Indexer;
 use super::record::{Forgotten, What};
 use super::redact::Erasure;
@@ -96,6 +96,9 @@ impl Indexer {
     /// A segment was begun: what is to be forgotten lies in earlier ones.
     pub(super) fn scrub_from(&mut self, active: u64) {
         let Some(scrub) = &mut self.scrub else { return };
+        if scrub.is_at_work() {
+            return; // segments that came later have nothing of it
+        }
         let segments = self.room.catalog.segments();
         let begun = segments.iter().find(|s| s.header.number == active);
         if begun.is_some_and(|active| active.header.first_lsn <= scrub.job.lsn) {
@@ -153,11 +156,7 @@ impl Indexer {
 }
 
 /// Takes it out of one segment.
-fn clean(
-    catalog: &super::catalog::Catalog,
-    number: u64,
-    erasure: &Erasure,
-) -> Result<(), String> {
+fn clean(catalog: &super::catalog::Catalog, number: u64, erasure: &Erasure) -> Result<(), String> {
     let segments = catalog.segments();
     let Some(segment) = segments.into_iter().find(|s| s.header.number == number) else {
         return Ok(()); // it was removed meanwhile
@@ -171,7 +170,10 @@ fn clean(
         erasure.rest_of(record.head.lsn, record.kind, &record.meta, payload)
     })?;
     if rewritten {
-        tracing::debug!(number, "a segment was written anew without what was forgotten");
+        tracing::debug!(
+            number,
+            "a segment was written anew without what was forgotten"
+        );
     }
     Ok(())
 }

@@ -26,7 +26,9 @@ const WORTH: u64 = 8;
 impl Indexer {
     /// Removes pictures that are older than they are to be kept, or too many.
     pub(super) fn shed_some(&mut self) {
-        let Some(pictures) = self.pictures else { return };
+        let Some(pictures) = self.pictures else {
+            return;
+        };
         let since = |keep: Duration| {
             let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
             let now = self.clock.now();
@@ -105,7 +107,12 @@ impl Indexer {
         })?;
         if changed {
             let number = segment.header.number;
-            tracing::info!(number, before, rule = shed.by.word(), "pictures of old events were removed");
+            tracing::info!(
+                number,
+                before,
+                rule = shed.by.word(),
+                "pictures of old events were removed"
+            );
         }
         Ok(changed)
     }
@@ -149,7 +156,8 @@ impl Indexer {
                     .db
                     .prepare_cached("SELECT number FROM events WHERE id = ?1")
                     .and_then(|mut row| {
-                        row.query_row([of.event.as_bytes()], |row| row.get(0)).optional()
+                        row.query_row([of.event.as_bytes()], |row| row.get(0))
+                            .optional()
                     })
                     .map_err(failed)?;
                 match number {

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::cache::Cache;
 use super::catalog::Position;
 use super::disk::is_full;
-use super::forget::Job;
+use super::forgetting::Job;
 use super::log::{Draft, Log};
 use super::record::What;
 use super::room::Room;

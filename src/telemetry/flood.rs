@@ -45,10 +45,17 @@ pub(crate) fn tell_left_out() {
     let Some(kinds) = KINDS.get() else { return };
     let mut told = Vec::new();
     for kind in lock(kinds).values_mut().filter(|kind| kind.left_out > 0) {
-        told.push((std::mem::take(&mut kind.left_out), std::mem::take(&mut kind.says)));
+        told.push((
+            std::mem::take(&mut kind.left_out),
+            std::mem::take(&mut kind.says),
+        ));
     }
     for (count, says) in told {
-        tracing::warn!(count, such_as = says, "lines were left out of the log, as too many were alike");
+        tracing::warn!(
+            count,
+            such_as = says,
+            "lines were left out of the log, as too many were alike"
+        );
     }
 }
 
@@ -176,7 +183,9 @@ mod tests {
         let flood = Flood { limit: 2, kinds };
         let subscriber = tracing_subscriber::registry();
         let here = tracing::subscriber::with_default(subscriber, || {
-            tracing::error_span!("here").metadata().map(Metadata::callsite)
+            tracing::error_span!("here")
+                .metadata()
+                .map(Metadata::callsite)
         });
         let (here, begun) = (here.unwrap(), Instant::now());
         let at = |millis| {

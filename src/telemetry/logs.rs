@@ -64,7 +64,10 @@ pub(crate) fn start(settings: &Settings) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let lines = lines.with_filter(Flood::new(settings.limit));
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
 }
 
 #[cfg(test)]

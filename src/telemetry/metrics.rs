@@ -116,7 +116,11 @@ pub(crate) struct RouteStep {
 pub(crate) struct StepHandles(Vec<(&'static str, Histogram)>);
 
 impl StepHandles {
-    pub(crate) fn new(metrics: &Metrics, route: &Name, steps: impl Iterator<Item = &'static str>) -> Self {
+    pub(crate) fn new(
+        metrics: &Metrics,
+        route: &Name,
+        steps: impl Iterator<Item = &'static str>,
+    ) -> Self {
         let mut handles: Vec<(&'static str, Histogram)> = Vec::new();
         for step in steps {
             if !handles.iter().any(|(known, _)| *known == step) {

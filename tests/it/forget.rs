@@ -40,7 +40,10 @@ fn photo(dice: &mut Dice) -> Vec<u8> {
 async fn post(camhook: &Process, plate: &str, photo: &[u8]) {
     let json = recognition("gate", &[(plate, [1, 1, 20, 20])]).to_string();
     let (kind, body) = multipart(&json, &[("upload", photo)]);
-    let sent = client().post(&camhook.url).header("content-type", kind).body(body);
+    let sent = client()
+        .post(&camhook.url)
+        .header("content-type", kind)
+        .body(body);
     assert_eq!(sent.send().await.unwrap().status(), 200);
 }
 
@@ -78,11 +81,18 @@ async fn nothing_is_left_though_it_is_killed_on_the_way_again_and_again() {
     .await;
     let data = folder.path().join("data");
     assert!(!holding(&data, SECRET.as_bytes()).is_empty());
-    assert!(secrets.iter().all(|photo| !holding(&data, photo).is_empty()));
+    assert!(
+        secrets
+            .iter()
+            .all(|photo| !holding(&data, photo).is_empty())
+    );
     let listed = camhook.cli(&["forget", "AB-123 SECRET", "--dry-run"]);
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert_eq!(listed.matches("AB123SECRET").count(), 3, "{listed}");
-    assert!(listed.contains("file") && listed.contains("nothing was removed"), "{listed}");
+    assert!(
+        listed.contains("file") && listed.contains("nothing was removed"),
+        "{listed}"
+    );
 
     let mut kills = 0;
     loop {
@@ -95,7 +105,12 @@ async fn nothing_is_left_though_it_is_killed_on_the_way_again_and_again() {
         } else {
             let _ = asked.await.unwrap();
             eventually("it is forgotten", async || {
-                !camhook.get("/api/v1/forgotten").await.as_array().unwrap().is_empty()
+                !camhook
+                    .get("/api/v1/forgotten")
+                    .await
+                    .as_array()
+                    .unwrap()
+                    .is_empty()
             })
             .await;
             break;
@@ -104,7 +119,10 @@ async fn nothing_is_left_though_it_is_killed_on_the_way_again_and_again() {
         kills += 1;
         camhook = Process::start_again(folder.path());
     }
-    eventually("all is cleared away", async || !data.join("forgetting.json").exists()).await;
+    eventually("all is cleared away", async || {
+        !data.join("forgetting.json").exists()
+    })
+    .await;
     assert_eq!(holding(&data, SECRET.as_bytes()), Vec::<PathBuf>::new());
     for photo in &secrets {
         assert_eq!(holding(&data, photo), Vec::<PathBuf>::new());
@@ -114,7 +132,9 @@ async fn nothing_is_left_though_it_is_killed_on_the_way_again_and_again() {
     let events = camhook.rows(&["events", "--limit", "0"]);
     assert_eq!(events.len(), 57);
     for event in &events {
-        let image = get(&format!("{}/api/v1/events/{}/images/0", camhook.admin, event["id"].as_str().unwrap()));
+        let id = event["id"].as_str().unwrap();
+        let url = format!("{}/api/v1/events/{id}/images/0", camhook.admin);
+        let image = get(&url);
         assert!(image.await.bytes().await.unwrap().len() > 300_000);
     }
     let told = camhook.get("/api/v1/forgotten").await;
@@ -123,10 +143,22 @@ async fn nothing_is_left_though_it_is_killed_on_the_way_again_and_again() {
 
     // And without a running camhook, in its own process.
     camhook.stop();
-    let done = camhook_command(folder.path()).args(["forget", "zz1yy"]).output().unwrap();
+    let done = camhook_command(folder.path())
+        .args(["forget", "zz1yy"])
+        .output()
+        .unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
-    assert!(said.contains("forgotten: 1 events") && said.contains("file"), "{said}");
+    assert!(
+        said.contains("forgotten: 1 events") && said.contains("file"),
+        "{said}"
+    );
     assert_eq!(holding(&data, b"zz1yy"), Vec::<PathBuf>::new());
-    let history = camhook_command(folder.path()).args(["forget"]).output().unwrap();
-    assert_eq!(String::from_utf8(history.stdout).unwrap().lines().count(), 3);
+    let history = camhook_command(folder.path())
+        .args(["forget"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(history.stdout).unwrap().lines().count(),
+        3
+    );
 }

@@ -23,13 +23,22 @@ fn holding(folder: &Path, bytes: &[u8]) -> Vec<PathBuf> {
 
 fn traces(folder: &Path) -> Vec<PathBuf> {
     let texts = [SECRET.as_bytes(), b"secret7", b"SEC-RET 7", SEEN];
-    texts.iter().flat_map(|text| holding(folder, text)).collect()
+    texts
+        .iter()
+        .flat_map(|text| holding(folder, text))
+        .collect()
 }
 
 fn body_of(plate: &str, picture: &[u8]) -> Bytes {
-    [b"body", &picture[..6], plate.as_bytes(), &picture[6..], &[b'.'; 30_000]]
-        .concat()
-        .into()
+    [
+        b"body",
+        &picture[..6],
+        plate.as_bytes(),
+        &picture[6..],
+        &[b'.'; 30_000],
+    ]
+    .concat()
+    .into()
 }
 
 impl Bench {
@@ -41,7 +50,9 @@ impl Bench {
             let until = now + SignedDuration::from_hours(1);
             book.write(&format!("gate/{plate}"), format!("saw {plate}"), until, now);
         };
-        store.memory().open(&name("all"), "dedupe", now, written, open);
+        store
+            .memory()
+            .open(&name("all"), "dedupe", now, written, open);
         let _ = store.accept(intake).await.unwrap();
         store.caught_up().await;
         id
@@ -66,9 +77,15 @@ impl Bench {
 /// A store with the secret in all places there are, and another plate beside it.
 async fn filled(bench: &Bench, store: &Store) -> [EventId; 2] {
     let first = bench.sees(store, "SEC-RET 7", SEEN, &["vms", "slow"]).await;
-    let other = bench.sees(store, "OTHER42", b"other picture", &["vms", "slow"]).await;
-    bench.does_not_understand(store, b"<plate>secret7</plate>").await;
-    bench.does_not_understand(store, b"<plate>OTHER42</plate>").await;
+    let other = bench
+        .sees(store, "OTHER42", b"other picture", &["vms", "slow"])
+        .await;
+    bench
+        .does_not_understand(store, b"<plate>secret7</plate>")
+        .await;
+    bench
+        .does_not_understand(store, b"<plate>OTHER42</plate>")
+        .await;
     for held in lease(store, "vms", Order::None).await {
         let mut told = attempt(START).unwrap();
         told.excerpt = Some(format!("saw {SECRET}"));
@@ -100,7 +117,10 @@ async fn nothing_of_it_is_in_any_file_and_all_else_is() {
     assert_eq!(listed.len(), 2);
     let (forgotten, found) = store.forget("sec ret7", false).await.unwrap();
     assert_eq!(found.len(), listed.len());
-    assert_eq!((forgotten.events, forgotten.requests, forgotten.ended), (1, 1, 2));
+    assert_eq!(
+        (forgotten.events, forgotten.requests, forgotten.ended),
+        (1, 1, 2)
+    );
     assert_eq!(forgotten.delivered, [(name("vms"), 1)]);
     assert_eq!(traces(bench.folder.path()), Vec::<PathBuf>::new());
     assert!(store.sightings(SECRET, true).await.unwrap().is_empty());
@@ -113,8 +133,14 @@ async fn nothing_of_it_is_in_any_file_and_all_else_is() {
         assert!(same || !line.contains("OTHER42"), "{line}\n\n{after}");
     }
     assert!(!holding(bench.folder.path(), b"OTHER42").is_empty());
-    assert_eq!(store.event(other).await.unwrap().event.original.body.len(), 30_024);
-    assert_eq!(store.forgotten().await.unwrap(), std::slice::from_ref(&forgotten));
+    assert_eq!(
+        store.event(other).await.unwrap().event.original.body.len(),
+        30_024
+    );
+    assert_eq!(
+        store.forgotten().await.unwrap(),
+        std::slice::from_ref(&forgotten)
+    );
 
     // An index made anew from the segments tells the same, and what comes next has numbers of its own.
     let again = bench.sees(&store, SECRET, b"seen again", &["vms"]).await;
@@ -150,7 +176,13 @@ async fn what_a_crash_cut_short_is_done_after_the_next_start() {
         // The disk is full, so the current segment cannot be ended.
         bench.disk.0.lock().unwrap().allocate = Some(28);
         let refused = store.forget(SECRET, false).await;
-        assert!(refused.err().unwrap().to_string().contains("goes on by itself"));
+        assert!(
+            refused
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("goes on by itself")
+        );
         bench.disk.0.lock().unwrap().allocate = None;
         let copy = bench.crashed(with_index);
         let job = "forgetting.json";
@@ -158,7 +190,10 @@ async fn what_a_crash_cut_short_is_done_after_the_next_start() {
         assert!(!traces(copy.path()).is_empty());
 
         let next = bench.try_open_at(copy.path()).unwrap();
-        assert!(next.sightings(SECRET, true).await.unwrap().is_empty(), "at once");
+        assert!(
+            next.sightings(SECRET, true).await.unwrap().is_empty(),
+            "at once"
+        );
         while next.forgotten().await.unwrap().is_empty() {
             next.retain().await.unwrap();
         }
@@ -187,7 +222,11 @@ async fn other_events_of_the_same_request_stay_without_its_bytes() {
     assert_eq!(traces(bench.folder.path()), Vec::<PathBuf>::new());
     let kept = store.event(other).await.unwrap();
     assert_eq!(kept.event.plates[0].text.as_deref(), Some("OTHER42"));
-    assert!(kept.event.repaired[0].contains("was forgotten"), "{:?}", kept.event.repaired);
+    assert!(
+        kept.event.repaired[0].contains("was forgotten"),
+        "{:?}",
+        kept.event.repaired
+    );
     let due = lease(&store, "vms", Order::None).await;
     assert_eq!(due.iter().map(|one| one.event).collect::<Vec<_>>(), [other]);
     drop(due);

@@ -15,7 +15,13 @@ fn bench(max_size: u64, pictures: Pictures) -> Bench {
 }
 
 /// A request of that many bytes, which cannot be told from a picture's.
-async fn large(bench: &Bench, store: &Store, plate: &str, bytes: usize, targets: &[&str]) -> EventId {
+async fn large(
+    bench: &Bench,
+    store: &Store,
+    plate: &str,
+    bytes: usize,
+    targets: &[&str],
+) -> EventId {
     let mut body: Vec<u8> = (0..bytes).map(|n| (n * n % 251) as u8 | 1).collect();
     let document = br#"{"told":"by the vendor"}"#;
     body[bytes - 30..][..document.len()].copy_from_slice(document);
@@ -52,11 +58,18 @@ async fn old_pictures_go_and_the_event_stays_and_says_so() {
     let kept = store.event(old).await.unwrap();
     assert!(kept.event.images.is_empty() && kept.event.original.body.is_empty());
     let note = &kept.event.repaired[0];
-    assert!(note.contains("store.pictures.keep") && note.contains("2027-01-1"), "{note}");
+    assert!(
+        note.contains("store.pictures.keep") && note.contains("2027-01-1"),
+        "{note}"
+    );
     assert_eq!(kept.event.raw.to_json()["told"], "by the vendor");
     assert_eq!(kept.event.plates[0].text.as_deref(), Some("OLD"));
     assert_eq!(kept.event.withheld_by(), Some("store.pictures.keep"));
-    assert!(store.size() + 4_000_000 < before, "{before} {}", store.size());
+    assert!(
+        store.size() + 4_000_000 < before,
+        "{before} {}",
+        store.size()
+    );
 
     // What is still to be delivered is whole, and goes once it was delivered.
     let whole = store.event(waiting).await.unwrap();
@@ -72,7 +85,13 @@ async fn old_pictures_go_and_the_event_stays_and_says_so() {
 
 #[tokio::test]
 async fn what_is_too_much_loses_its_pictures_first_the_oldest_first() {
-    let bench = bench(16 << 20, Pictures { keep: Duration::MAX, ..PICTURES });
+    let bench = bench(
+        16 << 20,
+        Pictures {
+            keep: Duration::MAX,
+            ..PICTURES
+        },
+    );
     let store = bench.open();
     let mut ids = Vec::new();
     for n in 0..60 {
@@ -82,7 +101,11 @@ async fn what_is_too_much_loses_its_pictures_first_the_oldest_first() {
     let kept = store.events(EventQuery::default()).await.unwrap();
     assert_eq!(kept.len(), ids.len(), "no event went");
     let first = store.event(ids[0]).await.unwrap();
-    assert!(first.event.repaired[0].contains("max_size"), "{:?}", first.event.repaired);
+    assert!(
+        first.event.repaired[0].contains("max_size"),
+        "{:?}",
+        first.event.repaired
+    );
     let last = store.event(ids[59]).await.unwrap();
     assert_eq!(last.event.images.len(), 1);
     assert!(store.size() <= 16 << 20);
