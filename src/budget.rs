@@ -6,16 +6,17 @@
 //! | lane | floor | at most | who |
 //! |---|---|---|---|
 //! | ingest | 1/4 | 5/8 | requests from the first byte of their body until they are on disk |
-//! | delivery | 1/8 | 1/2 | events on their way to targets, pictures being fetched, lists being refreshed |
-//! | pixels | 1/4 | 5/8 | decoded pictures, while steps work on them |
+//! | delivery | 1/8 | 1/4 | events on their way to targets, pictures being fetched, lists being refreshed |
+//! | pixels | 1/4 | 1/2 | decoded pictures, while steps work on them |
 //!
 //! So neither can starve another: whatever hangs in one lane, the others go on with their floors. Within a lane who asks
 //! first is served first.
 //!
-//! It cannot deadlock, because nobody waits for bytes of a lane while holding bytes of the same or of a later one, but for
-//! senders, who wait for 2 s at most: a delivery asks once for its event, then once for its pixels; whoever has pixels asks
-//! for nothing more and gives them back when the processor is done. A large request for pixels is not passed over for ever
-//! by small ones of other lanes: what its lane would need is kept free beside their floors while it waits.
+//! It cannot deadlock. A delivery asks once for its event, then once for its pixels; whoever has pixels asks for nothing more
+//! and gives them back when the processor is done. And however much deliveries hold while they wait for pixels, the most
+//! that one may ask for is beside it: a half for pixels, a quarter for deliveries and the floor of ingest are the whole.
+//! Senders, who ask for more while they hold some, wait for 2 s at most. A large request for pixels is not passed over for
+//! ever by small ones of other lanes: what its lane would need is kept free beside their floors while it waits.
 //!
 //! Bytes are asked for before they are taken, so they are estimates where the size is not known; callers say how they count.
 
@@ -94,12 +95,12 @@ impl Lane {
         }
     }
 
-    /// The most that it may use: what is not another's floor. Events that wait in targets that hang must not take more than
-    /// a half.
+    /// The most that it may use. What deliveries hold while they wait for pixels must leave room for the most of pixels.
     const fn most(self) -> usize {
         match self {
-            Self::Ingest | Self::Pixels => 5,
-            Self::Delivery => 4,
+            Self::Ingest => 5,
+            Self::Delivery => 2,
+            Self::Pixels => 4,
         }
     }
 }
@@ -384,8 +385,8 @@ mod tests {
     #[tokio::test]
     async fn small_requests_do_not_pass_over_a_large_picture_for_ever() {
         let (ingest, delivery, pixels, _) = lanes();
-        let read = ingest.reserve(3_500, NOW).await.unwrap();
-        let mut large = Box::pin(pixels.reserve(5_000, FOR_EVER));
+        let read = ingest.reserve(4_500, NOW).await.unwrap();
+        let mut large = Box::pin(pixels.reserve(4_000, FOR_EVER));
         tokio::select! {
             biased;
             _ = &mut large => panic!("there is no room"),
@@ -394,8 +395,8 @@ mod tests {
         drop(read);
         assert!(large.await.is_ok());
         let read = ingest.reserve(2_000, NOW).await.unwrap();
-        let held = pixels.reserve(5_000, NOW).await.unwrap();
-        let mut large = Box::pin(pixels.reserve(4_000, FOR_EVER));
+        let held = pixels.reserve(4_000, NOW).await.unwrap();
+        let mut large = Box::pin(pixels.reserve(3_000, FOR_EVER));
         tokio::select! {
             biased;
             _ = &mut large => panic!("there is no room"),

@@ -4,6 +4,7 @@
 
 // 0
 mod budget;
+mod descriptors;
 mod clock;
 mod mqtt;
 mod name;
@@ -33,7 +34,6 @@ mod targets;
 // 4
 mod admin;
 mod delivery;
-mod descriptors;
 mod fetch;
 mod refresh;
 mod server;
