@@ -5,8 +5,10 @@
 
 use std::array::from_fn;
 
+use wide::{f32x4, i32x4};
+
 use super::blocks::ZIGZAG;
-use super::fdct::{self, FACTORS};
+use super::fdct::{self, FACTORS, Row};
 use super::standard;
 
 /// Pixels of a picture, row by row, grey or RGB.
@@ -23,7 +25,7 @@ struct Codes([(u16, u8); 256]);
 /// How brightness, or a colour, is quantised and coded.
 struct Coder {
     /// What to multiply coefficients by, in the order in which the transform leaves them.
-    steps: [f32; 64],
+    steps: [Row; 8],
     dc: Codes,
     ac: Codes,
 }
@@ -52,7 +54,7 @@ pub(in crate::steps) fn write(picture: &Pixmap<'_>, quality: u8) -> Option<Vec<u
     writer.head(width, height, colors, &tables);
     let coders: [Coder; 2] = from_fn(|which| Coder::new(&tables[which], which));
     let mut before = [0; 3];
-    let mut bands: [Vec<[f32; 8]>; 3] = Default::default();
+    let mut bands: [Vec<Row>; 3] = Default::default();
     for top in (0..picture.height).step_by(8) {
         for (y, row) in (top..top + 8).enumerate() {
             // Blocks that stand out are filled with the last line and the last column.
@@ -86,33 +88,36 @@ fn quantisation(table: &[u8; 64], quality: u8) -> [u8; 64] {
 }
 
 /// Puts line `y` of eight into the blocks of each colour, as differences from grey.
-fn split(line: &[u8], grey: bool, y: usize, bands: &mut [Vec<[f32; 8]>; 3]) {
+fn split(line: &[u8], grey: bool, y: usize, bands: &mut [Vec<Row>; 3]) {
     let colors = if grey { 1 } else { 3 };
     let blocks = (line.len() / colors).div_ceil(8);
     for band in &mut bands[..colors] {
-        band.resize(blocks * 8, [0.0; 8]);
+        band.resize(blocks * 8, Row::default());
     }
-    let mut padded = [0; 24];
-    for (x, pixels) in line.chunks(8 * colors).enumerate() {
-        let pixels = if pixels.len() == 8 * colors {
-            pixels
-        } else {
-            let last = &pixels[pixels.len() - colors..];
+    for x in 0..blocks {
+        let (at, from) = (x * 8 + y, x * 8 * colors);
+        let mut padded = [0; 24];
+        let pixels = line[from..].first_chunk().unwrap_or_else(|| {
+            let last = &line[line.len() - colors..];
             for (n, byte) in padded.iter_mut().enumerate() {
-                *byte = *pixels.get(n).unwrap_or(&last[n % colors]);
+                *byte = *line.get(from + n).unwrap_or(&last[n % colors]);
             }
-            &padded[..8 * colors]
-        };
-        let at = x * 8 + y;
-        if grey {
-            bands[0][at] = from_fn(|n| f32::from(pixels[n]) - 128.0);
-            continue;
+            &padded
+        });
+        for half in 0..2 {
+            let byte = |n: usize| i32::from(pixels[half * 4 * colors + n]);
+            if grey {
+                let shades = i32x4::new([byte(0), byte(1), byte(2), byte(3)]);
+                bands[0][at][half] = f32x4::from_i32x4(shades) - 128.0;
+                continue;
+            }
+            let color =
+                |n| f32x4::from_i32x4(i32x4::new([byte(n), byte(n + 3), byte(n + 6), byte(n + 9)]));
+            let (r, g, b) = (color(0), color(1), color(2));
+            bands[0][at][half] = r * 0.299 + g * 0.587 + b * 0.114 - 128.0;
+            bands[1][at][half] = b * 0.5 - r * 0.168_736 - g * 0.331_264;
+            bands[2][at][half] = r * 0.5 - g * 0.418_688 - b * 0.081_312;
         }
-        let pixels = pixels.as_chunks::<3>().0;
-        let [r, g, b]: [[f32; 8]; 3] = from_fn(|color| from_fn(|n| f32::from(pixels[n][color])));
-        bands[0][at] = from_fn(|n| 0.299 * r[n] + 0.587 * g[n] + 0.114 * b[n] - 128.0);
-        bands[1][at] = from_fn(|n| -0.168_736 * r[n] - 0.331_264 * g[n] + 0.5 * b[n]);
-        bands[2][at] = from_fn(|n| 0.5 * r[n] - 0.418_688 * g[n] - 0.081_312 * b[n]);
     }
 }
 
@@ -135,12 +140,12 @@ impl Codes {
 impl Coder {
     /// `which` of the typical tables.
     fn new(quantisation: &[u8; 64], which: usize) -> Self {
-        let step = |at: usize| {
-            let (x, y) = (at / 8, at % 8); // changed places
+        let step = |x: usize, y: usize| {
             1.0 / (f32::from(quantisation[y * 8 + x]) * FACTORS[x] * FACTORS[y] * 8.0)
         };
         Self {
-            steps: from_fn(step),
+            // Rows and columns have changed places.
+            steps: from_fn(|x| [0, 4].map(|top| f32x4::new(from_fn(|n| step(x, top + n))))),
             dc: Codes::new(standard::DC[which]),
             ac: Codes::new(standard::AC[which]),
         }
@@ -148,31 +153,30 @@ impl Coder {
 
     /// Quantised and to the nearest, in the order of the transform; and a bit for each place in zigzag order that is not zero.
     #[inline(always)]
-    fn quantised(&self, block: &[[f32; 8]]) -> Option<([i32; 64], u64)> {
-        // Added to a number of this size, its fraction is rounded away and the rest stands in the lowest bits.
-        const ROUND: f32 = 12_582_912.0;
-        let coefficients = fdct::coefficients(block.first_chunk()?);
-        let coefficients = coefficients.as_flattened().first_chunk::<64>()?;
-        let values: [i32; 64] = from_fn(|at| {
-            let rounded = coefficients[at] * self.steps[at] + ROUND;
-            rounded.to_bits().cast_signed() - ROUND.to_bits().cast_signed()
-        });
-        let flags = values.map(|value| u8::from(value != 0));
-        let mut some = 0;
-        for (flags, places) in flags
-            .as_chunks::<8>()
+    fn quantised(&self, block: &[Row; 8]) -> ([i32; 64], u64) {
+        let coefficients = fdct::coefficients(block);
+        let (mut values, mut some) = ([0; 64], 0);
+        let places = PLACES.as_chunks::<8>().0;
+        for (x, (out, places)) in values
+            .as_chunks_mut::<8>()
             .0
-            .iter()
-            .zip(PLACES.as_chunks::<8>().0)
+            .iter_mut()
+            .zip(places)
+            .enumerate()
         {
-            // Most are zero, above all where fine detail would be. The product collects the lowest bit of each byte.
-            let mut row = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            while row != 0 {
-                some |= 1 << places[row.trailing_zeros() as usize & 7];
-                row &= row - 1;
+            let a = (coefficients[x][0] * self.steps[x][0]).fast_round_int();
+            let b = (coefficients[x][1] * self.steps[x][1]).fast_round_int();
+            out[..4].copy_from_slice(a.as_array());
+            out[4..].copy_from_slice(b.as_array());
+            // Most are zero, above all where fine detail would be.
+            let zero = |four: i32x4| four.simd_eq(i32x4::ZERO).to_bitmask();
+            let mut left = !(zero(a) | zero(b) << 4) & 0xff;
+            while left != 0 {
+                some |= 1 << places[left.trailing_zeros() as usize & 7];
+                left &= left - 1;
             }
         }
-        Some((values, some))
+        (values, some)
     }
 }
 
@@ -232,10 +236,8 @@ impl Writer {
         self.segment(0xda, &[&[count], &components[..colors * 2], &[0, 63, 0]]);
     }
 
-    fn block(&mut self, block: &[[f32; 8]], coder: &Coder, before: &mut i32) {
-        let Some((values, some)) = coder.quantised(block) else {
-            return;
-        };
+    fn block(&mut self, block: &[Row; 8], coder: &Coder, before: &mut i32) {
+        let (values, some) = coder.quantised(block);
         let difference = values[0] - *before;
         *before = values[0];
         self.value(&coder.dc, 0, difference);
