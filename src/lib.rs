@@ -4,8 +4,8 @@
 
 // 0
 mod budget;
-mod descriptors;
 mod clock;
+mod descriptors;
 mod mqtt;
 mod name;
 mod secret;

@@ -37,9 +37,9 @@ impl Indexer {
         let before = since(pictures.keep);
         for _ in 0..AT_ONCE {
             let too_much = self.with_pictures() > pictures.max_size;
-            if !self.shed_oldest(Rule::Age, before)
-                && !(too_much && self.shed_oldest(Rule::Size, Timestamp::MAX))
-            {
+            let shed = self.shed_oldest(Rule::Age, before)
+                || too_much && self.shed_oldest(Rule::Size, Timestamp::MAX);
+            if !shed {
                 break;
             }
         }

@@ -286,9 +286,9 @@ const SOURCE_PLUMBING: [&str; 16] = [
     "probe",
 ];
 const STEP_PLUMBING: &[&str] = &[
-    "mod", "album", "choice", "color", "encode", "jpeg", "made", "opened", "pad", "places",
-    "scale", "fixtures", "stories", "decode", "chosen", "draft", "field", "plates", "key",
-    "drawing",
+    "mod", "album", "choice", "color", "encode", "jpeg", "made", "opened", "pad", "pixels",
+    "places", "scale", "fixtures", "stories", "decode", "chosen", "draft", "field", "plates",
+    "key", "drawing",
 ];
 
 #[test]
