@@ -5,6 +5,7 @@
 // 0
 mod budget;
 mod clock;
+mod descriptors;
 mod mqtt;
 mod name;
 mod reach;

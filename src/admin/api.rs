@@ -12,7 +12,7 @@ use http::header::{HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::rows::{joined_rows, quarantine_row, show, target_row};
+use super::rows::{forgotten_row, joined_rows, quarantine_row, show, target_row};
 use super::table::Ask;
 use super::{Admin, Refusal, pages};
 use crate::event::EventId;
@@ -63,6 +63,9 @@ pub(super) async fn event(ask: Ask<'_>) -> Answer {
 pub(super) async fn original(ask: Ask<'_>) -> Answer {
     caught_up(ask.admin).await;
     let kept = ask.admin.store.event(event_id(ask.part(0))?).await?;
+    if let Some(rule) = kept.event.removed_by() {
+        return Err(removed("the request as it came", rule));
+    }
     let original = &kept.event.original;
     let kind = original.content_type().unwrap_or(BYTES);
     Ok(pages::text(StatusCode::OK, kind, original.body.clone()))
@@ -79,6 +82,9 @@ pub(super) async fn image(ask: Ask<'_>) -> Answer {
     let kept = ask.admin.store.event(event_id(ask.part(0))?).await?;
     let images = &kept.event.images;
     let picture = ask.part(1).parse().ok().and_then(|n: usize| images.get(n));
+    if let (None, Some(rule)) = (picture, kept.event.removed_by()) {
+        return Err(removed("the picture", rule));
+    }
     let picture = picture.ok_or_else(|| {
         let many = images.len();
         Refusal::missing(format!("the event has {many} pictures, counted from 0"))
@@ -180,6 +186,12 @@ pub(super) async fn quarantined(ask: Ask<'_>) -> Answer {
     ))
 }
 
+pub(super) async fn forgotten(ask: Ask<'_>) -> Answer {
+    caught_up(ask.admin).await;
+    let rows = ask.admin.store.forgotten().await?;
+    Ok(ok(&rows.iter().map(forgotten_row).collect()))
+}
+
 /// The file as it is in use; where secrets stand in it there are stars.
 pub(super) async fn config(ask: Ask<'_>) -> Answer {
     let shown = ask.admin.planner.config();
@@ -188,6 +200,10 @@ pub(super) async fn config(ask: Ask<'_>) -> Answer {
         "text/plain; charset=utf-8",
         shown,
     ))
+}
+
+fn removed(what: &str, rule: &str) -> Refusal {
+    Refusal::missing(format!("{what} is no longer kept: removed by `{rule}`"))
 }
 
 pub(super) fn ok(body: &Value) -> Response<Bytes> {

@@ -33,7 +33,7 @@ pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
             .oldest_undelivered
             .map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0));
         let label = TargetOnly {
-            target: summary.target.to_string(),
+            target: summary.target.clone(),
         };
         admin
             .metrics

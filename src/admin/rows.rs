@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fate::{Fate, Joined};
-use crate::store::{Kept, QuarantineRow, TargetState, TargetSummary};
+use crate::store::{Forgotten, Kept, QuarantineRow, Sighting, TargetState, TargetSummary};
 
 /// Of what went into an event, so many are shown; they are all counted.
 const JOINED_MAX: usize = 16;
@@ -41,6 +41,36 @@ pub(super) fn show(kept: &Kept, joined: &[Joined]) -> Value {
 /// All that became a part of an event, and into which event of these.
 pub(super) fn joined_rows(joined: &[Joined]) -> Value {
     serde_json::to_value(joined).expect("what was joined has text keys")
+}
+
+/// That something was forgotten, and who had got it before.
+pub(super) fn forgotten_row(told: &Forgotten) -> Value {
+    let delivered = told.delivered.iter();
+    let delivered: Vec<Value> = delivered
+        .map(|(target, count)| json!({ "target": target, "deliveries": count }))
+        .collect();
+    json!({
+        "id": told.id,
+        "at": told.at,
+        "events": told.events,
+        "requests": told.requests,
+        "ended": told.ended,
+        "delivered": delivered,
+    })
+}
+
+/// Something that is kept of a plate.
+pub(super) fn sighting_row(seen: &Sighting) -> Value {
+    json!({
+        "id": seen.id,
+        "why": seen.why.word(),
+        "received_at": seen.received_at,
+        "source": seen.source,
+        "camera": seen.camera,
+        "plates": seen.plates.split(' ').filter(|plate| !plate.is_empty()).collect::<Vec<_>>(),
+        "waiting": seen.waiting,
+        "delivered": seen.delivered,
+    })
 }
 
 pub(super) fn state_word(state: &TargetState) -> &'static str {

@@ -1,4 +1,4 @@
-//! What changes something: retry, replay, purge, pause, resume.
+//! What changes something: retry, replay, purge, forget, pause, resume.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{Answer, event_id, ok};
-use super::rows::state_word;
+use super::rows::{forgotten_row, sighting_row, state_word};
 use super::table::Ask;
 use super::{Admin, Refusal, ReplayError};
 use crate::event::{DeliveryId, EventId};
@@ -40,6 +40,16 @@ struct Replay {
 #[serde(deny_unknown_fields)]
 struct Purge {
     before: jiff::Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forget {
+    plate: String,
+    #[serde(default)]
+    like: bool,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 pub(super) async fn retry(ask: Ask<'_>) -> Answer {
@@ -76,7 +86,31 @@ async fn turn(ask: Ask<'_>, state: TargetState) -> Answer {
     ))
 }
 
+pub(super) async fn forget(ask: Ask<'_>) -> Answer {
+    ask.admin.forget(body(ask.request)?).await
+}
+
 impl Admin {
+    async fn forget(&self, forget: Forget) -> Answer {
+        let Forget {
+            plate,
+            like,
+            dry_run,
+        } = forget;
+        if !plate.chars().any(char::is_alphanumeric) {
+            return Err(Refusal::bad("say which `plate`"));
+        }
+        if dry_run {
+            let found = self.store.sightings(&plate, like).await?;
+            let found: Value = found.iter().map(sighting_row).collect();
+            return Ok(ok(&json!({ "dry_run": true, "found": found })));
+        }
+        let (told, found) = self.store.forget(&plate, like).await?;
+        let mut answer = forgotten_row(&told);
+        answer["found"] = found.iter().map(sighting_row).collect();
+        Ok(ok(&answer))
+    }
+
     async fn target(&self, name: &str) -> Result<Name, Refusal> {
         let configured = self.planner.targets();
         let stored = self

@@ -113,6 +113,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", |ask| Box::pin(lists::list(ask))),
     get("/api/v1/quarantine", READ, "what was not understood", |ask| Box::pin(api::quarantine(ask))),
     get("/api/v1/quarantine/{id}/original", READ, "its body", |ask| Box::pin(api::quarantined(ask))),
+    get("/api/v1/forgotten", READ, "what was forgotten on request, without the plates", |ask| Box::pin(api::forgotten(ask))),
 
     post("/api/v1/retry", STEER, "makes dead and held deliveries due again", |ask| Box::pin(steer::retry(ask))),
     post("/api/v1/replay", STEER, "plans events anew", |ask| Box::pin(steer::replay(ask))),
@@ -120,6 +121,7 @@ pub(crate) static ROUTES: &[Route] = &[
     post("/api/v1/targets/{name}/pause", STEER, "sends nothing to a target", |ask| Box::pin(steer::pause(ask))),
     post("/api/v1/targets/{name}/resume", STEER, "sends to it again", |ask| Box::pin(steer::resume(ask))),
 
+    post("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", |ask| Box::pin(steer::forget(ask))),
     get("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", |ask| Box::pin(api::config(ask))),
 ];
 

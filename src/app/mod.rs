@@ -6,6 +6,7 @@ mod planner;
 mod reload;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
 use crate::delivery::Deliveries;
+use crate::descriptors;
 use crate::fate::Fate;
 use crate::fetch::Fetches;
 use crate::refresh::Refreshes;
@@ -33,6 +35,10 @@ use planner::Plans;
 const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// How long a stopping camhook waits for what is under way, above the listener's own grace.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Open files besides connections of senders and to targets: segments, readers of the index, the admin's connections, what
+/// the runtime has.
+const FILES_OF_ITS_OWN: u64 = 320;
 
 /// A running camhook.
 pub struct App {
@@ -108,10 +114,13 @@ impl App {
         let mut config = Config::load_by(path, &surroundings)
             .map_err(|report| StartError::Config(Box::new(report)))?;
         telemetry::start(&config.log);
+        let open_files = descriptors::raise();
+        let connections = connections_within(&config, open_files);
         let metrics = Metrics::new();
         let (server_tls, admin_tls) = (config.server_tls.take(), config.admin_tls.take());
         let certificates = Certificates::new(server_tls, admin_tls, &clock, &metrics);
         let server = Server::bind(&config.server, certificates.server.clone()).await?;
+        let server = server.within(connections);
         let listener = admin::Listener::bind(config.admin.listen).await?;
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
@@ -120,7 +129,7 @@ impl App {
 
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
-        let files = config.files.clone();
+        let watched = config.files.clone();
         begin_counting(&config, &metrics);
         let addresses = Addresses {
             server: Address {
@@ -144,7 +153,8 @@ impl App {
         };
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
         let refreshed = std::mem::take(&mut config.refreshed);
-        let refreshes = Refreshes::start(refreshed, &config.store.path, clock.clone(), &delivering);
+        let folder = &config.store.path;
+        let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
         let subscriptions = config.subscriptions();
@@ -156,10 +166,11 @@ impl App {
             store.clone(),
             clock.clone(),
             metrics.clone(),
+            &budget,
             &delivering,
         );
         let deliveries = Arc::new(deliveries);
-        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &delivering);
+        let fetches = Fetches::start(fetchers, store.clone(), clock.clone(), &budget, &delivering);
         let fetches = Arc::new(fetches);
         delivering.spawn(housekeeping(
             store.clone(),
@@ -223,7 +234,7 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(files, follower);
+        app.follow(watched, follower);
         Ok(app)
     }
 
@@ -293,6 +304,7 @@ impl App {
         self.surroundings.sessions.log_out().await;
         drop(self.gate); // its key lies in the store's folder, which is another's once the store is closed
         self.store.close().await;
+        telemetry::tell_left_out();
     }
 }
 
@@ -326,6 +338,26 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// How many connections of senders there may be, so that what else camhook opens finds a place too.
+fn connections_within(config: &Config, files: Option<u64>) -> NonZeroU32 {
+    let wanted = config.server.max_connections;
+    let Some(files) = files else { return wanted };
+    let sends = config.targets.iter().map(|target| {
+        // One under way and one kept open for the next.
+        2 * u64::from(target.delivery.concurrency.get())
+    });
+    let others = FILES_OF_ITS_OWN + sends.sum::<u64>();
+    let allowed = descriptors::fitting(wanted, others, files);
+    if allowed < wanted {
+        tracing::warn!(
+            "{files} open files are allowed, which is enough for {allowed} connections beside the rest, not for the {wanted} \
+             of `server.max_connections`: allow {} (`ulimit -n`, or `LimitNOFILE=` in a systemd unit), or set it lower",
+            others + u64::from(wanted.get())
+        );
+    }
+    allowed
+}
+
 /// Brokers and topics, as the greeting tells them.
 fn heard(config: &Config) -> Vec<(String, &'static str)> {
     let sources = config.sources.iter().filter_map(|source| {
@@ -349,7 +381,7 @@ fn begin_counting(config: &Config, metrics: &Metrics) {
     for target in &config.targets {
         for fate in [Fate::Delivered, Fate::Dead, Fate::Expired, Fate::Filtered] {
             let label = telemetry::TargetFate {
-                target: target.name.to_string(),
+                target: target.name.clone(),
                 fate: fate.as_str(),
             };
             drop(metrics.deliveries_total.get_or_create(&label));
@@ -370,6 +402,7 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
         if let Err(error) = retained {
             tracing::warn!(%error, "could not remove old events");
         }
+        telemetry::tell_left_out();
     }
 }
 

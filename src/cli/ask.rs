@@ -18,6 +18,8 @@ const TOKEN_VARIABLE: &str = "CAMHOOK_ADMIN_TOKEN";
 const HOW_TO_LOG_IN: &str = "\n  help: set CAMHOOK_ADMIN_TOKEN to a token of `admin.tokens`, or run this as the user of camhook and with its \
      config, where no token is needed";
 
+const LONG: std::time::Duration = std::time::Duration::from_secs(3_600);
+
 /// Whom to ask.
 pub(super) enum Camhook {
     Running {
@@ -129,6 +131,9 @@ impl Camhook {
                     .header(CONTENT_TYPE, "application/json");
                 if let Some(token) = token {
                     request = request.bearer_auth(token.expose());
+                }
+                if path.ends_with("/forget") {
+                    request = request.timeout(LONG); // a large store is written anew
                 }
                 let response = request.body(body).send().await?;
                 (

@@ -6,6 +6,7 @@ mod cert;
 mod check;
 mod demo;
 mod explain;
+mod forget;
 mod import;
 mod lists;
 mod look;
@@ -98,6 +99,8 @@ enum Command {
     Purge(steer::Purge),
     /// Check what is stored, byte by byte, or copy it while camhook runs.
     Store(store::Arguments),
+    /// Take a plate out of all that is kept; --dry-run lists it first. Without a plate: what was forgotten when.
+    Forget(forget::Arguments),
     /// Show what each route would do with an event; nothing is sent.
     Explain(explain::Arguments),
     /// Hold the config against your tests of it (`tests.yaml`); nothing is sent.
@@ -193,6 +196,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Replay(arguments) => steer::replay(&common, arguments).await,
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
             Command::Store(arguments) => store::store(&common, arguments),
+            Command::Forget(arguments) => forget::forget(&common, arguments).await,
             Command::Camera(arguments) => camera::camera(&common, arguments).await,
             Command::Explain(arguments) => explain::explain(&common, arguments).await,
             Command::Test(arguments) => test::test(&common, &arguments),

@@ -22,6 +22,20 @@ pub(super) struct Store {
     pub(super) keep: Span,
     /// Bytes on disk (`20GiB`). Beyond it the oldest settled events go first; when all is still pending, senders get 503.
     pub(super) max_size: ByteSize,
+    /// Lets pictures go before their events: what the events tell stays for `keep`. Without it they go together.
+    pub(super) pictures: Option<Pictures>,
+}
+
+/// How long pictures are kept, and with them the requests they came in. Beyond `store.max_size` too pictures go first.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "KeptPictures")]
+pub(super) struct Pictures {
+    /// How long pictures of settled events are kept (`store.keep`), such as `7d`.
+    pub(super) keep: Option<Span>,
+    /// Bytes on disk of events that still have their pictures (no limit but `store.max_size`). Beyond it the oldest lose
+    /// theirs.
+    pub(super) max_size: Option<ByteSize>,
 }
 
 impl Default for Store {
@@ -30,6 +44,7 @@ impl Default for Store {
             path: "data".to_owned(),
             keep: Span(std::time::Duration::from_secs(7 * 86_400)),
             max_size: ByteSize(20 << 30),
+            pictures: None,
         }
     }
 }

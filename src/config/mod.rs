@@ -306,6 +306,10 @@ impl Config {
             path: loader.folder.join(store.path),
             keep: store.keep.0,
             max_size: store.max_size.0,
+            pictures: store.pictures.map(|pictures| store::Pictures {
+                keep: pictures.keep.unwrap_or(store.keep).0,
+                max_size: pictures.max_size.map_or(u64::MAX, |size| size.0),
+            }),
         };
         let (lists, refreshed) = tables::lists(loader, &clients, &store.path);
         let (targets, target_names) = outgoing::targets(loader, &clients);

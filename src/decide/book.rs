@@ -236,6 +236,11 @@ impl Book {
         self.pages.retain(|_, page| page.until > now);
     }
 
+    pub(super) fn forget(&mut self, which: &impl Fn(&str) -> bool) {
+        self.pages
+            .retain(|key, page| !which(key) && !which(&page.state.text()));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.pages.len()
     }

@@ -124,6 +124,13 @@ impl Memory {
         answer
     }
 
+    /// Lets go of every page whose key or content is one of those, for good: who asks is to see to what is on disk.
+    pub(crate) fn forget(&self, which: impl Fn(&str) -> bool) {
+        for books in self.lock().books.values_mut() {
+            books.iter_mut().for_each(|(_, book)| book.forget(&which));
+        }
+    }
+
     /// Lets go of what is forgotten, and tells the metrics what made room for others. False when nothing is left.
     pub(crate) fn sweep(&self, now: Timestamp) -> bool {
         let mut remembers = false;
@@ -135,7 +142,7 @@ impl Memory {
                 if crowded_out > 0 {
                     tracing::warn!(%route, step = &**step, crowded_out, "a step remembers as much as it may: the least recently seen was forgotten");
                     let label = RouteStep {
-                        route: route.to_string(),
+                        route: route.clone(),
                         step: step.to_string(),
                     };
                     let forgotten = self.metrics.steps_forgotten.get_or_create(&label);

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
+use crate::budget::Reserved;
 use crate::event::{EventId, Item, Picture};
-use crate::fate::{Pair, Parts};
+use crate::fate::{Joined, Pair, Parts};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::steps::Work;
+use crate::steps::{Pixels, Work};
 use crate::store::{Kept, Lease, StoreError};
-use crate::telemetry::{Metrics, RouteStep};
+use crate::telemetry::StepHandles;
 
-use super::deliveries::{Current, Shared};
+use super::deliveries::{Current, FINISH, Shared};
 use super::gate::{Facts, Outcome};
-use super::prepare::{self, Reshaped};
+use super::prepare::{self, Means, Reshaped};
 
 /// Events up to this size are written without going to another thread, which would cost more than most templates: bytes
 /// of the request.
@@ -46,12 +46,13 @@ impl From<&Lease> for Job {
 
 /// Memory for the events that one target is being sent.
 ///
-/// Each target has its own share of the whole, so that one whose requests hang with large events in hand delays nobody
-/// else. An event larger than the share passes alone.
+/// Each target has its own share of what the budget has for deliveries, so that one whose requests hang with large events
+/// in hand delays nobody else. An event counts twice, for itself and for what is written of it; one that is larger than the
+/// share passes alone, and counts as the share.
 pub(super) struct Room {
     share: u32,
     bytes: Arc<Semaphore>,
-    /// An event's size is known once it is loaded, so one at a time is loaded and then waits for room.
+    /// One at a time waits for room.
     door: Mutex<()>,
 }
 
@@ -60,16 +61,7 @@ struct Loaded {
     kept: Kept,
     parts: Option<Arc<Parts>>,
     _room: OwnedSemaphorePermit,
-    _counted: Counted,
-}
-
-/// Bytes counted in a gauge until dropped.
-struct Counted(Gauge, i64);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec_by(self.1);
-    }
+    _held: Reserved,
 }
 
 impl Room {
@@ -87,37 +79,54 @@ impl Room {
 
     async fn load(&self, shared: &Shared, job: &Job) -> Result<Loaded, StoreError> {
         let _first = self.door.lock().await;
-        let kept = shared.store.event(job.event).await?;
-        let parts = match job.has_parts {
-            true => Some(Arc::new(parts(shared, job).await?)),
+        let joined = match job.has_parts {
+            true => {
+                let joined = shared.store.parts(job.event, &job.route, job.item).await?;
+                Some(joined)
+            }
             false => None,
         };
-        let pair = parts.as_ref().and_then(|parts| parts.pair.as_ref());
-        let size = kept.event.bytes() + pair.map_or(0, |pair| pair.other.bytes());
-        let room = u32::try_from(size).unwrap_or(u32::MAX).min(self.share);
+        let half = joined
+            .as_ref()
+            .and_then(|joined| Pair::half(joined, job.event));
+        let mut size = shared.store.weight(job.event).await?;
+        if let Some(half) = half {
+            size += match shared.store.weight(half.part.id).await {
+                Err(StoreError::Unknown { .. }) => 0,
+                weight => weight?,
+            };
+        }
+        let room = u32::try_from(size.saturating_mul(2)).unwrap_or(u32::MAX);
+        let bytes = room.min(self.share);
         let room = self
             .bytes
             .clone()
-            .acquire_many_owned(room)
+            .acquire_many_owned(bytes)
             .await
             .expect("nobody closes it");
-        let size = i64::try_from(size).unwrap_or(i64::MAX);
-        let gauge = shared.metrics.inflight_bytes.clone();
-        gauge.inc_by(size);
+        let held = shared.budget.reserve_some(bytes as usize).await;
+        let kept = shared.store.event(job.event).await?;
+        let parts = match &joined {
+            Some(joined) => Some(Arc::new(parts(shared, half, joined).await?)),
+            None => None,
+        };
         Ok(Loaded {
             kept,
             parts,
             _room: room,
-            _counted: Counted(gauge, size),
+            _held: held,
         })
     }
 }
 
 /// What went into the delivery besides its event. Of a pair whose other half is no longer kept, its own goes alone.
-async fn parts(shared: &Shared, job: &Job) -> Result<Parts, StoreError> {
-    let joined = shared.store.parts(job.event, &job.route, job.item).await?;
-    let mut parts = Parts::merged(&joined);
-    if let Some(half) = Pair::half(&joined, job.event) {
+async fn parts(
+    shared: &Shared,
+    half: Option<&Joined>,
+    joined: &[Joined],
+) -> Result<Parts, StoreError> {
+    let mut parts = Parts::merged(joined);
+    if let Some(half) = half {
         match shared.store.event(half.part.id).await {
             Ok(other) => parts.pair = Some(Pair::with(half, other.event)),
             Err(StoreError::Unknown { .. }) => {}
@@ -197,21 +206,32 @@ async fn payload(
         let (steps, event, parts) = (steps.clone(), event.clone(), loaded.parts.clone());
         let (lists, now) = (current.pipelines.lists.clone(), shared.clock.now());
         let light = steps.is_empty();
-        let (metrics, route) = (shared.metrics.clone(), job.route.clone());
+        let uses = Pixels::of(&steps);
+        let pixels_max = uses.most(shared.pixels.most());
+        let pixels = match uses.bytes(&event.images, pixels_max) {
+            0 => None,
+            bytes => Some(shared.pixels.reserve_some(bytes).await),
+        };
+        let mut costs = Costs {
+            handles: current.costs.get(&job.route).cloned().unwrap_or_default(),
+            since: Instant::now(),
+        };
         on_a_core(shared, light, move || {
-            let mut costs = Costs {
-                metrics,
-                route,
-                since: Instant::now(),
+            let _pixels = pixels; // until the work is done, even when nobody waits for it any more
+            costs.since = Instant::now();
+            let means = Means {
+                lists: &lists,
+                now,
+                pixels_max,
             };
             let watch = |step: &'static str, _: &Work| {
                 if step != prepare::AFTER_ALL {
                     costs.took(step);
                 }
             };
-            let reshaped = prepare::reshape(&steps, &event, item, parts, &lists, now, watch);
+            let reshaped = prepare::reshape(&steps, &event, item, parts, &means, watch);
             if !light {
-                costs.took("finish");
+                costs.took(FINISH);
             }
             reshaped
         })
@@ -262,23 +282,15 @@ async fn payload(
 
 /// What the steps of one delivery cost, told to the metrics one after the other.
 struct Costs {
-    metrics: Metrics,
-    route: Name,
+    handles: Arc<StepHandles>,
     since: Instant,
 }
 
 impl Costs {
     /// All since the one before.
     fn took(&mut self, step: &'static str) {
-        let label = RouteStep {
-            route: self.route.to_string(),
-            step: step.to_owned(),
-        };
         let spent = self.since.elapsed().as_secs_f64();
-        self.metrics
-            .step_seconds
-            .get_or_create(&label)
-            .observe(spent);
+        self.handles.observe(step, spent);
         self.since = Instant::now();
     }
 }

@@ -7,19 +7,16 @@ use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+use crate::budget::{Budget, Lane};
 use crate::clock::{Busy, Clock};
 use crate::name::Name;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, StepHandles};
 
 use super::memo::Memo;
 use super::prepare::{Pipelines, Reshaped};
 use super::worker::Worker;
-
-/// Bytes of events in memory on their way to targets, shared out evenly among the targets; what steps and templates make
-/// of an event is not counted.
-const IN_MEMORY_MAX: usize = 64 << 20;
 
 /// The delivering half at work.
 pub(crate) struct Deliveries {
@@ -36,6 +33,10 @@ pub(super) struct Shared {
     pub(super) tasks: Tasks,
     /// As many permits as cores.
     pub(super) cores: Arc<Semaphore>,
+    /// For events on their way to targets, shared out evenly among the targets.
+    pub(super) budget: Budget,
+    /// For what steps decode.
+    pub(super) pixels: Budget,
     pub(super) current: ArcSwap<Current>,
 }
 
@@ -43,7 +44,12 @@ pub(super) struct Shared {
 pub(super) struct Current {
     pub(super) pipelines: Pipelines,
     pub(super) memo: Memo<Reshaped>,
+    /// What each route's steps cost.
+    pub(super) costs: HashMap<Name, Arc<StepHandles>>,
 }
+
+/// Beside the steps' words: writing the pictures that they made.
+pub(super) const FINISH: &str = "finish";
 
 struct Running {
     tasks: Tasks,
@@ -59,17 +65,20 @@ impl Deliveries {
         store: Store,
         clock: Clock,
         metrics: Metrics,
+        budget: &Budget,
         tasks: &Tasks,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let deliveries = Self {
             shared: Arc::new(Shared {
+                current: ArcSwap::from_pointee(Current::new(Pipelines::default(), &metrics)),
                 store,
                 clock,
                 metrics,
                 tasks: tasks.clone(),
                 cores: Arc::new(Semaphore::new(cores)),
-                current: ArcSwap::from_pointee(Current::new(Pipelines::default())),
+                budget: budget.lane(Lane::Delivery),
+                pixels: budget.lane(Lane::Pixels),
             }),
             workers: Mutex::default(),
         };
@@ -86,7 +95,8 @@ impl Deliveries {
         for outlet in pipelines.targets.values() {
             outlet.target.begin(&self.shared.tasks);
         }
-        self.shared.current.store(Arc::new(Current::new(pipelines)));
+        let current = Current::new(pipelines, &self.shared.metrics);
+        self.shared.current.store(Arc::new(current));
         workers.retain(|name, running| {
             let stays = targets.contains(name);
             if !stays {
@@ -131,16 +141,25 @@ impl Deliveries {
 }
 
 impl Current {
-    fn new(pipelines: Pipelines) -> Self {
+    fn new(pipelines: Pipelines, metrics: &Metrics) -> Self {
+        let costs = pipelines.routes.iter().map(|(route, steps)| {
+            let names = steps.iter().map(|step| step.name());
+            let names = names.chain((!steps.is_empty()).then_some(FINISH));
+            (
+                route.clone(),
+                Arc::new(StepHandles::new(metrics, route, names)),
+            )
+        });
         Self {
+            costs: costs.collect(),
             pipelines,
             memo: Memo::default(),
         }
     }
 
-    /// Bytes of events that each target may have in memory.
-    pub(super) fn share(&self) -> u32 {
-        let share = IN_MEMORY_MAX / self.pipelines.targets.len().max(1);
+    /// Bytes of events that each target may have in memory, of so many altogether.
+    pub(super) fn share(&self, most: usize) -> u32 {
+        let share = most / self.pipelines.targets.len().max(1);
         u32::try_from(share).unwrap_or(u32::MAX).max(1)
     }
 }

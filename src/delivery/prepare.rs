@@ -81,7 +81,12 @@ pub(crate) fn prepare(
         return Err(Unready::Unfit(reason));
     };
     let lists = &pipelines.lists;
-    match reshape(steps, event, *item, parts, lists, now, watch) {
+    let means = Means {
+        lists,
+        now,
+        pixels_max: u64::MAX,
+    };
+    match reshape(steps, event, *item, parts, &means, watch) {
         Reshaped::Filtered(reason) => Err(Unready::Filtered(reason)),
         Reshaped::Unfit(reason) => Err(Unready::Unfit(reason)),
         Reshaped::Ready(work) => write(outlet, lists, &work, (*id, 1), now).map_err(Unready::Unfit),
@@ -91,17 +96,36 @@ pub(crate) fn prepare(
 /// What `watch` is told of the end, where boxes and pictures get their last form.
 pub(super) const AFTER_ALL: &str = "after all steps";
 
+/// What steps work with besides the event.
+pub(super) struct Means<'a> {
+    pub(super) lists: &'a Lists,
+    pub(super) now: Timestamp,
+    /// Of one picture, as many as there is memory for.
+    pub(super) pixels_max: u64,
+}
+
+/// Why there may have been nothing to work on.
+fn removed(event: &Event) -> String {
+    let told = |rule| format!(" (its pictures were removed by `{rule}`)");
+    event.removed_by().map(told).unwrap_or_default()
+}
+
 /// Takes the steps of a route; `watch` is shown what each of them leaves.
 pub(super) fn reshape(
     steps: &[Box<dyn Step>],
     event: &Arc<Event>,
     item: Option<Item>,
     parts: Option<Arc<Parts>>,
-    lists: &Lists,
-    now: Timestamp,
+    means: &Means<'_>,
     mut watch: impl FnMut(&'static str, &Work),
 ) -> Reshaped {
-    let mut work = Work::new(event.clone(), item, lists.clone(), now);
+    let mut work = Work::new(event.clone(), item, means.lists.clone(), means.now);
+    work.bound(means.pixels_max);
+    if let Some(rule) = event.removed_by() {
+        work.notes.push(format!(
+            "its pictures and the request as it came were removed by `{rule}`"
+        ));
+    }
     if let Some(pair) = parts.as_ref().and_then(|parts| parts.pair.as_ref()) {
         work.pictures.extend(pair.pictures());
     }
@@ -112,9 +136,10 @@ pub(super) fn reshape(
         match flow {
             Ok(Flow::Continue) => {}
             Ok(Flow::Filtered { reason }) => {
-                return Reshaped::Filtered(format!("{}: {reason}", step.name()));
+                let why = removed(event);
+                return Reshaped::Filtered(format!("{}: {reason}{why}", step.name()));
             }
-            Err(error) => return Reshaped::Unfit(error.to_string()),
+            Err(error) => return Reshaped::Unfit(format!("{error}{}", removed(event))),
         }
     }
     let (event, notes) = (work.event.clone(), work.notes.len());
@@ -233,15 +258,12 @@ mod tests {
         let (lists, now) = (Lists::default(), Timestamp::UNIX_EPOCH);
         let mut seen = Vec::new();
         let watch = |_: &'static str, work: &Work| seen.push(work.notes.clone());
-        let reshaped = reshape(
-            steps,
-            &event(),
-            Some(Item::Plate(1)),
-            None,
-            &lists,
+        let means = Means {
+            lists: &lists,
             now,
-            watch,
-        );
+            pixels_max: u64::MAX,
+        };
+        let reshaped = reshape(steps, &event(), Some(Item::Plate(1)), None, &means, watch);
         (reshaped, seen)
     }
 

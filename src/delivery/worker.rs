@@ -79,7 +79,7 @@ impl Worker {
         Some(Self {
             gate: Gate::new(settings, &shared.clock),
             watch: shared.clock.watch(),
-            room: Arc::new(Room::new(current.share())),
+            room: Arc::new(Room::new(current.share(shared.budget.most()))),
             target,
             shared,
             tasks,
@@ -251,8 +251,9 @@ impl Worker {
         if let Some(outlet) = current.pipelines.targets.get(&self.target) {
             self.gate.adjust(&outlet.settings, &self.shared.clock);
         }
-        if self.room.share() != current.share() {
-            self.room = Arc::new(Room::new(current.share()));
+        let share = current.share(self.shared.budget.most());
+        if self.room.share() != share {
+            self.room = Arc::new(Room::new(share));
         }
         self.gate.reloaded(self.shared.clock.now());
     }
@@ -325,7 +326,7 @@ impl Worker {
         let Some(outcome) = course.outcome else {
             return;
         };
-        let target = self.target.to_string();
+        let target = self.target.clone();
         if matches!(course.settled, Settled::Delivered) {
             let took = now.duration_since(lease.received_at).as_secs_f64();
             let target = target.clone();

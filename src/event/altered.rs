@@ -110,6 +110,12 @@ impl Event {
         }
     }
 
+    /// The rule by which the store has removed its pictures and the request it came in, if it has.
+    pub(crate) fn removed_by(&self) -> Option<&'static str> {
+        // A step's word is one word.
+        self.withheld_by().filter(|rule| rule.contains(['.', ' ']))
+    }
+
     /// Whether what goes on as the vendor's own document is to be written anew from the event's fields.
     pub(crate) fn is_stale(&self) -> bool {
         matches!(self.altered, Altered::Withheld { stale: true, .. })

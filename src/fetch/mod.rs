@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 pub(crate) use fetcher::Fetcher;
 pub(crate) use settings::Settings;
 
+use crate::budget::{Budget, Lane, Reserved};
 use crate::clock::{Busy, Clock};
 use crate::event::{Event, PictureData};
 use crate::name::Name;
@@ -44,6 +45,7 @@ struct Shared {
     store: Store,
     clock: Clock,
     tasks: Tasks,
+    budget: Budget,
     fetchers: ArcSwap<Fetchers>,
 }
 
@@ -52,15 +54,24 @@ struct Tried {
     fetch: Fetch,
     /// Something failed that may go better later.
     worth_another: bool,
+    /// What its pictures take.
+    held: Option<Reserved>,
 }
 
 impl Fetches {
     /// Begins with what an earlier run left, and goes on until `tasks` stops.
-    pub(crate) fn start(fetchers: Fetchers, store: Store, clock: Clock, tasks: &Tasks) -> Self {
+    pub(crate) fn start(
+        fetchers: Fetchers,
+        store: Store,
+        clock: Clock,
+        budget: &Budget,
+        tasks: &Tasks,
+    ) -> Self {
         let shared = Arc::new(Shared {
             store,
             clock,
             tasks: tasks.clone(),
+            budget: budget.lane(Lane::Delivery),
             fetchers: ArcSwap::from_pointee(fetchers),
         });
         tasks.spawn(shared.clone().run());
@@ -111,11 +122,12 @@ impl Shared {
     /// One event, until its pictures are there or given up.
     async fn fetch(&self, one: Unfetched, mut busy: Busy) {
         let mut attempt = 1;
-        let fetch = loop {
+        let (fetch, held) = loop {
             let fetcher = self.fetchers.load().get(&one.source).cloned();
             let Some(Tried {
                 fetch,
                 worth_another,
+                held,
             }) = self.attempt(&one, fetcher.as_deref()).await
             else {
                 return; // the event has been removed
@@ -123,12 +135,12 @@ impl Shared {
             let goes_on =
                 worth_another && fetcher.is_some_and(|it| self.in_time(&one, &it, attempt));
             if !goes_on {
-                break fetch;
+                break (fetch, held);
             }
             for note in &fetch.notes {
                 tracing::debug!(event = %one.event, note, "trying again");
             }
-            drop(fetch); // the pictures that were there would fill the memory meanwhile
+            drop((fetch, held)); // the pictures that were there would fill the memory meanwhile
             drop(busy);
             let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(16));
             busy = self.clock.sleep(pause.min(LONGEST_PAUSE)).await;
@@ -138,6 +150,7 @@ impl Shared {
             tracing::warn!(event = %one.event, source = %one.source, "{note}");
         }
         self.keep(&one, fetch, busy).await;
+        drop(held);
     }
 
     fn in_time(&self, one: &Unfetched, fetcher: &Fetcher, attempt: u32) -> bool {
@@ -167,10 +180,15 @@ impl Shared {
         let _turn = fetcher.turns.acquire().await.ok();
         let room = fetcher.kib_max().saturating_mul(addresses.len() as u64);
         let room = u32::try_from(room).unwrap_or(u32::MAX).min(MEMORY_KIB);
+        // At most a half: deliveries go on beside it.
+        let half = u32::try_from(self.budget.most() / 2 / 1024).unwrap_or(u32::MAX);
+        let room = room.min(half);
         let _memory = fetcher.memory.acquire_many(room).await.ok();
+        let held = self.budget.reserve_some(room as usize * 1024).await;
         let mut tried = Tried {
             fetch: Fetch::default(),
             worth_another: false,
+            held: Some(held),
         };
         let mut held = 0;
         for (number, role, address) in addresses {
@@ -225,6 +243,7 @@ impl Tried {
         Self {
             fetch,
             worth_another,
+            held: None,
         }
     }
 }

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 pub(crate) use origin::Origin;
 pub(crate) use settings::{Http, Settings};
 
+use crate::budget::{Budget, Lane};
 use crate::clock::{Busy, Clock};
 use crate::lists::{List, ListError};
 use crate::name::Name;
@@ -80,6 +81,7 @@ impl Refreshed {
 pub(crate) struct Refreshes {
     shelf: Shelf,
     clock: Clock,
+    budget: Budget,
     tasks: Tasks,
     running: Mutex<HashMap<Name, Arc<Running>>>,
 }
@@ -88,6 +90,7 @@ pub(crate) struct Refreshes {
 struct Running {
     shelf: Shelf,
     clock: Clock,
+    budget: Budget,
     /// Ends with this list, or with camhook.
     tasks: Tasks,
     /// As the config of the moment has it.
@@ -98,10 +101,17 @@ struct Running {
 
 impl Refreshes {
     /// Asks for all lists at once, and goes on until `tasks` stops. `store` is the folder of the store.
-    pub(crate) fn start(lists: Vec<Refreshed>, store: &Path, clock: Clock, tasks: &Tasks) -> Self {
+    pub(crate) fn start(
+        lists: Vec<Refreshed>,
+        store: &Path,
+        clock: Clock,
+        budget: &Budget,
+        tasks: &Tasks,
+    ) -> Self {
         let this = Self {
             shelf: Shelf::of(store),
             clock,
+            budget: budget.lane(Lane::Delivery),
             tasks: tasks.clone(),
             running: Mutex::default(),
         };
@@ -131,6 +141,7 @@ impl Refreshes {
         let task = Arc::new(Running {
             shelf: self.shelf.clone(),
             clock: self.clock.clone(),
+            budget: self.budget.clone(),
             tasks: self.tasks.child(),
             now: Mutex::new(list),
             changed: Notify::new(),
@@ -197,6 +208,9 @@ impl Running {
             true => asked.validators.clone(),
             false => Validators::default(),
         };
+        // For its pages, and what is read of them; at most a half, so that deliveries go on beside it.
+        let bytes = asked.origin.weight().min(self.budget.most() / 2);
+        let _held = self.budget.reserve_some(bytes).await;
         let fetched = asked.origin.fetch(&known).await;
         let at = self.clock.now();
         match fetched {

@@ -113,6 +113,12 @@ impl Origin {
         fresh.ok_or_else(|| format!("{} answered 304 unasked", told(&self.asker.url)))
     }
 
+    /// Bytes that fetching it may take in memory.
+    pub(super) fn weight(&self) -> usize {
+        let bytes = self.asker.max.0.saturating_mul(2);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     /// Host and port, for messages.
     pub(crate) fn host(&self) -> String {
         told(&self.asker.url)

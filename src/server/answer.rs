@@ -36,7 +36,9 @@ pub(super) enum Refusal {
     Certificate { name: String },
     #[error("the body is larger than {limit} bytes, the `max_body` of this source")]
     TooLarge { limit: usize },
-    #[error("the body is larger than {limit} bytes, the whole `server.budget`")]
+    #[error(
+        "the body is larger than {limit} bytes, the most that one request may have of `server.budget`"
+    )]
     OverBudget { limit: usize },
     #[error("the body is incomplete or broken after {received} bytes: {reason}")]
     Broken { received: usize, reason: String },
@@ -188,7 +190,7 @@ impl Refusal {
 impl From<budget::Full> for Refusal {
     fn from(full: budget::Full) -> Self {
         match full {
-            budget::Full::Never { whole, .. } => Self::OverBudget { limit: whole },
+            budget::Full::Never { most, .. } => Self::OverBudget { limit: most },
             budget::Full::Busy => Self::Busy,
         }
     }

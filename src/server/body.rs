@@ -14,7 +14,7 @@ use crate::budget::{Budget, Reserved};
 /// What is reserved at first for a body of unknown length; then it doubles.
 const STEP: usize = 64 << 10;
 
-/// The same while less than half of the budget is left: many who say nothing must not keep out the one who does.
+/// The same while less than half of what requests may have is left: many who say nothing must not keep out the one who does.
 const SMALL_STEP: usize = 4 << 10;
 
 /// Less than this within the body timeout is no progress: a trickle must not hold its part of the budget for ever.
@@ -40,7 +40,7 @@ pub(super) struct Limits<'a> {
 
 /// Reserves what the body announces, or a first step, before anything of it is read.
 ///
-/// Announcing costs a sender nothing, so it is believed only while half of the budget is left for others; behind that a
+/// Announcing costs a sender nothing, so it is believed only while half of what requests may have is left for others; behind that a
 /// body gets room as it comes, like one that announces nothing.
 pub(super) async fn reserve(body: &impl Body, limits: &Limits<'_>) -> Result<Reserved, Refusal> {
     let announced = announced(body);
@@ -49,8 +49,8 @@ pub(super) async fn reserve(body: &impl Body, limits: &Limits<'_>) -> Result<Res
     }
     let (budget, most) = (limits.budget, announced.unwrap_or(limits.max));
     let first = announced.unwrap_or(STEP.min(most));
-    let is_left = budget.free() >= budget.whole() / 2 + first;
-    let first = match first > budget.whole() || is_left {
+    let is_left = budget.free() >= budget.most() / 2 + first;
+    let first = match first > budget.most() || is_left {
         true => first, // or never: it is more than there is altogether
         false => SMALL_STEP.min(most),
     };
@@ -135,7 +135,7 @@ impl Gathered {
         let held = self.reserved.bytes();
         if needed > held {
             let most = announced.unwrap_or(limits.max);
-            let most = most.min(limits.budget.whole()).max(needed);
+            let most = most.min(limits.budget.most()).max(needed);
             let wanted = match announced {
                 Some(length) if needed >= length / BELIEVED => most, // nor is it copied any more
                 Some(_) | None => held.saturating_mul(2).max(needed).min(most),
@@ -222,7 +222,7 @@ mod tests {
         budget: usize,
     ) -> Result<(Bytes, usize), Refusal> {
         let metrics = Metrics::new();
-        let budget = Budget::new(budget, metrics.clone());
+        let budget = Budget::new(budget / 5 * 8, metrics.clone()); // of which one may have 5/8
         let limits = Limits {
             max,
             budget: &budget,
@@ -242,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn one_frame_is_not_copied() {
         let data: &'static [u8] = b"hello";
-        let (bytes, reserved) = collected(frames(&[data], Some(5)), 10, 1024).await.unwrap();
+        let (bytes, reserved) = collected(frames(&[data], Some(5)), 10, 1000).await.unwrap();
         assert_eq!(bytes.as_ptr(), data.as_ptr());
         assert_eq!(reserved, 5);
     }
@@ -250,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn frames_are_joined_in_order() {
         let body = frames(&[b"", b"he", b"", b"ll", b"o"], None);
-        let (bytes, _) = collected(body, 5, 1024).await.unwrap();
+        let (bytes, _) = collected(body, 5, 1000).await.unwrap();
         assert_eq!(bytes, "hello");
     }
 
@@ -266,20 +266,20 @@ mod tests {
     #[tokio::test]
     async fn too_much_is_refused_by_announcement_and_by_count() {
         let limit = Err(Refusal::TooLarge { limit: 4 });
-        assert_eq!(collected(frames(&[], Some(5)), 4, 1024).await, limit);
+        assert_eq!(collected(frames(&[], Some(5)), 4, 1000).await, limit);
         let unannounced = frames(&[b"he", b"llo"], None);
-        assert_eq!(collected(unannounced, 4, 1024).await, limit);
+        assert_eq!(collected(unannounced, 4, 1000).await, limit);
     }
 
     #[tokio::test]
     async fn the_budget_is_asked_before_and_while_reading() {
-        let never = Err(Refusal::OverBudget { limit: 1024 });
+        let never = Err(Refusal::OverBudget { limit: 1000 });
         let announced = frames(&[], Some(2000));
-        assert_eq!(collected(announced, 4000, 1024).await, never);
+        assert_eq!(collected(announced, 4000, 1000).await, never);
         static LARGE: [u8; 3000] = [7; 3000];
         let unannounced = frames(&[&LARGE], None);
         assert_eq!(
-            collected(unannounced, 1000, 1024).await,
+            collected(unannounced, 1000, 1000).await,
             Err(Refusal::TooLarge { limit: 1000 })
         );
     }
@@ -292,14 +292,14 @@ mod tests {
             received: 2,
             reason: "bad chunk".into(),
         };
-        assert_eq!(collected(broken, 10, 1024).await, Err(refused));
+        assert_eq!(collected(broken, 10, 1000).await, Err(refused));
 
-        let short = collected(frames(&[b"he"], Some(5)), 10, 1024).await;
+        let short = collected(frames(&[b"he"], Some(5)), 10, 1000).await;
         assert!(matches!(short, Err(Refusal::Broken { received: 2, .. })));
 
         let mut hanging = frames(&[b"he"], Some(5));
         hanging.hangs = true;
         let slow = Err(Refusal::Slow { received: 2 });
-        assert_eq!(collected(hanging, 10, 1024).await, slow);
+        assert_eq!(collected(hanging, 10, 1000).await, slow);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::caller::Caller;
 use super::connection::Protocol;
-use super::descriptors;
 use super::door::Door;
 use super::front::{Front, PATIENCE, Reception};
 use super::guard::Guard;
@@ -114,6 +114,12 @@ impl Server {
         })
     }
 
+    /// No more connections than that, whatever the settings say.
+    pub(crate) fn within(mut self, connections: NonZeroU32) -> Self {
+        self.settings.max_connections = self.settings.max_connections.min(connections);
+        self
+    }
+
     /// With the port that the system chose, if it was asked to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.first.address
@@ -158,8 +164,7 @@ impl Server {
         let tasks = front.tasks.clone();
         let front = Arc::new(front);
         let protocol = Protocol::new(&self.settings, &tasks);
-        let allowed = descriptors::fitting(self.settings.max_connections.get());
-        let slots = Slots::new(allowed);
+        let slots = Slots::new(self.settings.max_connections.get());
         loop {
             let next = async {
                 let slot = slots.take().await;
@@ -197,7 +202,7 @@ impl Server {
             });
         }
         drop((self.first, self.second));
-        slots.all(allowed).await;
+        slots.all(self.settings.max_connections.get()).await;
     }
 
     /// The next connection to either address.

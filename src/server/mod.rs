@@ -24,7 +24,6 @@ mod auth;
 mod body;
 mod caller;
 mod connection;
-mod descriptors;
 mod digest;
 mod door;
 mod front;

@@ -27,8 +27,9 @@ pub(crate) struct Settings {
     /// The header in which they tell it: `x-forwarded-for` or `forwarded`. The other is not looked at. Default
     /// `x-forwarded-for`.
     pub(crate) forwarded_by: ForwardedBy,
-    /// Bytes in memory at once, of all requests and deliveries together. Over it a sender waits up to 2 s, then gets
-    /// 503 with `Retry-After`. A request larger than the whole budget gets 413. Default `128MiB`.
+    /// Bytes in memory at once, of all requests, deliveries and decoded pictures together. Over it a sender waits up to
+    /// 2 s, then gets 503 with `Retry-After`, and deliveries wait. A request larger than five eighths of it gets 413, and
+    /// a picture that has no room in it is not decoded. Default `128MiB`.
     pub(crate) budget: ByteSize,
     /// Connections at once. At the limit new ones wait until another ends. Fewer if the system's limit of open files
     /// (`ulimit -n`) leaves no room for them. Default 1024.

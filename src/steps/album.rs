@@ -30,6 +30,8 @@ pub(super) struct Album(Vec<Photo>);
 pub(super) struct Photo {
     pub(super) picture: Picture,
     pixels_max: u64,
+    /// Whose limit that is.
+    limited_by: &'static str,
     size: OnceCell<Result<Size, String>>,
     image: OnceCell<Result<Arc<DynamicImage>, String>>,
     opened: Opened,
@@ -46,7 +48,11 @@ impl Album {
     pub(super) fn of(pictures: &[Picture], pixels_max: u64, opened: &Opened) -> Self {
         let photo = |picture: &Picture| Photo {
             picture: picture.clone(),
-            pixels_max,
+            pixels_max: pixels_max.min(opened.pixels_max),
+            limited_by: match opened.pixels_max < pixels_max {
+                true => "server.budget",
+                false => "max_pixels",
+            },
             size: OnceCell::new(),
             image: OnceCell::new(),
             opened: opened.clone(),
@@ -290,10 +296,8 @@ impl Photo {
             return Err("the picture is empty".to_owned());
         }
         if pixels > self.pixels_max {
-            let max = self.pixels_max;
-            return Err(format!(
-                "{pixels} pixels are more than max_pixels allows ({max})"
-            ));
+            let (by, max) = (self.limited_by, self.pixels_max);
+            return Err(format!("{pixels} pixels are more than {by} allows ({max})"));
         }
         Ok(())
     }

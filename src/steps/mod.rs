@@ -28,6 +28,7 @@ mod made;
 mod opened;
 mod pad;
 mod pair;
+mod pixels;
 mod places;
 mod plates;
 mod reencode;
@@ -64,6 +65,7 @@ use opened::Opened;
 pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
 
 pub(crate) use jpeg::try_jpeg;
+pub(crate) use pixels::Pixels;
 
 /// What steps work on: the event (never changed in the store) and the pictures at hand.
 #[derive(Debug, Clone)]
@@ -119,6 +121,11 @@ impl Work {
             now: self.now,
         })
         .made_of(self.parts.as_ref().filter(|_| !self.is_alone()))
+    }
+
+    /// Decodes no picture with more pixels.
+    pub(crate) fn bound(&mut self, pixels_max: u64) {
+        self.opened.pixels_max = pixels_max;
     }
 
     fn told(&self) -> Arc<Event> {

@@ -7,12 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
 use super::catalog::{Catalog, Record, Segment};
 use super::disk::{Disk, DiskFile, LookingDisk, SystemDisk};
+use super::forgetting::Job;
 use super::open::make_folder;
 use super::record::What;
 use super::scan::Found;
@@ -39,7 +41,25 @@ struct Copied {
     next_lsn: u64,
     /// Nothing more comes.
     is_whole: bool,
+    /// The file that it is a copy of, as it was.
+    of: Option<Identity>,
     told: BackedUp,
+}
+
+/// Tells a segment's file from one that was written anew in its place: its inode, length and last change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity(u64, u64, i64, i64);
+
+impl Identity {
+    fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        Some(Self(
+            file.ino(),
+            file.len(),
+            file.mtime(),
+            file.mtime_nsec(),
+        ))
+    }
 }
 
 /// Segments go about once an hour; who copies for longer than that begins again where one went.
@@ -56,7 +76,7 @@ pub(crate) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     }
     let (partial, log) = (to.join("log.partial"), to.join("log"));
     make_folder(&SystemDisk, &partial).map_err(failed)?;
-    let copies = copy_all(&from.join("log"), &partial)?;
+    let (copies, job) = copy_all(from, &partial)?;
     let mut told = BackedUp::default();
     for copy in copies.values() {
         copy.file.sync().map_err(failed)?;
@@ -65,6 +85,12 @@ pub(crate) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
         told.events += copy.told.events;
         told.damaged += copy.told.damaged;
         told.bytes += copy.end;
+    }
+    if let Some(job) = job {
+        // The copy has what was being forgotten: whoever opens it goes on with that.
+        let last = copies.values().map(|copy| copy.next_lsn).max();
+        let job = job.within(last.unwrap_or(0).saturating_sub(1));
+        job.write(&SystemDisk, to).map_err(failed)?;
     }
     // A copy that was cut short has no `log`, and cannot be taken for a whole one.
     SystemDisk
@@ -75,7 +101,8 @@ pub(crate) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     Ok(told)
 }
 
-fn copy_all(from: &Path, to: &Path) -> Result<BTreeMap<u64, Copied>, StoreError> {
+fn copy_all(folder: &Path, to: &Path) -> Result<(BTreeMap<u64, Copied>, Option<Job>), StoreError> {
+    let from = &folder.join("log");
     let mut copies: BTreeMap<u64, Copied> = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
         let catalog = look(from)?;
@@ -86,7 +113,7 @@ fn copy_all(from: &Path, to: &Path) -> Result<BTreeMap<u64, Copied>, StoreError>
         let segments = catalog.segments();
         let gone: Vec<u64> = copies
             .values()
-            .filter(|copy| !holds(&segments, copy.header))
+            .filter(|copy| !holds(&segments, copy.header) || copy.is_stale(&catalog))
             .map(|copy| copy.header.number)
             .collect();
         for number in gone {
@@ -100,7 +127,12 @@ fn copy_all(from: &Path, to: &Path) -> Result<BTreeMap<u64, Copied>, StoreError>
             continue; // what was read of it may be anything, an error too
         }
         copied?;
-        return Ok(copies);
+        // Before it is looked whether a copy has more than its segment: what is forgotten from now on shows there.
+        let job = Job::read(&LookingDisk, folder).map_err(StoreError::Failed)?;
+        if copies.values().any(|copy| copy.is_stale(&catalog)) {
+            continue;
+        }
+        return Ok((copies, job));
     }
     Err(StoreError::Failed(
         "segments went away as fast as they were copied; try again, or raise store.keep".to_owned(),
@@ -133,6 +165,7 @@ fn copy_round(
         };
         if !copy.is_whole {
             let next = segments.get(n + 1).map(|next| next.header);
+            copy.of = Identity::of(&catalog.path(segment.header.number));
             copy.go_on(catalog, *segment, next)
                 .map_err(StoreError::Failed)?;
             copy.is_whole = next.is_some();
@@ -153,8 +186,19 @@ impl Copied {
             end: HEADER_BYTES,
             next_lsn: header.first_lsn,
             is_whole: false,
+            of: None,
             told: BackedUp::default(),
         })
+    }
+
+    /// Whether its segment was written anew since, with less in it.
+    fn is_stale(&self, catalog: &Catalog) -> bool {
+        let now = Identity::of(&catalog.path(self.header.number));
+        let is_same = match self.is_whole {
+            true => self.of == now,
+            false => self.of.map(|of| of.0) == now.map(|now| now.0), // it is being written
+        };
+        !is_same
     }
 
     fn go_on(
@@ -182,16 +226,17 @@ impl Copied {
     fn write(&mut self, record: &Record) -> io::Result<()> {
         let bytes = record.head.record_bytes();
         let head = record.head.to_bytes(self.header.salt);
-        let unpadded = (head.len() + record.meta.len() + record.payload.len()) as u64;
-        let padding = [0; 8];
+        // What was removed from it are zeros at its end, a hole that stays one.
+        let payload = record.payload.iter().rposition(|byte| *byte != 0);
+        let payload = &record.payload[..payload.map_or(0, |last| last + 1)];
         let parts = &mut [
             IoSlice::new(&head),
             IoSlice::new(&record.meta),
-            IoSlice::new(&record.payload),
-            IoSlice::new(&padding[..(bytes - unpadded) as usize]),
+            IoSlice::new(payload),
         ];
         self.file.write_at(parts, self.end)?;
         self.end += bytes;
+        self.file.set_len(self.end)?;
         self.next_lsn = record.head.lsn + 1;
         self.told.records += 1;
         if let Ok(What::Request { events, .. }) = What::of(record) {

@@ -293,6 +293,9 @@ impl Index {
         for (event, at, plan) in &carry.plans {
             self.add_plan(*event, *at, lsn, plan)?;
         }
+        for forgotten in &carry.forgot {
+            self.forgot(lsn, forgotten)?;
+        }
         self.remember(lsn, &carry.remembered)?;
         for joined in &carry.joined {
             self.remember_joined(lsn, joined)?;

@@ -22,7 +22,7 @@ struct Inner {
 }
 
 /// What an event weighs beside its request's body.
-const EVENT_BYTES: usize = 4 << 10;
+pub(super) const EVENT_BYTES: usize = 4 << 10;
 
 impl Cache {
     pub(super) fn new(bytes_max: usize) -> Self {

@@ -5,12 +5,11 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
 use super::StoreError;
 use super::damage::{Damage, Damages};
 use super::disk::{Disk, DiskFile};
-use super::segment::{FORMAT, HEAD_BYTES, Head, Header, RecordKind, read_record};
+pub(super) use super::segment::Record;
+use super::segment::{HEAD_BYTES, Head, Header, read_record, record};
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,19 +18,13 @@ pub(super) struct Position {
     pub(super) offset: u64,
 }
 
-/// A record read back.
-pub(super) struct Record {
-    pub(super) head: Head,
-    pub(super) kind: RecordKind,
-    pub(super) meta: Bytes,
-    pub(super) payload: Bytes,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) header: Header,
     /// Length of the file.
     pub(super) bytes: u64,
+    /// What it takes of the disk: less where it has holes.
+    pub(super) held: u64,
 }
 
 /// The files of the log. Shared by all threads.
@@ -95,7 +88,7 @@ impl Catalog {
     /// Bytes of all files, spare ones included.
     pub(super) fn bytes(&self) -> u64 {
         let files = self.files();
-        let segments: u64 = files.segments.values().map(|segment| segment.bytes).sum();
+        let segments: u64 = files.segments.values().map(|segment| segment.held).sum();
         segments + files.spares.iter().map(|(_, len)| len).sum::<u64>()
     }
 
@@ -172,7 +165,8 @@ impl Catalog {
         };
         let path = self.path(number);
         let mut spare = None;
-        if segment.bytes == self.segment_bytes && files.spares.len() < SPARES_MAX {
+        let is_whole = segment.bytes == self.segment_bytes && segment.held == segment.bytes;
+        if is_whole && files.spares.len() < SPARES_MAX {
             let name = self.folder.join(format!("spare-{:010}", files.next_spare));
             files.next_spare += 1;
             self.disk.rename(&path, &name)?;
@@ -235,7 +229,11 @@ impl Catalog {
             return Err(error);
         }
         let mut files = self.files();
-        let segment = Segment { header, bytes };
+        let segment = Segment {
+            header,
+            bytes,
+            held: bytes,
+        };
         files.segments.insert(header.number, segment);
         files.open.insert(header.number, file.clone());
         Ok(file)
@@ -246,6 +244,23 @@ impl Catalog {
         file.set_len(len)?;
         if let Some(segment) = self.files().segments.get_mut(&number) {
             segment.bytes = len;
+            segment.held = segment.held.min(len);
+        }
+        Ok(())
+    }
+
+    /// Another file has taken the place of a segment's.
+    pub(super) fn replaced(
+        &self,
+        number: u64,
+        file: Arc<dyn DiskFile>,
+        bytes: u64,
+    ) -> io::Result<()> {
+        let held = file.held()?.min(bytes);
+        let mut files = self.files();
+        if let Some(segment) = files.segments.get_mut(&number) {
+            (segment.bytes, segment.held) = (bytes, held);
+            files.open.insert(number, file);
         }
         Ok(())
     }
@@ -263,24 +278,4 @@ impl Catalog {
 
 pub(super) fn file_name(number: u64) -> String {
     format!("{number:010}.seg")
-}
-
-pub(super) fn record(head: Head, data: Vec<u8>) -> Result<Record, String> {
-    if head.format != FORMAT {
-        return Err(format!(
-            "a record of format {}, this camhook reads format {FORMAT}",
-            head.format
-        ));
-    }
-    let kind = RecordKind::from_byte(head.kind)
-        .ok_or_else(|| format!("a record of unknown kind {}", head.kind))?;
-    let data = Bytes::from(data);
-    let meta = data.slice(..head.meta_bytes as usize);
-    let payload = data.slice(head.meta_bytes as usize..);
-    Ok(Record {
-        head,
-        kind,
-        meta,
-        payload,
-    })
 }

@@ -10,6 +10,7 @@ use super::catalog::{Catalog, Segment};
 use super::compare::{self, Difference};
 use super::damage::Damage;
 use super::disk::{LookingDisk, SystemDisk};
+use super::forgetting::Job;
 use super::index::{Index, NUMBERS_PER_RECORD};
 use super::open::{catch_up, change, lock};
 use super::scan::Found;
@@ -119,6 +120,8 @@ struct Reading<'a> {
     checked: Checked,
     lost: Vec<Damage>,
     last_lsn: u64,
+    /// Something was forgotten behind the index's moment: what the index has may be gone from the log.
+    forgot: bool,
 }
 
 const APPLIED_AT_ONCE: usize = 5_000;
@@ -147,6 +150,7 @@ impl Reading<'_> {
         if let What::Request { events, .. } = &change.what {
             self.checked.events += events.len() as u64;
         }
+        self.forgot |= change.lsn > self.until && matches!(change.what, What::Forgot(_));
         if change.lsn <= self.until {
             self.apply(&change)?;
         }
@@ -172,6 +176,7 @@ impl Reading<'_> {
 }
 
 fn look(folder: &Path, running: bool) -> Result<Checked, String> {
+    let begun = Job::read(&LookingDisk, folder)?;
     let moment = Moment::of(&folder.join("index.sqlite"));
     let catalog = look_at(folder)?;
     let segments = catalog.segments();
@@ -198,6 +203,7 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
         },
         lost: Vec::new(),
         last_lsn: 0,
+        forgot: false,
     };
     let (mut gone, mut end) = (false, None);
     for (n, segment) in segments.iter().enumerate() {
@@ -262,7 +268,10 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
     }
     reading.checked.index = match moment {
         Err(state) => state,
-        Ok(moment) => judge(&moment, &mut reading, gone),
+        Ok(moment) => {
+            let job = begun.or(Job::read(&LookingDisk, folder)?);
+            judge(&moment, &mut reading, gone, job)
+        }
     };
     Ok(reading.checked)
 }
@@ -287,7 +296,8 @@ fn whole(file: PathBuf, bytes: u64, why: String) -> Damaged {
     }
 }
 
-fn judge(moment: &Moment, reading: &mut Reading<'_>, gone: bool) -> IndexState {
+/// `job` is what is being forgotten: the index has let go of it, the log perhaps not yet.
+fn judge(moment: &Moment, reading: &mut Reading<'_>, gone: bool, job: Option<Job>) -> IndexState {
     let Some(scratch) = &mut reading.scratch else {
         return IndexState::Absent;
     };
@@ -301,6 +311,11 @@ fn judge(moment: &Moment, reading: &mut Reading<'_>, gone: bool) -> IndexState {
         let why = "old segments were removed meanwhile; run it again";
         return IndexState::NotCompared(why.to_owned());
     }
+    if reading.checked.running && reading.forgot {
+        let why = "something was forgotten meanwhile; run it again";
+        return IndexState::NotCompared(why.to_owned());
+    }
+    let forgotten = job.map(|job| job.erasure()).unwrap_or_default();
     let unreadable = |error: rusqlite::Error| IndexState::Unreadable(error.to_string());
     let mut told = match compare::integrity(&moment.db) {
         Ok(wrong) => wrong,
@@ -320,7 +335,10 @@ fn judge(moment: &Moment, reading: &mut Reading<'_>, gone: bool) -> IndexState {
         let lsn = (number / NUMBERS_PER_RECORD) as u64;
         let damaged = |damage: &Damage| (damage.first_lsn..damage.next_lsn).contains(&lsn);
         let gone = |known: &Known| (known.first_lsn..=known.last_lsn).contains(&lsn);
-        lost.iter().any(damaged) || missing.iter().any(gone) || lsn > last_lsn
+        forgotten.has(number)
+            || lost.iter().any(damaged)
+            || missing.iter().any(gone)
+            || lsn > last_lsn
     };
     let compared = scratch
         .remove_named(&moment.gone)

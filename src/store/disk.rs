@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(super) trait DiskFile: Send + Sync {
     fn allocate(&self, len: u64) -> io::Result<()>;
     fn set_len(&self, len: u64) -> io::Result<()>;
     fn len(&self) -> io::Result<u64>;
+    /// Bytes that it takes of the disk, holes left out.
+    fn held(&self) -> io::Result<u64>;
     /// Writes all of the parts, one after the other.
     fn write_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
     /// Fewer bytes than asked for only at the end of the file.
@@ -122,6 +124,10 @@ impl DiskFile for File {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn held(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.blocks().saturating_mul(512))
     }
 
     fn write_at(&self, mut parts: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
@@ -248,6 +254,9 @@ pub(super) mod faults {
         }
         fn len(&self) -> io::Result<u64> {
             self.file.len()
+        }
+        fn held(&self) -> io::Result<u64> {
+            self.file.held()
         }
         fn write_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
             self.check(|faults| faults.write)?;

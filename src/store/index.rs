@@ -13,7 +13,8 @@ use super::TargetState;
 use super::books::{Books, name_from};
 use super::carried::Early;
 use super::catalog::Position;
-use super::record::{EventRow, Purge, QuarantineEntry, Retry, Steered, What};
+use super::record::{EventRow, QuarantineEntry, What};
+use super::redact::Gap;
 use super::writer::Change;
 use crate::fate::{Fate, Planned};
 use crate::name::Name;
@@ -169,7 +170,7 @@ impl Index {
             if lsn <= self.progress.lsn {
                 return Ok((0, true));
             }
-            if let Some((oldest, newest)) = times_of(&change.what) {
+            if let Some((oldest, newest)) = change.what.times() {
                 self.books
                     .record(at.segment, lsn, micros(oldest), micros(newest));
             }
@@ -180,10 +181,11 @@ impl Index {
             What::Request {
                 at: now,
                 events,
+                gaps,
                 remembered,
                 releases,
             } => {
-                self.request(lsn, at, *now, events)?;
+                self.request(lsn, at, *now, events, gaps)?;
                 self.remember(lsn, remembered)?;
                 if let Some(quarantined) = releases {
                     self.release(lsn, quarantined.as_bytes())?;
@@ -199,7 +201,8 @@ impl Index {
             What::Purge(purge) => self.purge(lsn, purge, cursor)?,
             What::Carry(carry) => whole(self.carry(lsn, carry)?),
             What::Fetched(fetched) => whole(self.fetched(lsn, at, fetched)?),
-            What::Seal => whole(0),
+            What::Forgot(forgotten) => whole(self.forgot(lsn, forgotten)?),
+            What::Erased | What::Seal => whole(0),
         };
         if lsn != 0 && done {
             self.progress.lsn = lsn;
@@ -220,12 +223,18 @@ impl Index {
         at: Position,
         now: Timestamp,
         events: &[EventRow],
+        gaps: &[Gap],
     ) -> Result<()> {
         let first = lsn as i64 * NUMBERS_PER_RECORD;
-        let mut next_delivery = first;
+        let (mut next_event, mut next_delivery) = (first, first);
         let mut added_ones = Vec::new();
-        for (n, event) in events.iter().enumerate() {
-            let number = first + n as i64;
+        for event in events {
+            while let Some(gap) = gaps.iter().find(|gap| first + gap.at == next_event) {
+                next_event += 1;
+                next_delivery += gap.deliveries;
+            }
+            let number = next_event;
+            next_event += 1;
             let added = self
                 .db
                 .prepare_cached(
@@ -360,26 +369,6 @@ impl Index {
             .execute(params![number, lsn as i64])?;
         Ok(())
     }
-}
-
-/// The times a record tells of, as far as they matter to its segment's age: the oldest reception, and when it was made.
-fn times_of(what: &What) -> Option<(Timestamp, Timestamp)> {
-    let made = match what {
-        What::Request { at, events, .. } => {
-            let received = events.iter().map(|event| event.received_at).min();
-            return Some((received.unwrap_or(*at).min(*at), *at));
-        }
-        What::Quarantine(entry) => entry.received_at,
-        What::Outcome(outcome) => outcome.at,
-        What::PlanAgain(again) => again.at,
-        What::Retry(Retry { at, .. })
-        | What::Target(Steered { at, .. })
-        | What::Purge(Purge { at, .. }) => *at,
-        What::Carry(carry) => carry.at,
-        What::Fetched(fetched) => fetched.at,
-        What::Seal => return None,
-    };
-    Some((made, made))
 }
 
 fn load_progress(db: &Connection) -> Result<Progress> {

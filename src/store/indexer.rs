@@ -1,21 +1,22 @@
 //! The index thread: applies what was written, wakes who waits for it, checkpoints, removes what is old.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::StoreError;
 use super::cache::Cache;
 use super::desk::Desks;
 use super::index::Index;
 use super::record::What;
 use super::room::Room;
+use super::scrub::Scrub;
 use super::writer::{Change, Command, Told};
-use super::{schema, seal};
+use super::{Pictures, StoreError, schema, seal};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, TargetFate};
 
@@ -35,8 +36,15 @@ pub(super) struct Indexer {
     pub(super) cache: Arc<Cache>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    pub(super) folder: PathBuf,
     pub(super) keep: Duration,
     pub(super) path: PathBuf,
+    /// When pictures go before their events.
+    pub(super) pictures: Option<Pictures>,
+    /// Segments whose pictures were looked at, and how many deliveries of theirs were still to be made then.
+    pub(super) looked_at: HashMap<u64, i64>,
+    /// What is being forgotten.
+    pub(super) scrub: Option<Scrub>,
     pub(super) told: Receiver<Told>,
     pub(super) writer: Sender<Command>,
     /// Segments below are complete.
@@ -53,7 +61,7 @@ pub(super) struct Indexer {
 
 impl Indexer {
     pub(super) fn run(mut self) {
-        while let Ok(mut told) = self.told.recv() {
+        while let Some(mut told) = self.next() {
             if let Told::Changes(mut batch) = told {
                 let after = self.gather(&mut batch);
                 self.busy = batch.len() > BUSY_BATCH;
@@ -70,6 +78,7 @@ impl Indexer {
                 Told::Changes(_) => {}
                 Told::Rolled(number) => {
                     self.active = number;
+                    self.scrub_from(number);
                     self.make_room();
                     for reply in std::mem::take(&mut self.retaining) {
                         let _ = reply.send(self.retain());
@@ -80,6 +89,7 @@ impl Indexer {
                     let _ = reply.send(());
                 }
                 Told::Retain(reply) => self.begin_retaining(reply),
+                Told::Forget(job, reply) => self.begin_forgetting(*job, reply),
                 Told::Order(target, reply) => {
                     if !self.index.ordered.contains(&target)
                         && let Err(error) = self.index.keep_order(&target)
@@ -101,6 +111,20 @@ impl Indexer {
             .index
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// What it is told next; while nothing is said, what is forgotten is taken out of another segment.
+    fn next(&mut self) -> Option<Told> {
+        loop {
+            if !self.scrub.as_ref().is_some_and(Scrub::is_at_work) {
+                return self.told.recv().ok();
+            }
+            match self.told.try_recv() {
+                Ok(told) => return Some(told),
+                Err(TryRecvError::Empty) => self.scrub_some(),
+                Err(TryRecvError::Disconnected) => return None,
+            }
+        }
     }
 
     /// Applies nothing more: behind a gap, progress would hide it. What is left out is applied when the store is opened.
@@ -237,7 +261,7 @@ impl Indexer {
         }
         for (target, fate) in news.fates {
             let label = TargetFate {
-                target: target.to_string(),
+                target,
                 fate: fate.as_str(),
             };
             self.metrics.deliveries_total.get_or_create(&label).inc();
@@ -247,7 +271,7 @@ impl Indexer {
         }
         for (target, fate, count) in self.index.books.tallies() {
             let label = TargetFate {
-                target: target.to_string(),
+                target: target.clone(),
                 fate,
             };
             self.metrics.deliveries.get_or_create(&label).set(count);

@@ -107,9 +107,12 @@ impl Store {
 
     /// Notes what came of a lease. Not waited for: it is written with the next group.
     pub(crate) fn settle(&self, lease: Lease, attempt: Option<Attempt>, settled: Settled) {
+        let delivery = lease.hold.settle();
+        // What the target said may tell of it.
+        let attempt = attempt.filter(|_| !self.0.gone().deliveries.contains(&delivery));
         let outcome = record::Outcome {
             at: self.0.clock.now(),
-            delivery: lease.hold.settle(),
+            delivery,
             attempt,
             settled,
         };

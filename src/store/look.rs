@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::cache::EVENT_BYTES;
 use super::query::Located;
 use super::{
-    Inner, Kept, Store, StoreError, TargetState, Unread, failed, query, request, schema, seal,
+    Inner, Kept, Store, StoreError, TargetState, Unread, failed, pictures, query, request, schema,
+    seal,
 };
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
@@ -85,6 +87,28 @@ impl Store {
         .await
     }
 
+    /// About how many bytes an event takes in memory, told before it is read.
+    pub(crate) async fn weight(&self, id: EventId) -> Result<usize, StoreError> {
+        if let Some(kept) = self.0.cache.get(id) {
+            return Ok(kept.event.bytes() + EVENT_BYTES);
+        }
+        self.read_inner(move |inner, db| {
+            let located = query::locate(db, id).map_err(failed)?;
+            let located = located.ok_or_else(|| unknown(id))?;
+            // What is damaged takes no room; reading it tells.
+            let bytes_of = |position| match inner.catalog.bytes_of(position) {
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(0),
+                bytes => bytes.map_err(failed),
+            };
+            let mut bytes = bytes_of(located.position)?;
+            if let Some(fetched) = pictures::place(db, located.number).map_err(failed)? {
+                bytes += bytes_of(fetched)?;
+            }
+            Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+        })
+        .await
+    }
+
     /// Asks the index on the blocking pool, on a connection that only reads.
     pub(super) async fn read<T: Send + 'static>(
         &self,
@@ -101,12 +125,20 @@ impl Store {
         .await
     }
 
-    async fn read_inner<T: Send + 'static>(
+    pub(super) async fn read_inner<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Inner, &Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.0.clone();
+        // Each has the index's files open.
+        let turn = inner
+            .reading
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(failed)?;
         let asked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let reader = inner
                 .readers
                 .lock()

@@ -21,6 +21,8 @@ mod damage;
 mod desk;
 mod disk;
 mod due;
+mod forget;
+mod forgetting;
 mod index;
 mod indexer;
 mod joined;
@@ -35,15 +37,19 @@ mod probe;
 mod purge;
 mod query;
 mod record;
+mod redact;
 mod removal;
 mod request;
 mod retention;
+mod rewrite;
 mod room;
 mod scan;
 mod schema;
+mod scrub;
 mod seal;
 mod segment;
 mod set_clock;
+mod shed;
 mod snapshot;
 mod steer;
 mod survey;
@@ -52,7 +58,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -62,10 +68,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
+pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
+pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
 pub(crate) use steer::{RetryQuery, TargetState};
 
@@ -77,6 +85,7 @@ use crate::telemetry::Metrics;
 use cache::Cache;
 use catalog::Catalog;
 use desk::Desks;
+use forget::Gone;
 use record::What;
 use room::Room;
 use writer::{Command, Guard, Told};
@@ -88,6 +97,16 @@ pub(crate) struct Settings {
     pub(crate) keep: Duration,
     /// Bytes on disk, segments and index together; beyond it the oldest events go first, and when all that is left is
     /// still pending, nothing more is accepted.
+    pub(crate) max_size: u64,
+    /// When pictures go before their events; `None`: with them.
+    pub(crate) pictures: Option<Pictures>,
+}
+
+/// How long pictures, and the requests they came in, are kept when their events stay longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pictures {
+    pub(crate) keep: Duration,
+    /// Bytes of segments that still have theirs.
     pub(crate) max_size: u64,
 }
 
@@ -103,6 +122,8 @@ struct Inner {
     desks: Arc<Desks>,
     cache: Arc<Cache>,
     memory: Memory,
+    /// What was forgotten while it was under way.
+    gone: Mutex<Gone>,
     index_path: PathBuf,
     writer: Sender<Command>,
     index: Sender<Told>,
@@ -111,6 +132,8 @@ struct Inner {
     failing: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
     readers: Mutex<Vec<Connection>>,
+    /// As many as may read the index at once.
+    reading: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Outcomes are waited for, for simulations.
     #[cfg(test)]
@@ -207,6 +230,10 @@ fn closed() -> StoreError {
 }
 
 impl Inner {
+    fn gone(&self) -> MutexGuard<'_, Gone> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets both threads finish what they were given, and waits for them.
     fn stop(&self) {
         self.closing.store(true, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! Opening a store: take the lock, look at the files, bring the index up to date, start the threads.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -13,12 +14,14 @@ use super::cache::Cache;
 use super::catalog::{Catalog, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
+use super::forgetting::Job;
 use super::index::{Index, News};
 use super::indexer::Indexer;
 use super::log::Log;
 use super::record::What;
 use super::room::Room;
 use super::scan::{End, Found};
+use super::scrub::Scrub;
 use super::segment::HEADER_BYTES;
 use super::writer::{Change, Writer};
 use super::{Inner, Settings, Store, StoreError};
@@ -33,6 +36,8 @@ const SEGMENTS_MIN: u64 = 8;
 const SEGMENT_BYTES_MIN: u64 = 256 << 10;
 /// Requests on their way to the disk and into the index; past that, senders wait.
 const UNAPPLIED_MAX: usize = 8_192;
+/// Each has three files open.
+const READERS_MAX: usize = 32;
 const CACHE_BYTES: usize = 32 << 20;
 /// Records applied in one transaction while catching up.
 const REPLAYED_AT_ONCE: usize = 2_000;
@@ -93,9 +98,20 @@ impl Store {
                 "the clock was set back; what waits was judged anew"
             );
         }
+        let job = Job::read(&*catalog.disk, &folder).map_err(StoreError::Failed)?;
+        let job = job.map(|job| job.within(next_lsn.saturating_sub(1)));
+        if let Some(job) = &job {
+            index.forget(job).map_err(told)?;
+            index.news = News::default();
+        }
         let log = Log::resume(catalog.clone(), last, next_lsn).map_err(StoreError::Failed)?;
 
-        let room = Room::new(folder, settings.max_size, catalog.clone(), metrics.clone());
+        let room = Room::new(
+            folder.clone(),
+            settings.max_size,
+            catalog.clone(),
+            metrics.clone(),
+        );
         let room = Arc::new(room);
         room.measure();
         let desks = Arc::new(Desks::new(clock.clone()));
@@ -117,8 +133,12 @@ impl Store {
             cache: cache.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
+            folder: folder.clone(),
             keep: settings.keep,
             path: index_path.clone(),
+            pictures: settings.pictures,
+            looked_at: HashMap::new(),
+            scrub: job.map(Scrub::of),
             told: index_receiver,
             writer: writer_sender.clone(),
             active,
@@ -139,6 +159,10 @@ impl Store {
             last_group: 0,
             reserve: (segment_bytes / 8).min(1 << 20),
         };
+        if indexer.scrub.is_some() {
+            tracing::info!("going on to remove what was to be forgotten");
+            indexer.go_on_forgetting();
+        }
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
                 .name(name.to_owned())
@@ -163,6 +187,7 @@ impl Store {
             desks,
             cache,
             memory,
+            gone: Mutex::default(),
             index_path,
             writer: writer_sender,
             index: index_sender,
@@ -170,6 +195,7 @@ impl Store {
             failing,
             closing,
             readers: Mutex::default(),
+            reading: Arc::new(Semaphore::new(READERS_MAX)),
             threads: Mutex::new(vec![writer, indexer]),
             #[cfg(test)]
             in_step: AtomicBool::new(false),

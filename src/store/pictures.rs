@@ -108,6 +108,9 @@ impl Store {
         unfetched: &Unfetched,
         fetch: Fetch,
     ) -> Result<(), StoreError> {
+        if self.0.gone().events.contains(&unfetched.event) {
+            return Ok(()); // it was forgotten meanwhile
+        }
         let mut meta = Fetched {
             at: self.0.clock.now(),
             event: unfetched.event,
@@ -287,6 +290,18 @@ impl Inner {
         }
         Ok(true)
     }
+}
+
+/// Where an event's fetched pictures lie, if it has any.
+pub(super) fn place(db: &Connection, number: i64) -> rusqlite::Result<Option<Position>> {
+    db.prepare_cached("SELECT segment, offset FROM pictures WHERE event = ?1 AND lsn > 0")?
+        .query_row([number], |row| {
+            Ok(Position {
+                segment: row.get::<_, i64>(0)? as u64,
+                offset: row.get::<_, i64>(1)? as u64,
+            })
+        })
+        .optional()
 }
 
 fn put_in(record: &Record, event: &mut Event) -> Result<(), String> {

@@ -70,6 +70,7 @@ pub(crate) fn try_log(input: &[u8]) -> bool {
         path: folder.0.clone(),
         keep: std::time::Duration::from_secs(3_600),
         max_size: 64 << 20,
+        pictures: None,
     };
     let Ok(store) = Store::open(settings, Clock::system(), Metrics::new()) else {
         return false;

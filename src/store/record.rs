@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::catalog::Record;
 use super::log::Draft;
 use super::pictures::Fetched;
+use super::redact::Gap;
 use super::request::{QuarantineIn, RequestIn, original};
 use super::segment::RecordKind;
 use super::{RetryQuery, Settled, TargetState};
@@ -99,6 +100,23 @@ pub(super) struct Carry {
     /// What went into kept events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) joined: Vec<Joined>,
+    /// That something was forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) forgot: Vec<Forgotten>,
+}
+
+/// That something was forgotten on request; not what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Forgotten {
+    pub(crate) id: EventId,
+    pub(crate) at: Timestamp,
+    pub(crate) events: u64,
+    /// Requests in quarantine.
+    pub(crate) requests: u64,
+    /// Deliveries that were still to be made.
+    pub(crate) ended: u64,
+    /// Who had got some of it before, and how many deliveries: what they keep is not camhook's.
+    pub(crate) delivered: Vec<(Name, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +143,8 @@ pub(super) enum What {
     Request {
         at: Timestamp,
         events: Vec<EventRow>,
+        /// Those among them that were forgotten.
+        gaps: Vec<Gap>,
         remembered: Vec<Change>,
         releases: Option<EventId>,
     },
@@ -136,6 +156,8 @@ pub(super) enum What {
     Purge(Purge),
     Carry(Box<Carry>),
     Fetched(Box<Fetched>),
+    Forgot(Box<Forgotten>),
+    Erased,
     Seal,
 }
 
@@ -193,11 +215,34 @@ impl What {
             Self::Target(steered) => draft(RecordKind::Target, steered, vec![]),
             Self::Purge(purge) => draft(RecordKind::Purge, purge, vec![]),
             Self::Carry(carry) => draft(RecordKind::Carry, carry, vec![]),
+            Self::Forgot(forgotten) => draft(RecordKind::Forgot, forgotten, vec![]),
+            Self::Erased => Ok(Draft::new(RecordKind::Erased, vec![], vec![])),
             Self::Seal => Ok(Draft::new(RecordKind::Seal, vec![], vec![])),
             Self::Request { .. } | Self::Quarantine(_) | Self::Fetched(_) => Err(
                 serde::ser::Error::custom("this is drafted with its payload"),
             ),
         }
+    }
+
+    /// The times it tells of, as far as they matter to its segment's age: the oldest reception, and when it was made.
+    pub(super) fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        let made = match self {
+            Self::Request { at, events, .. } => {
+                let received = events.iter().map(|event| event.received_at).min();
+                return Some((received.unwrap_or(*at).min(*at), *at));
+            }
+            Self::Quarantine(entry) => entry.received_at,
+            Self::Outcome(outcome) => outcome.at,
+            Self::PlanAgain(again) => again.at,
+            Self::Retry(Retry { at, .. })
+            | Self::Target(Steered { at, .. })
+            | Self::Purge(Purge { at, .. }) => *at,
+            Self::Carry(carry) => carry.at,
+            Self::Fetched(fetched) => fetched.at,
+            Self::Forgot(forgotten) => forgotten.at,
+            Self::Erased | Self::Seal => return None,
+        };
+        Some((made, made))
     }
 
     /// What a record read back means to the index.
@@ -212,6 +257,7 @@ impl What {
                     events: rows
                         .map(|e| EventRow::of(&e.event, Arc::new(e.plan)))
                         .collect(),
+                    gaps: request.gaps,
                     remembered: request.remembered,
                     releases: request.releases,
                 }
@@ -237,6 +283,8 @@ impl What {
             RecordKind::Purge => Self::Purge(serde_json::from_slice(meta)?),
             RecordKind::Carry => Self::Carry(serde_json::from_slice(meta)?),
             RecordKind::Fetched => Self::Fetched(serde_json::from_slice(meta)?),
+            RecordKind::Forgot => Self::Forgot(serde_json::from_slice(meta)?),
+            RecordKind::Erased => Self::Erased,
             RecordKind::Seal => Self::Seal,
         })
     }

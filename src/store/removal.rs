@@ -1,13 +1,15 @@
 //! What the index thread removes: what is old, and what is too much.
 
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::params;
 use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::books::SegmentBook;
-use super::index::moment;
+use super::index::{Index, moment};
 use super::indexer::{Indexer, ROLLS_PER_KEEP};
 use super::record::{Carry, What};
+use super::redact::Rule;
 use super::writer::{Command, Guard, Item};
 
 impl Indexer {
@@ -21,8 +23,10 @@ impl Indexer {
 
     pub(super) fn begin_retaining(&mut self, reply: oneshot::Sender<Result<(), StoreError>>) {
         let now = self.clock.now();
-        let part =
-            SignedDuration::try_from(self.keep).unwrap_or(SignedDuration::MAX) / ROLLS_PER_KEEP;
+        let keep = self
+            .pictures
+            .map_or(self.keep, |pictures| pictures.keep.min(self.keep));
+        let part = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX) / ROLLS_PER_KEEP;
         let books = self.index.books.segments();
         let aging = books.last().is_some_and(|book| {
             book.segment == self.active && now.duration_since(moment(book.oldest)) > part
@@ -44,6 +48,8 @@ impl Indexer {
             self.remove(&book)?;
         }
         self.index.drop_notes(self.clock.now()).map_err(told)?;
+        self.go_on_forgetting();
+        self.shed_some();
         self.make_room();
         self.room.restore_ballast();
         self.room.measure();
@@ -60,6 +66,9 @@ impl Indexer {
             let short = self.room.full().is_some() && !recycled && !self.room.disk_allows(next);
             if !short && self.room.allows(if recycled { 0 } else { next }) {
                 break;
+            }
+            if self.shed_one(Rule::Size) {
+                continue;
             }
             let found = self.index.removable(self.active, Timestamp::MIN, true);
             let Ok(Some(book)) = found else {
@@ -112,7 +121,11 @@ impl Indexer {
     }
 
     pub(super) fn say_again(&self, carry: Carry) -> Result<(), StoreError> {
-        let what = What::Carry(Box::new(carry));
+        self.say_now(What::Carry(Box::new(carry)))
+    }
+
+    /// Writes a record and waits until it is safe.
+    pub(super) fn say_now(&self, what: What) -> Result<(), StoreError> {
         let draft = what
             .draft()
             .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -134,5 +147,48 @@ impl Indexer {
             .send(Command::Append(Box::new(item)))
             .map_err(|_| gone())?;
         told.blocking_recv().map_err(|_| gone())?
+    }
+}
+
+impl Index {
+    /// The oldest segment without anything pending that may go because of its age, because nothing in it is kept, or
+    /// (`any_age`) to make room.
+    pub(super) fn removable(
+        &self,
+        active: u64,
+        before: Timestamp,
+        any_age: bool,
+    ) -> rusqlite::Result<Option<SegmentBook>> {
+        for book in self.books.segments() {
+            if book.segment < active
+                && self.books.pending_in(book.segment) == 0
+                && (any_age || moment(book.newest) < before || self.holds_nothing(&book)?)
+                && !self.holds_pictures(&book)?
+            {
+                return Ok(Some(book));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a segment has neither events any more nor much to say of others: else it would be said again and again.
+    fn holds_nothing(&self, book: &SegmentBook) -> rusqlite::Result<bool> {
+        let (first, last) = book.numbers();
+        let holds = self
+            .db
+            .prepare_cached(
+                "SELECT 1 FROM events WHERE number BETWEEN ?1 AND ?2
+                 UNION ALL
+                 SELECT 1 FROM quarantine WHERE number BETWEEN ?1 AND ?2",
+            )?
+            .exists(params![first, last])?;
+        let light = |carry: &Carry| {
+            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
+        };
+        Ok(!holds
+            && self
+                .carried_from(book, moment(book.newest))?
+                .iter()
+                .all(light))
     }
 }

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::catalog::Record;
 use super::log::Draft;
 use super::record::{EventRow, QuarantineEntry, What, draft};
+use super::redact::{Gap, Shed};
 use super::segment::{Head, RecordKind};
 use super::{Intake, Kept, Unread};
 use crate::decide::{Change, Written};
-use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role};
+use crate::event::{Event, EventId, Item, Original, Picture, PictureData, Raw, Role, Withholding};
 use crate::fate::Plan;
 use crate::name::Name;
 
@@ -65,7 +66,7 @@ pub(super) struct ImageForm {
     item: Option<Item>,
     content_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    bytes: Option<Stretch>,
+    pub(super) bytes: Option<Stretch>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     url: Option<String>,
 }
@@ -90,6 +91,12 @@ pub(super) struct RequestIn {
     pub(super) remembered: Vec<Change>,
     #[serde(default)]
     pub(super) releases: Option<EventId>,
+    /// Its pictures and body were removed since.
+    #[serde(default)]
+    pub(super) shed: Option<Shed>,
+    /// Events that were forgotten since.
+    #[serde(default)]
+    pub(super) gaps: Vec<Gap>,
 }
 
 #[derive(Serialize)]
@@ -221,6 +228,7 @@ pub(super) fn request(
     let what = What::Request {
         at,
         events: rows,
+        gaps: vec![],
         remembered: remembered.to_vec(),
         releases,
     };
@@ -299,6 +307,11 @@ pub(super) fn events(record: &Record) -> Result<Vec<(Arc<Event>, Plan)>, String>
         }
         event.raw = Raw::from_text(stretch(&record.payload, stored.raw)?);
         event.original = original.clone();
+        if let Some(shed) = &request.shed {
+            event.repaired.push(shed.note());
+            let (request, raw) = (true, false);
+            event.withhold(shed.by.word(), Withholding { request, raw });
+        }
         events.push((Arc::new(event), stored.plan));
     }
     Ok(events)

@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::books::{SegmentBook, fate_from, name_from};
-use super::index::{Index, moment};
+use super::index::Index;
 use super::pictures::siblings;
 use super::record::{Carried, Carry};
 use super::{TargetState, query};
@@ -77,7 +77,7 @@ impl Index {
         Ok(())
     }
 
-    fn deliveries_of(
+    pub(super) fn deliveries_of(
         &self,
         event: i64,
         first: i64,
@@ -209,7 +209,11 @@ impl Index {
                 .push((row.get(0)?, row.get::<_, i64>(1)? as u64, plan));
         }
         let as_of = carry.as_of;
-        let nothing = carry.gone.is_empty() && carry.targets.is_empty() && carry.plans.is_empty();
+        carry.forgot = self.forgotten_between(from, to)?;
+        let nothing = carry.gone.is_empty()
+            && carry.targets.is_empty()
+            && carry.plans.is_empty()
+            && carry.forgot.is_empty();
         let mut carries = if nothing { vec![] } else { vec![carry] };
         for remembered in self.notes_between(from, to, now)?.chunks(CARRIED_AT_ONCE) {
             carries.push(Carry {
@@ -342,46 +346,5 @@ impl Index {
             self.news.wake.insert(carried.target.clone());
         }
         self.catch_up_with_outcomes(as_of, carried.number)
-    }
-
-    /// The oldest segment without anything pending that may go because of its age, because nothing in it is kept, or
-    /// (`any_age`) to make room.
-    pub(super) fn removable(
-        &self,
-        active: u64,
-        before: Timestamp,
-        any_age: bool,
-    ) -> Result<Option<SegmentBook>> {
-        for book in self.books.segments() {
-            if book.segment < active
-                && self.books.pending_in(book.segment) == 0
-                && (any_age || moment(book.newest) < before || self.holds_nothing(&book)?)
-                && !self.holds_pictures(&book)?
-            {
-                return Ok(Some(book));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a segment has neither events any more nor much to say of others: else it would be said again and again.
-    fn holds_nothing(&self, book: &SegmentBook) -> Result<bool> {
-        let (first, last) = book.numbers();
-        let holds = self
-            .db
-            .prepare_cached(
-                "SELECT 1 FROM events WHERE number BETWEEN ?1 AND ?2
-                 UNION ALL
-                 SELECT 1 FROM quarantine WHERE number BETWEEN ?1 AND ?2",
-            )?
-            .exists(params![first, last])?;
-        let light = |carry: &Carry| {
-            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
-        };
-        Ok(!holds
-            && self
-                .carried_from(book, moment(book.newest))?
-                .iter()
-                .all(light))
     }
 }

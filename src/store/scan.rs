@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::catalog::{Catalog, Position, Record, Segment, record};
+use super::catalog::{Catalog, Position, Record, Segment};
 use super::damage::Damage;
-use super::segment::{Header, RecordKind, look_behind, read_record};
+use super::segment::{Header, RecordKind, look_behind, read_record, record};
 
 /// What a scan comes upon.
 pub(super) enum Found {

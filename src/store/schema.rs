@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -156,6 +156,11 @@ CREATE TABLE notes (           -- what deciding steps remember
     version INTEGER NOT NULL,  -- later decisions have greater ones
     touched INTEGER NOT NULL,  -- the record that tells it
     PRIMARY KEY (route, step, key)
+) WITHOUT ROWID;
+CREATE TABLE forgotten (       -- that something was forgotten on request
+    id BLOB PRIMARY KEY,
+    told TEXT NOT NULL,        -- as JSON: when and how much, not what
+    touched INTEGER NOT NULL   -- the record that tells it
 ) WITHOUT ROWID;
 CREATE VIEW readable_events AS SELECT
     lower(substr(hex(id),1,8)||'-'||substr(hex(id),9,4)||'-'||substr(hex(id),13,4)||'-'||substr(hex(id),17,4)||'-'||substr(hex(id),21)) AS id,

@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::disk::DiskFile;
 
 pub(super) const HEADER_BYTES: u64 = 64;
@@ -48,6 +50,10 @@ pub(super) enum RecordKind {
     Seal = 9,
     /// An event's pictures, fetched from their addresses.
     Fetched = 10,
+    /// What stood here was forgotten on request.
+    Erased = 11,
+    /// That something was forgotten on request, without what.
+    Forgot = 12,
 }
 
 /// A record's head.
@@ -104,6 +110,8 @@ impl RecordKind {
             Self::Carry,
             Self::Seal,
             Self::Fetched,
+            Self::Erased,
+            Self::Forgot,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -205,6 +213,35 @@ pub(super) fn read_record(
         return Ok(Err(NoRecord::Torn));
     }
     Ok(Ok((head, data)))
+}
+
+/// A record read back.
+pub(super) struct Record {
+    pub(super) head: Head,
+    pub(super) kind: RecordKind,
+    pub(super) meta: Bytes,
+    pub(super) payload: Bytes,
+}
+
+/// The parts of a record whose checksums were right.
+pub(super) fn record(head: Head, data: Vec<u8>) -> Result<Record, String> {
+    if head.format != FORMAT {
+        return Err(format!(
+            "a record of format {}, this camhook reads format {FORMAT}",
+            head.format
+        ));
+    }
+    let kind = RecordKind::from_byte(head.kind)
+        .ok_or_else(|| format!("a record of unknown kind {}", head.kind))?;
+    let data = Bytes::from(data);
+    let meta = data.slice(..head.meta_bytes as usize);
+    let payload = data.slice(head.meta_bytes as usize..);
+    Ok(Record {
+        head,
+        kind,
+        meta,
+        payload,
+    })
 }
 
 /// What lies behind the place where the records seem to end.

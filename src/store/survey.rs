@@ -97,7 +97,7 @@ impl Catalog {
                 continue;
             };
             let read = read_header(&*disk, &path, number.parse().unwrap_or(0));
-            let (header, bytes, salvaged) = match read {
+            let (header, bytes, held, salvaged) = match read {
                 Ok(read) => read,
                 Err(Unread::Gone) => continue, // removed while the list was read
                 Err(Unread::Because(why)) => {
@@ -109,7 +109,11 @@ impl Catalog {
                 files.salvaged.push(header);
             }
             if *name == file_name(header.number) {
-                let segment = Segment { header, bytes };
+                let segment = Segment {
+                    header,
+                    bytes,
+                    held,
+                };
                 files.segments.insert(header.number, segment);
             } else {
                 files.misnamed.push((path.clone(), header, bytes));
@@ -157,8 +161,12 @@ enum Unread {
     Because(String),
 }
 
-/// A segment's header, its length, and whether the header had to be made again from the first record.
-fn read_header(disk: &dyn Disk, path: &Path, number: u64) -> Result<(Header, u64, bool), Unread> {
+/// A segment's header, its length, what it takes of the disk, and whether the header had to be made again from the first record.
+fn read_header(
+    disk: &dyn Disk,
+    path: &Path,
+    number: u64,
+) -> Result<(Header, u64, u64, bool), Unread> {
     let told = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Unread::Gone,
         _ => Unread::Because(error.to_string()),
@@ -167,14 +175,15 @@ fn read_header(disk: &dyn Disk, path: &Path, number: u64) -> Result<(Header, u64
     let mut bytes = [0; HEADER_BYTES as usize];
     let read = file.read_at(&mut bytes, 0).map_err(told)?;
     let len = file.len().map_err(told)?;
+    let held = file.held().map_err(told)?.min(len);
     if read < bytes.len() {
         return Err(Unread::Because("it is too short".to_owned()));
     }
     match Header::from_bytes(&bytes) {
-        Ok(header) => Ok((header, len, false)),
+        Ok(header) => Ok((header, len, held, false)),
         Err(why @ NoHeader::OtherFormat(_)) => Err(Unread::Because(why.to_string())),
         Err(why @ NoHeader::Damaged) => match salvage_header(&*file, number).map_err(told)? {
-            Some(header) => Ok((header, len, true)),
+            Some(header) => Ok((header, len, held, true)),
             None => Err(Unread::Because(why.to_string())),
         },
     }

@@ -12,9 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::cache::Cache;
 use super::catalog::Position;
 use super::disk::is_full;
+use super::forgetting::Job;
 use super::log::{Draft, Log};
 use super::record::What;
 use super::room::Room;
+use super::scrub::Reply;
 use super::{Kept, StoreError};
 use crate::clock::Busy;
 
@@ -71,6 +73,8 @@ pub(super) enum Told {
     MakeRoom,
     Barrier(oneshot::Sender<()>),
     Retain(oneshot::Sender<Result<(), StoreError>>),
+    /// Takes it out of everything.
+    Forget(Box<Job>, Reply),
     /// The target keeps order from now on.
     Order(crate::name::Name, oneshot::Sender<()>),
     /// The clock was set by so much.

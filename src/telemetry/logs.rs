@@ -3,7 +3,11 @@
 use std::io::IsTerminal;
 
 use serde::{Deserialize, Deserializer, de};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::flood::Flood;
 
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -12,6 +16,9 @@ pub(crate) struct Settings {
     #[serde(deserialize_with = "level")]
     pub(crate) level: String,
     pub(crate) format: LogFormat,
+    /// Lines of one kind in a second; what is beyond is counted, and the count is told once a minute (10). 0 is no limit.
+    /// Lines of the levels `debug` and `trace` are not limited.
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -26,6 +33,7 @@ impl Default for Settings {
         Self {
             level: "info".to_owned(),
             format: LogFormat::Human,
+            limit: 10,
         }
     }
 }
@@ -48,14 +56,18 @@ fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
 /// Begins to log; a second call in one process changes nothing (tests run many camhooks in one).
 pub(crate) fn start(settings: &Settings) {
     let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let _ = match settings.format {
-        LogFormat::Human => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = match settings.format {
+        LogFormat::Human => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let lines = lines.with_filter(Flood::new(settings.limit));
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
 }
 
 #[cfg(test)]

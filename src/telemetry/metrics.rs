@@ -83,19 +83,19 @@ pub(crate) struct Refused {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TargetFate {
-    pub(crate) target: String,
+    pub(crate) target: Name,
     pub(crate) fate: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TargetOutcome {
-    pub(crate) target: String,
+    pub(crate) target: Name,
     pub(crate) outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TargetOnly {
-    pub(crate) target: String,
+    pub(crate) target: Name,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -124,8 +124,38 @@ pub(crate) struct Reloaded {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RouteStep {
-    pub(crate) route: String,
+    pub(crate) route: Name,
     pub(crate) step: String,
+}
+
+/// What the steps of one route cost, at hand for each delivery.
+#[derive(Default)]
+pub(crate) struct StepHandles(Vec<(&'static str, Histogram)>);
+
+impl StepHandles {
+    pub(crate) fn new(
+        metrics: &Metrics,
+        route: &Name,
+        steps: impl Iterator<Item = &'static str>,
+    ) -> Self {
+        let mut handles: Vec<(&'static str, Histogram)> = Vec::new();
+        for step in steps {
+            if !handles.iter().any(|(known, _)| *known == step) {
+                let label = RouteStep {
+                    route: route.clone(),
+                    step: step.to_owned(),
+                };
+                handles.push((step, metrics.step_seconds.get_or_create(&label).clone()));
+            }
+        }
+        Self(handles)
+    }
+
+    pub(crate) fn observe(&self, step: &str, seconds: f64) {
+        if let Some((_, handle)) = self.0.iter().find(|(known, _)| *known == step) {
+            handle.observe(seconds);
+        }
+    }
 }
 
 impl EncodeLabelValue for Name {
@@ -305,7 +335,7 @@ mod tests {
     fn a_gauge_and_a_counter_of_one_name_are_two_families() {
         let metrics = Metrics::new();
         let label = TargetFate {
-            target: "vms".to_owned(),
+            target: Name::new("vms").unwrap(),
             fate: "dead",
         };
         metrics.deliveries.get_or_create(&label).set(2);

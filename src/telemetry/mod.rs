@@ -1,10 +1,12 @@
 //! Metrics and logs: what camhook tells about itself. No secrets, and no plates at info level.
 
+mod flood;
 mod logs;
 mod metrics;
 
+pub(crate) use flood::tell_left_out;
 pub(crate) use logs::{Settings, start};
 pub(crate) use metrics::{
     ListOnly, Listener, Metrics, Refused, Reloaded, RouteStep, SourceKind, SourceOnly, Status,
-    TargetFate, TargetOnly, TargetOutcome,
+    StepHandles, TargetFate, TargetOnly, TargetOutcome,
 };

@@ -235,6 +235,7 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("POST", "/api/v1/retry") => (json!({ "all": true }), 200),
         ("POST", "/api/v1/replay") => (json!({ "events": [event] }), 200),
         ("POST", "/api/v1/purge") => (json!({ "before": "2000-01-01T00:00:00Z" }), 200),
+        ("POST", "/api/v1/forget") => (json!({ "plate": "NOBODY1" }), 200),
         ("POST", "/api/v1/targets/{name}/pause" | "/api/v1/targets/{name}/resume") => {
             (json!({}), 200)
         }

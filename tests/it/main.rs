@@ -9,6 +9,7 @@
 mod harness;
 
 mod borders; // values that want out of their place in a path, url, topic, header, mail or statement
+mod bounds; // memory, open files and the log stay within their limits
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
 mod cloud; // Amazon's Lambda and S3, signatures checked
@@ -19,6 +20,7 @@ mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
 mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod first_minute; // the README's examples
+mod forget; // what is forgotten on request is nowhere any more
 mod fuzz; // inputs that fuzzing found worth keeping, fed again
 mod hostile; // requests that want to hurt
 mod https; // both listeners inside of TLS: certificates that change, end, or are asked of senders

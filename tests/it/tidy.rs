@@ -14,6 +14,7 @@ const LADDER: [&[&str]; 8] = [
         "telemetry",
         "units",
         "budget",
+        "descriptors",
         "mqtt",
         "reach",
         "tls",
@@ -290,8 +291,8 @@ const SOURCE_PLUMBING: [&str; 16] = [
 ];
 const STEP_PLUMBING: &[&str] = &[
     "mod", "album", "choice", "color", "encode", "halves", "jpeg", "made", "opened", "pad",
-    "places", "scale", "fixtures", "stories", "decode", "chosen", "draft", "field", "plates",
-    "key", "drawing",
+    "pixels", "places", "scale", "fixtures", "stories", "decode", "chosen", "draft", "field",
+    "plates", "key", "drawing",
 ];
 
 #[test]

@@ -349,6 +349,9 @@ fn original(event: &Event) -> Result<Written, RenderError> {
             content_type: event.original.content_type().map(str::to_owned),
             body: Body(vec![event.original.body.clone()]),
         }),
+        Some(rule) if event.removed_by().is_some() => Err(RenderError(format!(
+            "the request as it came is no longer kept: it was removed by `{rule}`"
+        ))),
         Some(step) => Err(RenderError(format!(
             "the request as it came is withheld: it tells what the step `{step}` takes out"
         ))),

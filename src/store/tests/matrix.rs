@@ -74,6 +74,7 @@ pub(super) fn open_at(bench: &Bench, path: &Path, disk: &ModelDisk) -> Result<St
         path: path.to_owned(),
         keep: Duration::from_secs(7 * 86_400),
         max_size: bench.max_size,
+        pictures: None,
     };
     let disk = Arc::new(disk.clone());
     Store::open_on(disk, settings, bench.clock.clone(), Metrics::new())

@@ -6,6 +6,7 @@ mod accepting;
 mod by_hand;
 mod damage;
 mod faults;
+mod forget;
 mod index_files;
 mod joined;
 mod leasing;
@@ -16,6 +17,7 @@ mod pictures;
 mod power;
 mod removal;
 mod set_clock;
+mod shed;
 
 use std::sync::Mutex as StdMutex;
 
@@ -41,6 +43,7 @@ struct Bench {
     clock: Clock,
     disk: FaultyDisk,
     max_size: u64,
+    pictures: Option<Pictures>,
 }
 
 impl Bench {
@@ -54,6 +57,7 @@ impl Bench {
             clock: Clock::stepped(START),
             disk: FaultyDisk::default(),
             max_size,
+            pictures: None,
         }
     }
 
@@ -62,6 +66,7 @@ impl Bench {
             path: path.to_owned(),
             keep: Duration::from_secs(7 * 86_400),
             max_size: self.max_size,
+            pictures: self.pictures,
         };
         let disk = Arc::new(self.disk.clone());
         Store::open_on(disk, settings, self.clock.clone(), Metrics::new())

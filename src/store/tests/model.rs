@@ -445,6 +445,10 @@ impl DiskFile for ModelFile {
         Ok(self.with(&mut state, |inode| inode.len))
     }
 
+    fn held(&self) -> io::Result<u64> {
+        self.len() // it has no holes
+    }
+
     fn write_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let (mut state, fault) = self.disk.enter(Op::Write);
         let mut bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();

@@ -45,6 +45,23 @@ impl Process {
         Self::run(folder, log.into(), environment)
     }
 
+    /// As [`Process::logging`], under limits that a shell sets first.
+    pub(crate) fn with_files(folder: &Path, routes: &str, limits: &str) -> Self {
+        let log = std::fs::File::create(folder.join("log.txt")).unwrap();
+        let listeners = "server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }\n";
+        std::fs::write(folder.join("routes.yaml"), format!("{listeners}{routes}")).unwrap();
+        let mut command = Command::new("sh");
+        command.current_dir(folder);
+        command.args(["-c", &format!("{limits}; exec \"$0\" run")]);
+        command.arg(env!("CARGO_BIN_EXE_camhook"));
+        Self::began(folder, command, log.into(), &[])
+    }
+
+    /// Of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts in a folder where a `routes.yaml` lies.
     pub(crate) fn start_again(folder: &Path) -> Self {
         Self::run(folder, Stdio::inherit(), &[])
@@ -77,6 +94,15 @@ impl Process {
     ) -> Self {
         let mut command = camhook_command(folder);
         command.args(["run"]).args(arguments);
+        Self::began(folder, command, log, environment)
+    }
+
+    fn began(
+        folder: &Path,
+        mut command: Command,
+        log: Stdio,
+        environment: &[(String, String)],
+    ) -> Self {
         command.stdout(Stdio::piped()).stderr(log);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();

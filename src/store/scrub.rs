@@ -1,0 +1,179 @@
+//! Taking what is forgotten out of the segments, one by one, between other work of the index thread.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::forgetting::Job;
+use super::indexer::Indexer;
+use super::record::{Forgotten, What};
+use super::redact::Erasure;
+use super::writer::Command;
+
+pub(super) type Reply = oneshot::Sender<Result<Forgotten, StoreError>>;
+
+/// Something that is being forgotten.
+pub(super) struct Scrub {
+    job: Job,
+    erasure: Erasure,
+    reply: Option<Reply>,
+    /// Segments to look through; none before the active one has ended.
+    todo: Option<VecDeque<u64>>,
+}
+
+impl Scrub {
+    /// What an earlier run left.
+    pub(super) fn of(job: Job) -> Self {
+        Self {
+            erasure: job.erasure(),
+            job,
+            reply: None,
+            todo: None,
+        }
+    }
+
+    pub(super) fn is_at_work(&self) -> bool {
+        self.todo.is_some()
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Failed(format!(
+        "not all of it could be removed yet: {error}. camhook goes on by itself, each minute and after each start"
+    ))
+}
+
+impl Indexer {
+    pub(super) fn begin_forgetting(&mut self, mut job: Job, reply: Reply) {
+        if self.scrub.is_some() {
+            let busy = "something else is being forgotten; ask again in a moment";
+            let _ = reply.send(Err(StoreError::Failed(busy.to_owned())));
+            return;
+        }
+        job.lsn = self.index.progress.lsn;
+        if let Err(error) = job.write(&*self.room.catalog.disk, &self.folder) {
+            let why = format!("nothing was forgotten: {error}");
+            let _ = reply.send(Err(StoreError::Failed(why)));
+            return;
+        }
+        let forgotten = self.index.forget(&job);
+        let mut scrub = Scrub::of(job);
+        scrub.reply = Some(reply);
+        self.scrub = Some(scrub);
+        match forgotten {
+            Ok(()) => {
+                self.tell_news();
+                self.cache.clear();
+                let _ = self.writer.send(Command::Roll);
+            }
+            Err(error) => {
+                let _ = self.index.rollback();
+                self.forgetting_failed(failed(error));
+            }
+        }
+    }
+
+    /// Tells who waits; it is tried again later.
+    fn forgetting_failed(&mut self, error: StoreError) {
+        tracing::error!(%error, "forgetting on request");
+        if let Some(scrub) = &mut self.scrub {
+            scrub.todo = None;
+            if let Some(reply) = scrub.reply.take() {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    /// Takes up again what failed.
+    pub(super) fn go_on_forgetting(&mut self) {
+        let idle = self.scrub.as_ref().is_some_and(|scrub| !scrub.is_at_work());
+        if idle {
+            let _ = self.writer.send(Command::Roll);
+        }
+    }
+
+    /// A segment was begun: what is to be forgotten lies in earlier ones.
+    pub(super) fn scrub_from(&mut self, active: u64) {
+        let Some(scrub) = &mut self.scrub else { return };
+        if scrub.is_at_work() {
+            return; // segments that came later have nothing of it
+        }
+        let segments = self.room.catalog.segments();
+        let begun = segments.iter().find(|s| s.header.number == active);
+        if begun.is_some_and(|active| active.header.first_lsn <= scrub.job.lsn) {
+            self.forgetting_failed(failed("the current segment cannot be ended"));
+            return;
+        }
+        let earlier = segments.iter().map(|segment| segment.header.number);
+        scrub.todo = Some(earlier.filter(|number| *number < active).collect());
+        if let Err(error) = self.index.forget(&scrub.job) {
+            let _ = self.index.rollback(); // a second time changes nothing
+            self.forgetting_failed(failed(error));
+        }
+    }
+
+    /// One segment, or the end of it.
+    pub(super) fn scrub_some(&mut self) {
+        let Some(scrub) = &mut self.scrub else { return };
+        let Some(todo) = &mut scrub.todo else { return };
+        let done = match todo.pop_front() {
+            Some(number) => clean(&self.room.catalog, number, &scrub.erasure).map_err(failed),
+            None => {
+                let job = scrub.job.clone();
+                let finished = self.finish_forgetting(&job);
+                if finished.is_ok()
+                    && let Some(reply) = self.scrub.take().and_then(|scrub| scrub.reply)
+                {
+                    let _ = reply.send(Ok(job.told));
+                }
+                finished
+            }
+        };
+        if let Err(error) = done {
+            self.forgetting_failed(error);
+        }
+    }
+
+    fn finish_forgetting(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.index.wring_out().map_err(failed)?;
+        self.room.catalog.drop_spares();
+        for suffix in ["", "-wal", "-shm"] {
+            // An index that was set aside because it could not be read.
+            let aside = self.folder.join(format!("index.sqlite.unreadable{suffix}"));
+            let _ = std::fs::remove_file(aside);
+        }
+        self.say_now(What::Forgot(Box::new(job.told.clone())))
+            .map_err(failed)?;
+        Job::remove(&*self.room.catalog.disk, &self.folder).map_err(failed)?;
+        self.room.measure();
+        let Forgotten {
+            events, requests, ..
+        } = job.told;
+        tracing::info!(events, requests, "forgotten on request");
+        Ok(())
+    }
+}
+
+/// Takes it out of one segment.
+fn clean(catalog: &super::catalog::Catalog, number: u64, erasure: &Erasure) -> Result<(), String> {
+    let segments = catalog.segments();
+    let Some(segment) = segments.into_iter().find(|s| s.header.number == number) else {
+        return Ok(()); // it was removed meanwhile
+    };
+    let survey = catalog.survey(segment, true, &mut |seen| {
+        let rest = erasure.rest_of(seen.lsn, seen.kind, &seen.meta, None)?;
+        Ok(rest.is_some())
+    })?;
+    let rewritten = catalog.rewrite(segment, &survey, true, &mut |record| {
+        let payload = Some(&record.payload);
+        erasure.rest_of(record.head.lsn, record.kind, &record.meta, payload)
+    })?;
+    if rewritten {
+        tracing::debug!(
+            number,
+            "a segment was written anew without what was forgotten"
+        );
+    }
+    Ok(())
+}
