@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::dice::Dice;
 use super::rules::Rules;
 use super::weather::Weather;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::decide::Written;
 use crate::delivery::settings::Settings;
@@ -172,6 +173,7 @@ impl World {
             path: folder.path().to_owned(),
             keep: Duration::from_secs(1_000 * 86_400),
             max_size: 1 << 30,
+            pictures: None,
         };
         let store =
             Store::open(settings, clock.clone(), metrics.clone()).expect("a store of its own");
@@ -191,7 +193,8 @@ impl World {
             Pipelines::default(),
             store.clone(),
             clock.clone(),
-            metrics,
+            metrics.clone(),
+            &Budget::new(128 << 20, metrics),
             &tasks,
         );
         let world = Self {

@@ -192,6 +192,7 @@ fn outcomes_between_a_carried_moment_and_its_record_are_told_behind_what_was_car
             let request = || What::Request {
                 at: START,
                 events: vec![EventRow::of(&event, Arc::new(plan.clone()))],
+                gaps: vec![],
                 remembered: vec![],
                 releases: None,
             };

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::decide::Book;
+use crate::store::check::IndexState;
+use crate::store::{backup, check};
 
 const SECRET: &str = "SECRET7";
 /// Stands for the bytes of a picture.
@@ -275,4 +277,138 @@ async fn that_something_was_forgotten_outlives_the_segment_that_tells_it() {
     let copy = bench.crashed(false);
     let rebuilt = bench.try_open_at(copy.path()).unwrap();
     assert_eq!(rebuilt.forgotten().await.unwrap(), [forgotten]);
+}
+
+/// Sound, with an index that tells what the log tells.
+fn assert_sound(folder: &Path) {
+    let checked = check(folder, false).unwrap();
+    assert!(checked.is_well(), "{checked:?}");
+    let is_index = matches!(checked.index, IndexState::Same | IndexState::Absent);
+    assert!(is_index, "{checked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_is_sound_and_no_copy_of_it_brings_it_back() {
+    let bench = Bench::sized(16 << 20);
+    let store = bench.open();
+    let [_, other] = filled(&bench, &store).await;
+    store.forget(SECRET, false).await.unwrap();
+    store.caught_up().await;
+    assert_sound(bench.folder.path());
+    let copy = tempfile::tempdir().unwrap();
+    backup(bench.folder.path(), copy.path()).unwrap();
+    let before = told(&store).await;
+    store.close().await;
+    assert_sound(bench.folder.path());
+    assert_sound(copy.path());
+    assert_eq!(traces(copy.path()), Vec::<PathBuf>::new());
+    let restored = bench.try_open_at(copy.path()).unwrap();
+    assert_eq!(told(&restored).await, before);
+    assert!(restored.event(other).await.is_ok());
+    assert_eq!(restored.forgotten().await.unwrap().len(), 1);
+    restored.close().await;
+    assert_sound(copy.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_made_while_it_is_being_forgotten_goes_on_with_that() {
+    let bench = Bench::sized(16 << 20);
+    let store = bench.open();
+    let [_, other] = filled(&bench, &store).await;
+    bench.disk.0.lock().unwrap().allocate = Some(28);
+    store.forget(SECRET, false).await.unwrap_err();
+    bench.disk.0.lock().unwrap().allocate = None;
+    store.caught_up().await;
+    assert_sound(bench.folder.path());
+    let copy = tempfile::tempdir().unwrap();
+    backup(bench.folder.path(), copy.path()).unwrap();
+    assert!(!traces(copy.path()).is_empty());
+    let restored = bench.try_open_at(copy.path()).unwrap();
+    assert!(restored.sightings(SECRET, true).await.unwrap().is_empty());
+    let next = bench
+        .sees(&restored, "NEXT1", b"next picture", &["vms"])
+        .await;
+    while restored.forgotten().await.unwrap().is_empty() {
+        restored.retain().await.unwrap();
+    }
+    assert!(restored.event(other).await.is_ok());
+    assert!(restored.event(next).await.is_ok());
+    restored.close().await;
+    assert_eq!(traces(copy.path()), Vec::<PathBuf>::new());
+    assert_sound(copy.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_file_was_wiped_and_not_removed_is_done() {
+    let bench = Bench::sized(16 << 20);
+    let store = bench.open();
+    let [_, other] = filled(&bench, &store).await;
+    store.close().await;
+    let job = bench.folder.path().join("forgetting.json");
+    for left in [&[0; 300][..], b"{\"told\":\0\0\0\0"] {
+        std::fs::write(&job, left).unwrap();
+        assert_sound(bench.folder.path());
+        let store = bench.open();
+        assert!(store.event(other).await.is_ok());
+        store.close().await;
+        assert!(!job.exists());
+    }
+}
+
+/// Flips a bit of each place in the log that has these bytes.
+fn damage(folder: &Path, bytes: &[u8]) {
+    for path in holding(&folder.join("log"), bytes) {
+        let mut content = std::fs::read(&path).unwrap();
+        let places: Vec<usize> = memchr::memmem::find_iter(&content, bytes).collect();
+        places.iter().for_each(|at| content[*at] ^= 1);
+        std::fs::write(path, content).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_is_passed_over_and_none_of_it_stays_there() {
+    let rest = &SEEN[1..];
+    let broken: [(&str, &[u8]); 4] = [
+        ("its own picture", SEEN),
+        ("another's picture", b"other picture"),
+        ("a request that nobody understood", b"<plate>OTHER42"),
+        ("its own such request", b"<plate>secret7"),
+    ];
+    for (what, bytes) in broken {
+        for with_index in [true, false] {
+            let bench = Bench::sized(16 << 20);
+            let store = bench.open();
+            let [first, other] = filled(&bench, &store).await;
+            let last = bench.sees(&store, "LAST1", b"last picture", &["vms"]).await;
+            store.close().await;
+            damage(bench.folder.path(), bytes);
+            if !with_index {
+                matrix::forget_index(bench.folder.path());
+            }
+            let store = bench.open();
+            let (forgotten, _) = store.forget(SECRET, false).await.unwrap();
+            let case = format!("{what}, with index: {with_index}");
+            assert!(forgotten.events + forgotten.requests > 0, "{case}");
+            assert_eq!(traces(bench.folder.path()), Vec::<PathBuf>::new(), "{case}");
+            assert_eq!(
+                holding(bench.folder.path(), rest),
+                Vec::<PathBuf>::new(),
+                "{case}"
+            );
+            assert!(store.event(first).await.is_err(), "{case}");
+            assert!(store.event(last).await.is_ok(), "{case}");
+            if what != "another's picture" {
+                assert!(store.event(other).await.is_ok(), "{case}");
+            }
+            // A second time finds the same places, and nothing to do.
+            let next = bench.sees(&store, SECRET, SEEN, &["vms"]).await;
+            store.forget(SECRET, false).await.unwrap();
+            assert!(store.event(next).await.is_err(), "{case}");
+            store.close().await;
+            let store = bench.open();
+            assert!(store.event(last).await.is_ok(), "{case}");
+            assert_eq!(traces(bench.folder.path()), Vec::<PathBuf>::new(), "{case}");
+            store.close().await;
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Pictures go before their events.
 
 use super::*;
+use crate::store::check::IndexState;
+use crate::store::{backup, check};
 
 const PICTURES: Pictures = Pictures {
     keep: Duration::from_secs(86_400),
@@ -141,4 +143,74 @@ async fn a_rewrite_that_fails_leaves_the_segment_as_it_was() {
     assert_eq!(store.event(old).await.unwrap().event.images.len(), 1);
     store.retain().await.unwrap();
     assert!(store.event(old).await.unwrap().event.images.is_empty());
+}
+
+#[tokio::test]
+async fn a_store_without_its_old_pictures_is_sound_and_copied_without_them() {
+    let bench = bench(64 << 20, PICTURES);
+    let store = bench.open();
+    let old = large(&bench, &store, "OLD", 5_000_000, &[]).await;
+    end_segment(&bench, &store).await;
+    let new = large(&bench, &store, "NEW", 100_000, &["vms"]).await;
+    bench.wait(86_400);
+    store.retain().await.unwrap();
+    assert!(store.event(old).await.unwrap().event.images.is_empty());
+    store.caught_up().await;
+    let sound = |folder: &Path| {
+        let checked = check(folder, false).unwrap();
+        assert!(checked.is_well(), "{checked:?}");
+        assert!(
+            matches!(checked.index, IndexState::Same | IndexState::Absent),
+            "{checked:?}"
+        );
+    };
+    sound(bench.folder.path());
+    let before = told(&store).await;
+    store.close().await;
+    sound(bench.folder.path());
+    let copy = tempfile::tempdir().unwrap();
+    backup(bench.folder.path(), copy.path()).unwrap();
+    sound(copy.path());
+    let held: u64 = std::fs::read_dir(copy.path().join("log"))
+        .unwrap()
+        .map(|file| {
+            std::os::unix::fs::MetadataExt::blocks(&file.unwrap().metadata().unwrap()) * 512
+        })
+        .sum();
+    assert!(held < 1_000_000, "{held}");
+    let restored = bench.try_open_at(copy.path()).unwrap();
+    assert_eq!(told(&restored).await, before);
+    assert_eq!(
+        restored.event(new).await.unwrap().event.images.len(),
+        1,
+        "not so old"
+    );
+}
+
+#[tokio::test]
+async fn pictures_beside_a_damaged_record_go_and_the_damage_is_told_as_before() {
+    let bench = bench(64 << 20, PICTURES);
+    let store = bench.open();
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(large(&bench, &store, &format!("P{n}"), 1_000_000 + n, &[]).await);
+    }
+    end_segment(&bench, &store).await;
+    store.close().await;
+    let first = bench.folder.path().join("log/0000000001.seg");
+    let mut bytes = std::fs::read(&first).unwrap();
+    bytes[1_500_000] ^= 1;
+    std::fs::write(&first, bytes).unwrap();
+    let store = bench.open();
+    bench.wait(86_400);
+    store.retain().await.unwrap();
+    for n in [0, 2] {
+        assert!(store.event(ids[n]).await.unwrap().event.images.is_empty());
+    }
+    let error = store.event(ids[1]).await.err().unwrap();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    store.close().await;
+    let checked = check(bench.folder.path(), false).unwrap();
+    assert_eq!(checked.damaged.len(), 1, "{checked:?}");
+    assert_eq!(checked.damaged[0].events, [ids[1]]);
 }
