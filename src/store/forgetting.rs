@@ -60,7 +60,9 @@ impl Job {
     /// Makes sure that it is done, whatever happens.
     pub(super) fn write(&self, disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
         let (path, new) = (Self::path(folder), folder.join("forgetting.new"));
-        let _ = disk.remove(&new);
+        if new.exists() {
+            disk.remove(&new)?;
+        }
         let file = disk.create(&new)?;
         let bytes = serde_json::to_vec(self).map_err(std::io::Error::other)?;
         file.write_at(&mut [IoSlice::new(&bytes)], 0)?;
@@ -74,7 +76,10 @@ impl Job {
         disk: &dyn Disk,
         folder: &Path,
     ) -> std::result::Result<Option<Self>, String> {
-        let _ = disk.remove(&folder.join("forgetting.new"));
+        let begun = folder.join("forgetting.new");
+        if begun.exists() {
+            let _ = disk.remove(&begun);
+        }
         let path = Self::path(folder);
         match std::fs::read(&path) {
             Ok(bytes) if bytes.contains(&0) => {

@@ -87,8 +87,8 @@ impl Indexer {
                     }
                 }
                 Err(error) => {
+                    // The others' turn; this one is tried again later.
                     tracing::error!(%error, "cannot remove old pictures");
-                    self.looked_at.insert(book.segment, pending); // it must not keep others from being looked at
                 }
             }
         }
