@@ -1,11 +1,11 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
+mod addresses;
 mod certificates;
 mod overdue;
 mod planner;
 mod reload;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ use crate::tasks::Tasks;
 use crate::telemetry::{self, Metrics};
 use crate::tls;
 
+use addresses::Addresses;
+pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
 use planner::Plans;
 
@@ -61,32 +63,6 @@ pub struct App {
     refreshes: Arc<Refreshes>,
     certificates: Certificates,
     gate: Arc<Gate>,
-}
-
-/// Where a camhook listens.
-#[derive(Debug, Clone)]
-struct Addresses {
-    server: Address,
-    /// HTTPS beside plain HTTP.
-    second: Option<Address>,
-    admin: Address,
-    /// Paths of the sources and their kinds.
-    sources: Vec<(String, &'static str)>,
-    /// What is heard from brokers, in words, and the sources' kinds.
-    heard: Vec<(String, &'static str)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Address {
-    address: SocketAddr,
-    secured: bool,
-}
-
-impl Address {
-    /// To reach it from this machine.
-    fn url(self) -> String {
-        url(self.address, self.secured)
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -131,26 +107,7 @@ impl App {
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
         begin_counting(&config, &metrics);
-        let addresses = Addresses {
-            server: Address {
-                address: server.address(),
-                secured: certificates.server.is_some() && server.second_address().is_none(),
-            },
-            second: server.second_address().map(|address| Address {
-                address,
-                secured: true,
-            }),
-            admin: Address {
-                address: listener.address(),
-                secured: certificates.admin.is_some(),
-            },
-            sources: config
-                .sources
-                .iter()
-                .filter_map(|source| Some((source.path.clone()?, source.source.kind())))
-                .collect(),
-            heard: heard(&config),
-        };
+        let addresses = Addresses::of(&config, &server, &listener, &certificates);
         let (accepting, delivering) = (Tasks::default(), Tasks::default());
         let refreshed = std::mem::take(&mut config.refreshed);
         let folder = &config.store.path;
@@ -252,38 +209,7 @@ impl App {
 
     /// The lines that tell a user where to post and where to look.
     pub(crate) fn greeting(&self) -> String {
-        let Addresses {
-            server,
-            second,
-            sources,
-            heard,
-            ..
-        } = &self.addresses;
-        let base = self.url();
-        let mut lines = vec![format!("camhook {}", env!("CARGO_PKG_VERSION"))];
-        for (n, (path, kind)) in sources.iter().enumerate() {
-            let word = if n == 0 { "post to" } else { "" };
-            let kind = if *kind == "auto" { "any vendor" } else { kind };
-            let url = format!("{}{path}", base.trim_end_matches('/'));
-            lines.push(format!("  {word:<8} {url:<40} {kind}"));
-        }
-        for (n, (broker, kind)) in heard.iter().enumerate() {
-            let word = if n == 0 { "hears" } else { "" };
-            lines.push(format!("  {word:<8} {broker:<40} {kind}"));
-        }
-        if let Some(second) = second {
-            let url = format!("{}/…", second.url());
-            lines.push(format!("  or over TLS {url:<37} the same paths"));
-        }
-        if server.address.ip().is_unspecified() {
-            lines.push(format!(
-                "           from other machines: this machine's address, port {}",
-                server.address.port()
-            ));
-        }
-        lines.push(format!("  look at  {}", self.admin_url()));
-        lines.push(format!("  config   {}", self.config.display()));
-        lines.join("\n")
+        self.addresses.greeting(&self.config)
     }
 
     /// Waits until the index has caught up with the log.
@@ -322,22 +248,6 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
     })
 }
 
-/// Where to reach a listener from this machine.
-pub(crate) fn url(listen: SocketAddr, secured: bool) -> String {
-    let scheme = if secured { "https" } else { "http" };
-    format!("{scheme}://{}", reachable(listen))
-}
-
-pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
-}
-
 /// How many connections of senders there may be, so that what else camhook opens finds a place too.
 fn connections_within(config: &Config, files: Option<u64>) -> NonZeroU32 {
     let wanted = config.server.max_connections;
@@ -356,16 +266,6 @@ fn connections_within(config: &Config, files: Option<u64>) -> NonZeroU32 {
         );
     }
     allowed
-}
-
-/// Brokers and topics, as the greeting tells them.
-fn heard(config: &Config) -> Vec<(String, &'static str)> {
-    let sources = config.sources.iter().filter_map(|source| {
-        let mqtt = source.mqtt.as_ref()?;
-        let told = format!("{} {}", mqtt.address, mqtt.topics.join(" "));
-        Some((told, source.source.kind()))
-    });
-    sources.collect()
 }
 
 /// Counters of what is configured begin at 0, so that an alert on their growth sees the first of each.

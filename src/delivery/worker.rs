@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 use tokio::task::{Id, JoinError, JoinSet, unconstrained};
 
 use crate::clock::{Busy, Watch};
@@ -75,9 +74,9 @@ impl Worker {
         sets: UnboundedReceiver<(SignedDuration, Busy)>,
     ) -> Option<Self> {
         let current = shared.current.load_full();
-        let settings = current.pipelines.targets.get(&target)?.settings.clone();
+        let outlet = current.pipelines.targets.get(&target)?;
         Some(Self {
-            gate: Gate::new(settings, &shared.clock),
+            gate: Gate::new(outlet.settings.clone(), &shared.clock),
             watch: shared.clock.watch(),
             room: Arc::new(Room::new(current.share(shared.budget.most()))),
             target,
