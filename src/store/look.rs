@@ -82,7 +82,11 @@ impl Store {
         self.read_inner(move |inner, db| {
             let located = query::locate(db, id).map_err(failed)?;
             let located = located.ok_or_else(|| unknown(id))?;
-            inner.read_kept(db, id, &located)
+            match inner.read_kept(db, id, &located) {
+                // Removed since it was looked up: its file goes before its rows.
+                Err(_) if !inner.catalog.contains(located.position.segment) => Err(unknown(id)),
+                kept => kept,
+            }
         })
         .await
     }
@@ -98,6 +102,7 @@ impl Store {
             // What is damaged takes no room; reading it tells.
             let bytes_of = |position| match inner.catalog.bytes_of(position) {
                 Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(0),
+                Err(_) if !inner.catalog.contains(located.position.segment) => Err(unknown(id)),
                 bytes => bytes.map_err(failed),
             };
             let mut bytes = bytes_of(located.position)?;
