@@ -23,7 +23,7 @@ struct Vault(BTreeMap<String, String>);
 
 impl Vault {
     /// One with the characters that are written differently in addresses, JSON, XML and base64.
-    fn new(&mut self, place: &str) -> String {
+    fn odd(&mut self, place: &str) -> String {
         let n = self.0.len();
         self.keep(place, format!("zQ{n:03}/s<e&c'r+e=t~{n:03}"))
     }
@@ -90,7 +90,7 @@ fn found(vault: &Vault, written: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
 #[test]
 fn the_search_finds_a_secret_in_every_form() {
     let mut vault = Vault::default();
-    let secret = vault.new("somewhere");
+    let secret = vault.odd("somewhere");
     let percent = utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
     let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
     for text in [
@@ -173,7 +173,7 @@ fn presets(vault: &mut Vault, server: &str) -> Map<String, Value> {
             let kind = setting["type"].as_str().unwrap_or("text");
             let place = format!("{name}.{key}");
             if kind == "secret" || setting["secret"] == true && kind != "url" && kind != "cameras" {
-                with.insert(key.clone(), vault.new(&place).into());
+                with.insert(key.clone(), vault.odd(&place).into());
             } else if setting["secret"] == true && kind == "url" {
                 let token = vault.plain(&place);
                 with.insert(
@@ -239,10 +239,10 @@ fn config(vault: &mut Vault, folder: &Path, server: &Receiver) -> (Value, Vec<(S
     let url = server.url();
     let host = url.replace("http://", "");
     let env = vec![
-        ("LEAK_ENV".to_owned(), vault.new("${ENV}")),
+        ("LEAK_ENV".to_owned(), vault.odd("${ENV}")),
         ("LEAK_MIXED".to_owned(), vault.plain("${ENV} within a text")),
     ];
-    std::fs::write(folder.join("secret.txt"), vault.new("${file:…}")).unwrap();
+    std::fs::write(folder.join("secret.txt"), vault.odd("${file:…}")).unwrap();
     let retry = json!({ "initial": "100ms", "max": "200ms", "attempts": 4 });
     let breaker = json!({ "failures": 1000, "cool_down": "200ms" });
     let mut targets = presets(vault, &url);
@@ -253,33 +253,33 @@ fn config(vault: &mut Vault, folder: &Path, server: &Receiver) -> (Value, Vec<(S
     let login = |password: String| json!({ "username": "gate", "password": password });
     add(
         "basic",
-        json!({ "url": url, "auth": { "basic": login(vault.new("auth.basic")) }, "json": "{{ event }}" }),
+        json!({ "url": url, "auth": { "basic": login(vault.odd("auth.basic")) }, "json": "{{ event }}" }),
     );
     add(
         "digest",
-        json!({ "url": format!("{url}/digest"), "auth": { "digest": login(vault.new("auth.digest")) }, "text": "x" }),
+        json!({ "url": format!("{url}/digest"), "auth": { "digest": login(vault.odd("auth.digest")) }, "text": "x" }),
     );
     add(
         "bearer",
-        json!({ "url": url, "auth": { "bearer": vault.new("auth.bearer") }, "text": "x" }),
+        json!({ "url": url, "auth": { "bearer": vault.odd("auth.bearer") }, "text": "x" }),
     );
     add(
         "token",
-        json!({ "url": url, "auth": { "token": vault.new("auth.token") }, "text": "x" }),
+        json!({ "url": url, "auth": { "token": vault.odd("auth.token") }, "text": "x" }),
     );
     add(
         "webhook",
-        json!({ "url": url, "auth": { "webhook": vault.new("auth.webhook") }, "text": "x" }),
+        json!({ "url": url, "auth": { "webhook": vault.odd("auth.webhook") }, "text": "x" }),
     );
     add(
         "aws",
         json!({ "url": url, "text": "x", "auth": { "aws": { "service": "s3", "region": "x", "access_key_id": "AKIATEST",
-        "secret_access_key": vault.new("aws.secret_access_key"), "session_token": vault.new("aws.session_token") } } }),
+        "secret_access_key": vault.odd("aws.secret_access_key"), "session_token": vault.odd("aws.session_token") } } }),
     );
     add(
         "headers",
-        json!({ "url": url, "text": "x", "headers": { "X-Api-Key": vault.new("headers.X-Api-Key"),
-        "Authorization": format!("Custom {}", vault.new("headers.Authorization")), "Cookie": format!("sid={}", vault.plain("headers.Cookie")) } }),
+        json!({ "url": url, "text": "x", "headers": { "X-Api-Key": vault.odd("headers.X-Api-Key"),
+        "Authorization": format!("Custom {}", vault.odd("headers.Authorization")), "Cookie": format!("sid={}", vault.plain("headers.Cookie")) } }),
     );
     add(
         "userinfo",
@@ -291,20 +291,20 @@ fn config(vault: &mut Vault, folder: &Path, server: &Receiver) -> (Value, Vec<(S
     );
     add(
         "in-query",
-        json!({ "url": url, "query": { "token": vault.new("query.token") }, "text": "x" }),
+        json!({ "url": url, "query": { "token": vault.odd("query.token") }, "text": "x" }),
     );
     add(
         "in-body",
-        json!({ "url": url, "json": { "password": vault.new("json.password"), "inner": [{ "api_key": vault.new("json.api_key") }] } }),
+        json!({ "url": url, "json": { "password": vault.odd("json.password"), "inner": [{ "api_key": vault.odd("json.api_key") }] } }),
     );
     add(
         "in-form",
-        json!({ "url": url, "form": { "password": vault.new("form.password"), "plate": "x" } }),
+        json!({ "url": url, "form": { "password": vault.odd("form.password"), "plate": "x" } }),
     );
     add(
         "session",
         json!({ "url": format!("{url}/main"), "auth": { "bearer": "{{ session.token }}" }, "text": "x",
-        "session": { "login": { "url": format!("{url}/login"), "json": { "user": "gate", "password": vault.new("session.login.password") } },
+        "session": { "login": { "url": format!("{url}/login"), "json": { "user": "gate", "password": vault.odd("session.login.password") } },
             "token": { "json": "/token" } } }),
     );
     let mut sources = Map::new();
@@ -322,24 +322,24 @@ fn config(vault: &mut Vault, folder: &Path, server: &Receiver) -> (Value, Vec<(S
     source("tokens", json!({ "tokens": tokens.join(",") }));
     source(
         "basic",
-        json!({ "basic": { "username": "gate", "password": vault.new("source basic") } }),
+        json!({ "basic": { "username": "gate", "password": vault.odd("source basic") } }),
     );
     source(
         "signed",
-        json!({ "signature": { "scheme": "github", "secret": vault.new("source signature") } }),
+        json!({ "signature": { "scheme": "github", "secret": vault.odd("source signature") } }),
     );
     sources.insert(
         "ff".to_owned(),
         json!({ "kind": "findface", "path": "/ff", "fetch": { "hosts": [host], "attempts": 1,
-        "headers": { "Authorization": format!("Token {}", vault.new("fetch header")) } } }),
+        "headers": { "Authorization": format!("Token {}", vault.odd("fetch header")) } } }),
     );
     sources.insert("bus".to_owned(), json!({ "kind": "generic", "mqtt": { "topics": ["a/#"],
         "url": format!("mqtt://gate:{}@127.0.0.1:{}", vault.plain("source mqtt"), repeating("mqtt")) } }));
     let lists = json!({
-        "basic": { "http": { "url": format!("{url}/list"), "key": "plate", "auth": { "basic": login(vault.new("list basic")) } } },
+        "basic": { "http": { "url": format!("{url}/list"), "key": "plate", "auth": { "basic": login(vault.odd("list basic")) } } },
         "headers": { "http": { "url": format!("{url}/list?token={}", vault.plain("list url")), "key": "plate",
-            "headers": { "X-Key": vault.new("list header") } } },
-        "parkpow": { "parkpow": { "url": url, "token": vault.new("list parkpow"), "tag": "x" } },
+            "headers": { "X-Key": vault.odd("list header") } } },
+        "parkpow": { "parkpow": { "url": url, "token": vault.odd("list parkpow"), "tag": "x" } },
     });
     let names: Vec<&String> = targets.keys().collect();
     let routes = json!([{ "name": "all", "to": names }]);
