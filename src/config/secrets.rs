@@ -154,8 +154,13 @@ const PIECE_MIN: usize = 8;
 fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, Range<usize>)) {
     match &node.shape {
         Shape::Map(entries) => {
-            for (key, value) in entries {
-                walk(value, &key.text.to_lowercase(), settled, tell);
+            for (inner, value) in entries {
+                // `auth: { webhook: … }` is what a webhook is signed with; elsewhere the word is no secret's.
+                let name = match (key, inner.text.to_lowercase()) {
+                    ("auth", name) if name == "webhook" => "secret".to_owned(),
+                    (_, name) => name,
+                };
+                walk(value, &name, settled, tell);
             }
         }
         Shape::List(items) => {
@@ -174,8 +179,13 @@ fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, 
                 // `Bearer abc`: the scheme may be shown.
                 let start = text.rfind(' ').map_or(0, |blank| blank + 1);
                 tell(&text[start..], node.within(&(start..text.len())));
-            } else if let Some(range) = password_in_url(text) {
-                tell(&text[range.clone()], node.within(&range));
+            } else {
+                for range in password_in_url(text)
+                    .into_iter()
+                    .chain(secrets_in_query(text))
+                {
+                    tell(&text[range.clone()], node.within(&range));
+                }
             }
         }
     }
@@ -239,6 +249,29 @@ fn add_pairs(node: &Node, values: &mut Vec<String>) {
 }
 
 /// The `password` of `scheme://user:password@host`.
+/// The values of parameters that sound secret, in the query of a URL.
+fn secrets_in_query(text: &str) -> Vec<Range<usize>> {
+    let query = text.find("://").and_then(|_| text.find('?'));
+    let Some(start) = query.map(|mark| mark + 1) else {
+        return Vec::new();
+    };
+    let end = text[start..].find('#').map_or(text.len(), |at| start + at);
+    let mut ranges = Vec::new();
+    let mut from = start;
+    for parameter in text[start..end].split('&') {
+        if let Some((name, value)) = parameter.split_once('=')
+            && !value.is_empty()
+            && !value.contains("{{")
+            && sounds_secret(&name.to_lowercase())
+        {
+            let at = from + name.len() + 1;
+            ranges.push(at..at + value.len());
+        }
+        from += parameter.len() + 1;
+    }
+    ranges
+}
+
 fn password_in_url(text: &str) -> Option<Range<usize>> {
     let start = text.find("://")? + 3;
     let end = text[start..]

@@ -269,6 +269,7 @@ async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static st
     }
     if moment == Moment::Retention {
         store.retain().await.unwrap();
+        store.caught_up().await;
         let left = store.events(EventQuery::default()).await.unwrap();
         assert_eq!(
             left.len(),
