@@ -53,17 +53,25 @@ pub(super) fn find(root: &Node, taken: &[String], settled: &[String]) -> Secrets
 impl Secrets {
     /// The file's text with stars or dots for secrets: as many characters of as many bytes, so that positions hold.
     pub(super) fn mask(&self, text: &str) -> String {
-        let mut masked = String::with_capacity(text.len());
-        let secret = |byte: usize| self.written.iter().any(|range| range.contains(&byte));
-        for (byte, c) in text.char_indices() {
-            if secret(byte) && !c.is_whitespace() {
-                masked.push(['*', '\u{b7}', '\u{2022}', '\u{1f784}'][c.len_utf8() - 1]);
-            } else {
-                masked.push(c);
-            }
-        }
-        masked
+        mask(text, &self.written)
     }
+}
+
+/// The text with stars or dots in these places.
+pub(super) fn mask(text: &str, places: &[Range<usize>]) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut secret = vec![false; text.len()];
+    for place in places {
+        secret[place.clone()].fill(true);
+    }
+    for (byte, c) in text.char_indices() {
+        if secret[byte] && !c.is_whitespace() {
+            masked.push(['*', '\u{b7}', '\u{2022}', '\u{1f784}'][c.len_utf8() - 1]);
+        } else {
+            masked.push(c);
+        }
+    }
+    masked
 }
 
 /// The text without its comments: what somebody noted beside a setting, or switched off, may be a secret that nothing tells
@@ -192,7 +200,7 @@ fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, 
 }
 
 /// Also when the key is mistyped: the mistake is told with the line, and the secret stands in it.
-fn sounds_secret(key: &str) -> bool {
+pub(super) fn sounds_secret(key: &str) -> bool {
     let nearly = |part: &str| {
         let near = |word: &&str| {
             let allowed = if word.len() > 6 { 2 } else { 1 };
@@ -250,7 +258,7 @@ fn add_pairs(node: &Node, values: &mut Vec<String>) {
 
 /// The `password` of `scheme://user:password@host`.
 /// The values of parameters that sound secret, in the query of a URL.
-fn secrets_in_query(text: &str) -> Vec<Range<usize>> {
+pub(super) fn secrets_in_query(text: &str) -> Vec<Range<usize>> {
     let query = text.find("://").and_then(|_| text.find('?'));
     let Some(start) = query.map(|mark| mark + 1) else {
         return Vec::new();
@@ -272,7 +280,7 @@ fn secrets_in_query(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-fn password_in_url(text: &str) -> Option<Range<usize>> {
+pub(super) fn password_in_url(text: &str) -> Option<Range<usize>> {
     let start = text.find("://")? + 3;
     let end = text[start..]
         .find(['/', '?', '#'])
