@@ -12,6 +12,7 @@
 //!
 //! Nothing here knows the settings themselves: they belong to the rooms, with their docs, and are joined by key.
 
+mod broken;
 mod check;
 mod entry;
 mod expand;
@@ -210,7 +211,8 @@ impl Config {
     ) -> Result<Self, Report> {
         let mut mistakes = Vec::new();
         let Some(mut root) = parse::parse(text, &mut mistakes) else {
-            return Err(Report::new(file.to_owned(), text.to_owned(), mistakes));
+            let masked = secrets::mask(text, &broken::secrets(text));
+            return Err(Report::new(file.to_owned(), masked, mistakes));
         };
         let mut taken = expand::Taken::default();
         expand::expand(&mut root, folder, environment, &mut taken);

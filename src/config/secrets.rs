@@ -53,17 +53,25 @@ pub(super) fn find(root: &Node, taken: &[String], settled: &[String]) -> Secrets
 impl Secrets {
     /// The file's text with stars or dots for secrets: as many characters of as many bytes, so that positions hold.
     pub(super) fn mask(&self, text: &str) -> String {
-        let mut masked = String::with_capacity(text.len());
-        let secret = |byte: usize| self.written.iter().any(|range| range.contains(&byte));
-        for (byte, c) in text.char_indices() {
-            if secret(byte) && !c.is_whitespace() {
-                masked.push(['*', '\u{b7}', '\u{2022}', '\u{1f784}'][c.len_utf8() - 1]);
-            } else {
-                masked.push(c);
-            }
-        }
-        masked
+        mask(text, &self.written)
     }
+}
+
+/// The text with stars or dots in these places.
+pub(super) fn mask(text: &str, places: &[Range<usize>]) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut secret = vec![false; text.len()];
+    for place in places {
+        secret[place.clone()].fill(true);
+    }
+    for (byte, c) in text.char_indices() {
+        if secret[byte] && !c.is_whitespace() {
+            masked.push(['*', '\u{b7}', '\u{2022}', '\u{1f784}'][c.len_utf8() - 1]);
+        } else {
+            masked.push(c);
+        }
+    }
+    masked
 }
 
 /// The text without its comments: what somebody noted beside a setting, or switched off, may be a secret that nothing tells
@@ -154,8 +162,13 @@ const PIECE_MIN: usize = 8;
 fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, Range<usize>)) {
     match &node.shape {
         Shape::Map(entries) => {
-            for (key, value) in entries {
-                walk(value, &key.text.to_lowercase(), settled, tell);
+            for (inner, value) in entries {
+                // `auth: { webhook: … }` is what a webhook is signed with; elsewhere the word is no secret's.
+                let name = match (key, inner.text.to_lowercase()) {
+                    ("auth", name) if name == "webhook" => "secret".to_owned(),
+                    (_, name) => name,
+                };
+                walk(value, &name, settled, tell);
             }
         }
         Shape::List(items) => {
@@ -174,15 +187,20 @@ fn walk(node: &Node, key: &str, settled: &[String], tell: &mut impl FnMut(&str, 
                 // `Bearer abc`: the scheme may be shown.
                 let start = text.rfind(' ').map_or(0, |blank| blank + 1);
                 tell(&text[start..], node.within(&(start..text.len())));
-            } else if let Some(range) = password_in_url(text) {
-                tell(&text[range.clone()], node.within(&range));
+            } else {
+                for range in password_in_url(text)
+                    .into_iter()
+                    .chain(secrets_in_query(text))
+                {
+                    tell(&text[range.clone()], node.within(&range));
+                }
             }
         }
     }
 }
 
 /// Also when the key is mistyped: the mistake is told with the line, and the secret stands in it.
-fn sounds_secret(key: &str) -> bool {
+pub(super) fn sounds_secret(key: &str) -> bool {
     let nearly = |part: &str| {
         let near = |word: &&str| {
             let allowed = if word.len() > 6 { 2 } else { 1 };
@@ -239,7 +257,30 @@ fn add_pairs(node: &Node, values: &mut Vec<String>) {
 }
 
 /// The `password` of `scheme://user:password@host`.
-fn password_in_url(text: &str) -> Option<Range<usize>> {
+/// The values of parameters that sound secret, in the query of a URL.
+pub(super) fn secrets_in_query(text: &str) -> Vec<Range<usize>> {
+    let query = text.find("://").and_then(|_| text.find('?'));
+    let Some(start) = query.map(|mark| mark + 1) else {
+        return Vec::new();
+    };
+    let end = text[start..].find('#').map_or(text.len(), |at| start + at);
+    let mut ranges = Vec::new();
+    let mut from = start;
+    for parameter in text[start..end].split('&') {
+        if let Some((name, value)) = parameter.split_once('=')
+            && !value.is_empty()
+            && !value.contains("{{")
+            && sounds_secret(&name.to_lowercase())
+        {
+            let at = from + name.len() + 1;
+            ranges.push(at..at + value.len());
+        }
+        from += parameter.len() + 1;
+    }
+    ranges
+}
+
+pub(super) fn password_in_url(text: &str) -> Option<Range<usize>> {
     let start = text.find("://")? + 3;
     let end = text[start..]
         .find(['/', '?', '#'])

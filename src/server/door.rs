@@ -18,6 +18,7 @@ use crate::event::Original;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes::Route;
+use crate::secret::Secret;
 use crate::sources::{DecodeSettings, Source};
 
 /// Everything the accepting half needs of the config.
@@ -44,6 +45,14 @@ pub(super) enum Call {
     Event(Arc<Entry>),
     /// Somebody looks at the address in a browser.
     Visit(Arc<Entry>),
+}
+
+impl Door {
+    /// Those of all sources: who mistypes an address sends its token to the source that takes every path.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &Secret> {
+        let sources = self.entries.iter();
+        sources.flat_map(|entry| entry.settings.auth.all_tokens())
+    }
 }
 
 impl Entry {

@@ -167,10 +167,7 @@ impl<R: Reception> Front<R> {
         }
         let original = Original {
             method: parts.method.to_string(),
-            path: mask::path(
-                &parts.uri,
-                &entry.settings.auth.all_tokens().collect::<Vec<_>>(),
-            ),
+            path: mask::path(&parts.uri, &door.tokens().collect::<Vec<_>>()),
             headers: mask::headers(&parts.headers, &parts.uri, &entry.settings.auth.secrets()),
             remote: Some(caller.address),
             received_at: self.clock.now(),

@@ -55,7 +55,8 @@ fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
 
 /// Begins to log; a second call in one process changes nothing (tests run many camhooks in one).
 pub(crate) fn start(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(quieted(&settings.level));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(quieted("info")));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
@@ -68,6 +69,12 @@ pub(crate) fn start(settings: &Settings) {
         .with(filter)
         .with(lines)
         .try_init();
+}
+
+/// What must not be told at any level: the library that signs for Amazon logs the keys it signs with, and the one that watches
+/// files tells of each write, which in the folder of a log file is one of its own lines.
+fn quieted(level: &str) -> String {
+    format!("notify=warn,inotify=warn,{level},aws_sigv4=off")
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Outages, retries, holds, order and expiry, on a clock that is stepped by hand.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use camhook::testing::Clock;
+use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::harness::{Answer, Receiver, Within, form_event};
+use crate::harness::{Answer, Receiver, Taken, Within, form_event};
 
 fn to(receiver: &Receiver, settings: &str) -> String {
     format!(
@@ -51,6 +56,29 @@ async fn a_clock_that_is_set_back_strands_nothing() {
     camhook.set_clock(-a_year).await;
     camhook.advance(41.0).await;
     assert_eq!(receiver.requests(), 3, "the target asked for 40 s");
+    assert_eq!(camhook.fates().await, ["delivered"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forwards_during_a_send_and_then_back_strands_nothing() {
+    let clock: Arc<OnceLock<Clock>> = Arc::default();
+    let setter = clock.clone();
+    let first = AtomicBool::new(true);
+    let refuses_and_jumps = Arc::new(move |_: &Taken| {
+        if !first.swap(false, Ordering::Relaxed) {
+            return Ok(Answer::status(200));
+        }
+        let clock: &Clock = setter.get().unwrap();
+        clock.set(clock.moment() + SignedDuration::from_hours(24 * 30));
+        Ok(Answer::status(503))
+    });
+    let receiver = Receiver::playing([], refuses_and_jumps).await;
+    let camhook = Within::start(&to(&receiver, STEADY)).await;
+    clock.set(camhook.clock()).ok().unwrap();
+    send(&camhook, 1).await;
+    assert_eq!(receiver.requests(), 1);
+    camhook.set_clock(-30 * 86_400).await;
+    camhook.advance(11.0).await;
     assert_eq!(camhook.fates().await, ["delivered"]);
 }
 

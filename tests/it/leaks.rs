@@ -1,13 +1,14 @@
 //! A secret in every place that can hold one, everything that can go wrong with it, and then a search through all that
 //! camhook wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -70,17 +71,28 @@ fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         .collect()
 }
 
-/// Where which secret stands in what camhook wrote.
+/// Where which secret stands in what camhook wrote, each form once in each place.
 fn found(vault: &Vault, written: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut told = Vec::new();
+    let mut sought = Vec::new();
     for (place, secret) in &vault.0 {
         for (form, bytes) in forms(secret) {
-            for (name, text) in written {
-                if let Some(at) = memchr::memmem::find(text, &bytes) {
-                    let around = &text[at.saturating_sub(60)..text.len().min(at + 90)];
-                    let around = String::from_utf8_lossy(around).into_owned();
-                    found.push(format!("{place}, {form}, in {name}: …{around:?}…"));
-                }
+            told.push((place, form));
+            sought.push(bytes);
+        }
+    }
+    // All at once: there are hundreds, and a store is large.
+    let sought = AhoCorasick::new(sought).unwrap();
+    let mut found = Vec::new();
+    for (name, text) in written {
+        let mut seen = BTreeSet::new();
+        for hit in sought.find_iter(text) {
+            let (place, form) = told[hit.pattern().as_usize()];
+            if seen.insert((place, form)) {
+                let around =
+                    &text[hit.start().saturating_sub(60)..text.len().min(hit.start() + 90)];
+                let around = String::from_utf8_lossy(around).into_owned();
+                found.push(format!("{place}, {form}, in {name}: …{around:?}…"));
             }
         }
     }
@@ -468,7 +480,7 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
                 .as_array()
                 .is_some_and(|all| !all.is_empty())
         };
-        let tried: std::collections::BTreeSet<&str> = rows
+        let tried: BTreeSet<&str> = rows
             .iter()
             .filter(tried)
             .filter_map(|row| row["target"].as_str())

@@ -188,7 +188,10 @@ impl HttpTarget {
             verdict,
             status: Some(answer.status.as_u16()),
             error: Some(error),
-            excerpt: self.excerpt(&answer.body, None),
+            // What a login is answered with when it succeeds may be the token itself, at a place where it was not awaited.
+            excerpt: (!answer.status.is_success())
+                .then(|| self.excerpt(&answer.body, None))
+                .flatten(),
         })
     }
 }

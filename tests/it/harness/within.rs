@@ -93,6 +93,10 @@ impl Within {
         }
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     /// Sets the clock, as an administrator or a time server does.
     pub(crate) async fn set_clock(&self, by_seconds: i64) {
         self.settled().await;
