@@ -214,13 +214,6 @@ fn cases() -> Vec<Case> {
             None,
             NO_ANSWER,
         ),
-        case(
-            "answers-unasked",
-            Harm::SpeaksFirst(bytes(OK)),
-            "dead",
-            None,
-            NO_ANSWER,
-        ),
         case("no-http", says("hello\r\n\r\n"), "dead", None, NO_ANSWER),
         case(
             "http-0-9",
