@@ -35,6 +35,9 @@ fn value(text: &str, from: usize) -> Range<usize> {
     let line = text[from..].find('\n').map_or(text.len(), |at| from + at);
     let start = line - text[from..line].trim_start().len();
     let rest = &text[start..line];
+    if rest.starts_with("${") {
+        return start..start; // where it comes from is no secret, and may be the mistake
+    }
     let end = match rest.chars().next() {
         Some(quote @ ('"' | '\'')) => {
             let mut escaped = false;
