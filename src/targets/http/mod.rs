@@ -478,6 +478,8 @@ fn complaint(
         complaint.push_str(&format!(": {because}"));
     } else if let Some(location) = location.filter(|_| status.is_redirection()) {
         let location = String::from_utf8_lossy(location.as_bytes());
+        // Behind a `?` many repeat what they were sent, a session's token too.
+        let location = location.split('?').next().unwrap_or_default();
         let location: String = location.chars().take(LOCATION_MAX).collect();
         complaint.push_str(&format!(
             " and points to {}: redirects are not followed, write the right address into `url`",
