@@ -176,7 +176,7 @@ async fn a_redirect_is_not_followed_and_the_error_says_where_it_points() {
     assert_eq!(report.verdict, Verdict::Dead);
     let error = report.error.unwrap();
     assert!(
-        error.contains(&format!("points to http://{}/?t=***", second.address)),
+        error.contains(&format!("points to http://{}/: ", second.address)),
         "{error}"
     );
     assert!(error.contains("`url`"));
