@@ -3,16 +3,20 @@
 //! There is no other way in: the gate asks this table who may, the index page and the API's 404 tell it, and the tests walk it,
 //! so that a new line is guarded, told and tested.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
+use super::dashboard::assets;
 use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
 use super::{health, lists, login, steer};
+use crate::tasks::Tasks;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +49,10 @@ pub(crate) struct Route {
 pub(super) struct Ask<'a> {
     pub(super) admin: &'a Admin,
     /// None when the command line works on the store itself.
-    pub(super) gate: Option<(&'a Gate, Caller)>,
+    pub(super) gate: Option<(&'a Arc<Gate>, Caller)>,
+    /// Streams end when these stop. None as above.
+    #[expect(dead_code, reason = "the feed is the first that streams")]
+    pub(super) tasks: Option<&'a Tasks>,
     pub(super) visitor: &'a Visitor,
     pub(super) request: &'a Request<Bytes>,
     /// What stands in the path for `{…}`, as it was sent.
@@ -96,7 +103,9 @@ pub(crate) static ROUTES: &[Route] = &[
 
     get("/login", Access::Open, "the page to log in", |ask| Box::pin(login::page(ask))),
     post("/login", Access::Open, "logs in: a form with `username`, `password`, `csrf`", |ask| Box::pin(login::log_in(ask))),
-    get("/login.css", Access::Open, "how it looks", |_| Box::pin(login::style())),
+    get("/assets/dashboard.css", Access::Open, "how pages look", |ask| Box::pin(assets::style(ask))),
+    get("/assets/dashboard.js", Access::Open, "what moves on them", |ask| Box::pin(assets::script(ask))),
+    get("/assets/icon.svg", Access::Open, "the picture in the browser's tab", |ask| Box::pin(assets::icon(ask))),
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
     get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
@@ -187,7 +196,7 @@ pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<S
 fn tops() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
-        .filter(|path| !path.contains('{') && *path != "/" && !path.ends_with(".css"))
+        .filter(|path| !path.contains('{') && *path != "/" && !path.starts_with("/assets/"))
         .collect()
 }
 
