@@ -20,7 +20,7 @@ async fn logs_in_and_out_with_the_keyboard_alone() {
     browser.until_at(&house.at("/")).await;
     browser.is_accessible().await;
     browser.picture("index").await;
-    browser.press("Log out anna").await;
+    browser.press("Log out").await;
     browser.until_at("/login").await;
     browser.go(&house.at("/")).await;
     browser.until_at("/login").await;
