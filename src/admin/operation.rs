@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use http::Request;
 use http::Response;
+use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
@@ -54,6 +55,19 @@ pub(super) struct Schemas {
     pub(super) given: SchemaGenerator,
 }
 
+impl Schemas {
+    pub(super) fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        Self {
+            sent: settings.clone().for_deserialize().into_generator(),
+            given: settings.for_serialize().into_generator(),
+        }
+    }
+}
+
 /// Something that can be given as an answer.
 pub(super) trait Gives {
     fn response(self, request: &Request<Bytes>) -> Response<Body>;
@@ -69,7 +83,7 @@ where
     fn answer<'a>(&self, ask: Ask<'a>) -> Promise<'a, Answer> {
         let handler = self.0;
         Box::pin(async move {
-            let question = Parameters::of(ask.request.uri().query())?.read()?;
+            let question = ask.parameters().read()?;
             Ok(handler(ask, question).await?.response(ask.request))
         })
     }
@@ -91,7 +105,7 @@ where
     fn answer<'a>(&self, ask: Ask<'a>) -> Promise<'a, Answer> {
         let handler = self.0;
         Box::pin(async move {
-            let () = Parameters::of(ask.request.uri().query())?.read()?;
+            let () = ask.parameters().read()?;
             let body = sent(ask.request)?;
             Ok(handler(ask, body).await?.response(ask.request))
         })

@@ -18,7 +18,6 @@ mod polygon;
 mod read;
 mod shown;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ use super::{Item, Origin, plain};
 /// What a picture shows, or the name that a step gave it with `as`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub(crate) struct Role(Cow<'static, str>);
 
 impl Role {
