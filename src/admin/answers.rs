@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::body::Body;
-use super::operation::{Gives, Given};
+use super::operation::{Given, Gives};
 use super::pages;
 
 const JSON: &str = "application/json";
@@ -147,11 +147,11 @@ pub(super) fn tagged(mut response: Response<Body>, asked: &HeaderMap) -> Respons
         .map(|one| one.trim().trim_start_matches("W/"))
         .any(|one| one == "*" || one == tag);
     let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
+        header::VARY,
+        HeaderValue::from_static("Authorization, Cookie"),
     );
-    headers.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(ETAG, tag);
     }

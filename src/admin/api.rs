@@ -43,7 +43,10 @@ pub(super) async fn events(ask: Ask<'_>, query: EventQuery) -> Told<Page<Listed>
     let mut rows = Vec::with_capacity(ids.len());
     for id in &ids {
         match store.event(*id).await {
-            Ok(kept) => rows.push(Listed::Event(EventRow::of(&kept, &store.joined(*id).await?))),
+            Ok(kept) => rows.push(Listed::Event(EventRow::of(
+                &kept,
+                &store.joined(*id).await?,
+            ))),
             Err(StoreError::Unknown { .. }) => {} // pruned since
             // One that cannot be read hides no other.
             Err(error @ StoreError::Damaged(_)) => rows.push(Listed::Damaged(DamagedRow {

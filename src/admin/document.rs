@@ -95,7 +95,8 @@ fn document() -> Value {
     }
     let mut all = schemas.given.take_definitions(true);
     all.extend(schemas.sent.take_definitions(true));
-    let groups = Group::ALL.map(|group| json!({ "name": group.name(), "description": group.what() }));
+    let groups =
+        Group::ALL.map(|group| json!({ "name": group.name(), "description": group.what() }));
     json!({
         "openapi": "3.1.1",
         "info": {
@@ -140,7 +141,8 @@ fn operation(route: &Route, told: operation::Told) -> Value {
     let mut responses = Map::new();
     responses.insert("200".to_owned(), answer(&told.given));
     if told.given.is_tagged {
-        let known = json!({ "description": "What was told under the tag of `If-None-Match` is still so." });
+        let known =
+            json!({ "description": "What was told under the tag of `If-None-Match` is still so." });
         responses.insert("304".to_owned(), known);
     }
     for status in refused_with(route) {
@@ -252,7 +254,9 @@ fn security(access: Access) -> Value {
     let roles = match access {
         Access::Always | Access::Open => return json!([]),
         // Open, unless `admin.metrics` asks for a login.
-        Access::Numbers => return json!([{}, { "token": ["metrics"] }, { "password": ["metrics"] }]),
+        Access::Numbers => {
+            return json!([{}, { "token": ["metrics"] }, { "password": ["metrics"] }]);
+        }
         Access::Someone => json!([]),
         Access::Needs(scope) => json!([scope.as_str()]),
     };
@@ -262,7 +266,10 @@ fn security(access: Access) -> Value {
 fn needed(access: Access) -> String {
     match access {
         Access::Always | Access::Open => "For everybody.".to_owned(),
-        Access::Numbers => "For everybody, unless `admin: { metrics: login }`; then it needs the scope `metrics`.".to_owned(),
+        Access::Numbers => {
+            "For everybody, unless `admin: { metrics: login }`; then it needs the scope `metrics`."
+                .to_owned()
+        }
         Access::Someone => "For whoever is logged in.".to_owned(),
         Access::Needs(scope) => format!(
             "Needs the scope `{}`. A browser's login also sends its token, in the header `{CSRF_HEADER}`, where something is changed.",
@@ -336,7 +343,10 @@ mod tests {
         let (mut sent, mut given) = (schemas.sent, schemas.given);
         let given = given.take_definitions(true);
         for (name, schema) in sent.take_definitions(true) {
-            assert!(given.get(&name).is_none_or(|other| *other == schema), "{name}");
+            assert!(
+                given.get(&name).is_none_or(|other| *other == schema),
+                "{name}"
+            );
         }
     }
 
@@ -355,15 +365,27 @@ mod tests {
     fn the_page_about_the_api_tells_every_parameter_and_every_error() {
         let page = include_str!("../../docs/api.md");
         for error in ERRORS {
-            assert!(page.contains(&format!("| `{}` |", error.word)), "{}", error.word);
+            assert!(
+                page.contains(&format!("| `{}` |", error.word)),
+                "{}",
+                error.word
+            );
         }
         let mut schemas = Schemas::new();
         for route in ROUTES {
             let line = page.lines().find(|line| {
-                let path = route.path.replace("{id}", "ID").replace("{n}", "N").replace("{name}", "NAME");
+                let path = route
+                    .path
+                    .replace("{id}", "ID")
+                    .replace("{n}", "N")
+                    .replace("{name}", "NAME");
                 line.contains(&format!("`{path}`"))
             });
-            for parameter in route.told(&mut schemas).into_iter().flat_map(|told| told.parameters) {
+            for parameter in route
+                .told(&mut schemas)
+                .into_iter()
+                .flat_map(|told| told.parameters)
+            {
                 let words = line.unwrap_or_default().split([' ', '`', '=']);
                 let is_told = words.into_iter().any(|word| word == parameter.name);
                 assert!(is_told, "{}: {}", route.path, parameter.name);

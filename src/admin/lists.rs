@@ -114,7 +114,9 @@ impl ListRow {
 /// In the order of their names.
 pub(super) async fn lists(ask: Ask<'_>, (): ()) -> Told<Json<Vec<ListRow>>> {
     let (lists, now) = (ask.admin.planner.lists(), ask.admin.clock.now());
-    let rows = lists.iter().map(|(name, list)| ListRow::of(name, list, now));
+    let rows = lists
+        .iter()
+        .map(|(name, list)| ListRow::of(name, list, now));
     Ok(Json(rows.collect()))
 }
 

@@ -1,13 +1,14 @@
 //! Answers in their outer form, and the headers that tell browsers what they may do with them.
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::refusal::{PROBLEM, Problem, Refusal};
 use super::body::{Body, Pieces};
+use super::refusal::{PROBLEM, Problem, Refusal};
 
 /// What cameras sent is shown, never run.
 const DATA: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";

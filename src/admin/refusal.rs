@@ -57,7 +57,12 @@ const fn error(
     title: &'static str,
     means: &'static str,
 ) -> Error {
-    Error { word, statuses, title, means }
+    Error {
+        word,
+        statuses,
+        title,
+        means,
+    }
 }
 
 pub(super) const PROBLEM: &str = "application/problem+json";

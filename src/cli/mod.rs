@@ -185,7 +185,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Trust(arguments) => trust::trust(&common, arguments).await,
             Command::Cert(arguments) => cert::cert(&common, &arguments),
             Command::Schema => check::schema(),
-            Command::Api => show::document(admin::openapi()),
+            Command::Api => check::api(),
             Command::Password(arguments) => password::password(&arguments),
             Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,

@@ -102,7 +102,10 @@ fn answer(document: &Value, response: &Value) -> Markup {
 
 /// What a schema asks for, in a few words, with links to what has a name.
 fn form(document: &Value, schema: &Value) -> Markup {
-    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|name| name.rsplit('/').next())
+    {
         return html! { a href={ "#schema-" (name) } { (name) } };
     }
     if let Some(words) = schema["enum"].as_array() {
@@ -111,7 +114,9 @@ fn form(document: &Value, schema: &Value) -> Markup {
     if let Some(constant) = schema.get("const") {
         return html! { code { (constant) } };
     }
-    let any = ["anyOf", "oneOf"].into_iter().find_map(|word| schema[word].as_array());
+    let any = ["anyOf", "oneOf"]
+        .into_iter()
+        .find_map(|word| schema[word].as_array());
     if let Some(any) = any {
         return html! { @for (n, one) in any.iter().enumerate() { @if n > 0 { ", or " } (form(document, one)) } };
     }
@@ -149,9 +154,15 @@ fn fields(schema: &Value) -> Markup {
 /// A line for a shell that does it.
 fn curl(document: &Value, path: &str, method: &str, operation: &Value) -> String {
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let path = path.replace("{id}", "$ID").replace("{n}", "0").replace("{name}", "$NAME");
+    let path = path
+        .replace("{id}", "$ID")
+        .replace("{n}", "0")
+        .replace("{name}", "$NAME");
     let mut line = String::from("curl ");
-    if operation["security"].as_array().is_some_and(|any| !any.is_empty()) {
+    if operation["security"]
+        .as_array()
+        .is_some_and(|any| !any.is_empty())
+    {
         line.push_str("-H \"Authorization: Bearer $TOKEN\" ");
     }
     if method == "post" {
