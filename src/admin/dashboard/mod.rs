@@ -5,4 +5,5 @@
 
 pub(super) mod assets;
 mod parts;
+pub(super) mod reference;
 pub(super) mod shell;
