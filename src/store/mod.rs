@@ -21,6 +21,7 @@ mod damage;
 mod desk;
 mod disk;
 mod due;
+mod find;
 mod forget;
 mod forgetting;
 mod index;
@@ -33,6 +34,7 @@ mod notes;
 mod open;
 mod outcomes;
 mod pictures;
+mod plates;
 mod probe;
 mod purge;
 mod query;
@@ -70,7 +72,9 @@ pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
-pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use look::{
+    DeliveryQuery, EventQuery, Found, FoundEvent, QuarantineRow, SourceSummary, TargetSummary,
+};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;

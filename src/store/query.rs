@@ -9,8 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::books::{fate_from, name_from};
 use super::catalog::Position;
 use super::index::{NUMBERS_PER_RECORD, micros, moment};
-use super::record::normal_plate;
-use super::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetState, TargetSummary};
+use super::{DeliveryQuery, QuarantineRow, SourceSummary, TargetState, TargetSummary};
 use crate::event::{DeliveryId, EventId, Item};
 use crate::fate::{Attempt, Delivery, Fate, Plan};
 use crate::name::Name;
@@ -99,67 +98,6 @@ fn limit(limit: usize) -> i64 {
     } else {
         i64::try_from(limit).unwrap_or(-1)
     }
-}
-
-pub(super) fn events(db: &Connection, query: &EventQuery) -> Result<Vec<EventId>> {
-    let mut filter = Filter::default();
-    if let Some(source) = &query.source {
-        filter.add("source = ?", [source.clone().into()]);
-    }
-    if let Some(camera) = &query.camera {
-        filter.add("camera = ?", [camera.clone().into()]);
-    }
-    if let Some(kind) = query.kind {
-        filter.add("kind = ?", [kind.as_str().to_owned().into()]);
-    }
-    if let Some(plate) = &query.plate {
-        let normal = normal_plate(plate);
-        if plate.ends_with('*') {
-            let end = format!("{normal}{}", char::MAX);
-            filter.add(
-                "number IN (SELECT event FROM plates WHERE plate >= ? AND plate < ?)",
-                [normal.into(), end.into()],
-            );
-        } else {
-            filter.add(
-                "number IN (SELECT event FROM plates WHERE plate = ?)",
-                [normal.into()],
-            );
-        }
-    }
-    // Segments bound the numbers to look at; received_at alone would mean to look at every row.
-    if let Some(since) = query.since {
-        let since = micros(since);
-        filter.add("received_at >= ?", [since.into()]);
-        filter.add(
-            "number >= coalesce((SELECT min(first_lsn) FROM segments WHERE newest >= ?), 0) * 1048576",
-            [since.into()],
-        );
-    }
-    if let Some(until) = query.until {
-        let until = micros(until);
-        filter.add("received_at < ?", [until.into()]);
-        filter.add(
-            "number < (coalesce((SELECT max(last_lsn) FROM segments WHERE oldest < ?), 0) + 1) * 1048576",
-            [until.into()],
-        );
-    }
-    if let Some(before) = query.before {
-        match locate(db, before)? {
-            Some(located) => filter.add("number < ?", [located.number.into()]),
-            None => filter.add("id < ?", [before.as_bytes().to_vec().into()]),
-        }
-    }
-    let sql = format!(
-        "SELECT id FROM events {} ORDER BY number DESC LIMIT {}",
-        filter.sql(),
-        limit(query.limit)
-    );
-    db.prepare_cached(&sql)?
-        .query_map(params_from_iter(filter.values), |row| {
-            Ok(EventId::from_bytes(row.get(0)?))
-        })?
-        .collect()
 }
 
 pub(super) fn attempts(db: &Connection, delivery: i64) -> Result<Vec<Attempt>> {
