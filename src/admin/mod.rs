@@ -7,6 +7,7 @@
 mod api;
 mod attempts;
 mod cookies;
+mod dashboard;
 mod front;
 mod gate;
 mod health;
