@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderValue, LINK};
+use http::header::{HeaderName, HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -17,12 +17,15 @@ use super::table::Ask;
 use super::{Admin, Refusal, pages};
 use crate::event::EventId;
 use crate::name::Name;
-use crate::store::{StoreError, TargetSummary};
+use crate::store::{Found, StoreError, TargetSummary};
 
 /// How long a question waits for the index to catch up with the log.
 const INDEX_PATIENCE: Duration = Duration::from_millis(500);
 /// What is said of bytes that nothing else is known of.
 const BYTES: &str = "application/octet-stream";
+
+/// The header that tells when the last row that was looked at was received, where there are older ones nobody looked at.
+const LOOKED_UNTIL: HeaderName = HeaderName::from_static("camhook-looked-until");
 
 pub(super) type Answer = Result<Response<Bytes>, Refusal>;
 
@@ -34,10 +37,9 @@ async fn caught_up(admin: &Admin) {
 pub(super) async fn events(ask: Ask<'_>) -> Answer {
     let (store, query) = (&ask.admin.store, ask.parameters().events()?);
     caught_up(ask.admin).await;
-    let limit = query.limit;
-    let ids = store.events(query).await?;
-    let mut events = Vec::with_capacity(ids.len());
-    for id in &ids {
+    let found = store.search(query).await?;
+    let mut events = Vec::with_capacity(found.events.len());
+    for id in found.events.iter().map(|event| &event.id) {
         match store.event(*id).await {
             Ok(kept) => events.push(show(&kept, &store.joined(*id).await?)),
             Err(StoreError::Unknown { .. }) => {} // pruned since
@@ -48,9 +50,8 @@ pub(super) async fn events(ask: Ask<'_>) -> Answer {
             Err(error) => return Err(error.into()),
         }
     }
-    let last = (ids.len() == limit).then(|| ids.last()).flatten();
     let body = ok(&Value::Array(events));
-    Ok(paged(ask.request, body, last.map(ToString::to_string)))
+    Ok(found_page(ask.request, body, &found))
 }
 
 pub(super) async fn event(ask: Ask<'_>) -> Answer {
@@ -221,17 +222,35 @@ fn paged(
     next: Option<String>,
 ) -> Response<Bytes> {
     let Some(next) = next else { return response };
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let old = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-    query.extend_pairs(old.filter(|(name, _)| name != "before"));
-    query.append_pair("before", &next);
-    let link = format!(
-        "<{}?{}>; rel=\"next\"",
-        request.uri().path(),
-        query.finish()
-    );
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let link = format!("<{}>; rel=\"next\"", turned(path, query, "before", &next));
     if let Ok(link) = HeaderValue::from_str(&link) {
         response.headers_mut().insert(LINK, link);
     }
     response
+}
+
+/// Adds where it goes on, and how far was looked where that was the end.
+fn found_page(
+    request: &Request<Bytes>,
+    response: Response<Bytes>,
+    found: &Found,
+) -> Response<Bytes> {
+    let next = found.older.map(|older| older.to_string());
+    let mut response = paged(request, response, next);
+    let until = found.looked_until.map(|until| until.to_string());
+    if let Some(until) = until.and_then(|until| HeaderValue::from_str(&until).ok()) {
+        response.headers_mut().insert(LOOKED_UNTIL, until);
+    }
+    response
+}
+
+/// The address of another page of the same list.
+pub(super) fn turned(path: &str, query: Option<&str>, parameter: &str, cursor: &str) -> String {
+    let mut turned = form_urlencoded::Serializer::new(String::new());
+    let old = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let stays = |name: &str, value: &str| !matches!(name, "before" | "after") && !value.is_empty();
+    turned.extend_pairs(old.filter(|(name, value)| stays(name, value)));
+    turned.append_pair(parameter, cursor);
+    format!("{path}?{}", turned.finish())
 }

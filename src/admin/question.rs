@@ -69,10 +69,22 @@ impl Parameters {
             kind,
             since: self.moment("since")?,
             until: self.moment("until")?,
+            fate: self
+                .take("fate")
+                .map(|text| parse_fate(&text))
+                .transpose()?,
+            target: self.take("target"),
+            route: self.take("route"),
             before: self.parse("before", "an event's id")?,
+            after: self.parse("after", "an event's id")?,
             limit: self.limit()?,
         };
-        self.rest("source, camera, plate, kind, since, until, before, limit")?;
+        self.rest(
+            "source, camera, plate, kind, since, until, fate, target, route, before, after, limit",
+        )?;
+        if query.before.is_some() && query.after.is_some() {
+            return Err(Refusal::bad("say either `before` or `after`"));
+        }
         Ok(query)
     }
 
