@@ -9,6 +9,7 @@
 //! whose deliveries are then made once more under the same ids.
 
 mod accept;
+mod activity;
 mod backup;
 mod books;
 mod by_hand;
@@ -33,6 +34,7 @@ mod look;
 mod notes;
 mod open;
 mod outcomes;
+mod overview;
 mod pictures;
 mod plates;
 mod probe;
@@ -75,6 +77,7 @@ pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{
     DeliveryQuery, EventQuery, Found, FoundEvent, QuarantineRow, SourceSummary, TargetSummary,
 };
+pub(crate) use overview::{CameraQuery, CameraSummary, Failing, History, TargetActivity};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;
