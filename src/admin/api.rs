@@ -12,6 +12,8 @@ use http::header::{HeaderName, HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::body::Body;
+use super::overview::{add_activity, add_cameras, all_cameras};
 use super::rows::{forgotten_row, joined_rows, quarantine_row, show, target_row};
 use super::table::Ask;
 use super::{Admin, Refusal, pages};
@@ -27,10 +29,10 @@ const BYTES: &str = "application/octet-stream";
 /// The header that tells when the last row that was looked at was received, where there are older ones nobody looked at.
 const LOOKED_UNTIL: HeaderName = HeaderName::from_static("camhook-looked-until");
 
-pub(super) type Answer = Result<Response<Bytes>, Refusal>;
+pub(super) type Answer = Result<Response<Body>, Refusal>;
 
 /// What was acknowledged is listed: the index is a few milliseconds behind the log, so it is waited for, a while.
-async fn caught_up(admin: &Admin) {
+pub(super) async fn caught_up(admin: &Admin) {
     let _ = tokio::time::timeout(INDEX_PATIENCE, admin.store.caught_up()).await;
 }
 
@@ -112,51 +114,76 @@ pub(super) async fn deliveries(ask: Ask<'_>) -> Answer {
         .flatten();
     let next = last.map(|delivery| delivery.id.to_string());
     let body = serde_json::to_value(&deliveries).expect("deliveries have text keys");
-    Ok(paged(ask.request, ok(&body), next))
+    Ok(paged(ask.request, ok(&body), "before", next))
 }
 
-/// Configured targets in the order of the file, then those that only old deliveries know.
 pub(super) async fn targets(ask: Ask<'_>) -> Answer {
     let admin = ask.admin;
     caught_up(admin).await;
-    let mut summaries = admin.store.targets().await?;
-    let configured = admin.planner.targets();
+    let targets = all_targets(admin).await?;
+    let activity = admin.store.activity(None).await?;
     let now = admin.clock.now();
-    let mut rows = Vec::new();
-    for name in &configured {
-        let summary = match summaries.iter().position(|summary| summary.target == *name) {
+    let rows = targets.iter().map(|target| {
+        let Target {
+            summary,
+            configured,
+        } = target;
+        let mut row = target_row(summary, *configured, now);
+        add_activity(&mut row, activity.get(&summary.target));
+        row
+    });
+    Ok(ok(&rows.collect()))
+}
+
+/// A target, and whether it is in routes.yaml.
+pub(super) struct Target {
+    pub(super) summary: TargetSummary,
+    pub(super) configured: bool,
+}
+
+/// Configured targets in the order of the file, then those that only old deliveries know.
+pub(super) async fn all_targets(admin: &Admin) -> Result<Vec<Target>, StoreError> {
+    let mut summaries = admin.store.targets().await?;
+    let mut targets = Vec::new();
+    for name in admin.planner.targets() {
+        let summary = match summaries.iter().position(|summary| summary.target == name) {
             Some(index) => summaries.remove(index),
             None => TargetSummary {
-                target: name.clone(),
-                state: admin.store.target_state(name),
+                state: admin.store.target_state(&name),
+                target: name,
                 fates: Vec::new(),
                 oldest_undelivered: None,
             },
         };
-        rows.push(target_row(&summary, true, now));
+        targets.push(Target {
+            summary,
+            configured: true,
+        });
     }
-    rows.extend(
-        summaries
-            .iter()
-            .map(|summary| target_row(summary, false, now)),
-    );
-    Ok(ok(&Value::Array(rows)))
+    targets.extend(summaries.into_iter().map(|summary| Target {
+        summary,
+        configured: false,
+    }));
+    Ok(targets)
 }
 
 pub(super) async fn sources(ask: Ask<'_>) -> Answer {
     caught_up(ask.admin).await;
     let known = ask.admin.store.sources().await?;
+    let cameras = ask.admin.store.cameras(all_cameras()).await?;
     let configured = ask.admin.planner.sources();
     let row = |name: &Name, kind: Option<&str>| {
         let summary = known.iter().find(|summary| summary.source == *name);
-        json!({
+        let mut row = json!({
             "source": name,
             "kind": kind,
             "configured": kind.is_some(),
             "events": summary.map_or(0, |summary| summary.events),
             "quarantined": summary.map_or(0, |summary| summary.quarantined),
             "last_received": summary.and_then(|summary| summary.last_received),
-        })
+        });
+        add_cameras(&mut row, &cameras);
+        row
     };
     let mut rows: Vec<Value> = configured
         .iter()
@@ -207,7 +234,7 @@ fn removed(what: &str, rule: &str) -> Refusal {
     Refusal::missing(format!("{what} is no longer kept: removed by `{rule}`"))
 }
 
-pub(super) fn ok(body: &Value) -> Response<Bytes> {
+pub(super) fn ok(body: &Value) -> Response<Body> {
     pages::json(StatusCode::OK, body)
 }
 
@@ -216,14 +243,15 @@ pub(super) fn event_id(text: &str) -> Result<EventId, Refusal> {
 }
 
 /// Adds where the next page is.
-fn paged(
+pub(super) fn paged(
     request: &Request<Bytes>,
-    mut response: Response<Bytes>,
+    mut response: Response<Body>,
+    parameter: &str,
     next: Option<String>,
-) -> Response<Bytes> {
+) -> Response<Body> {
     let Some(next) = next else { return response };
     let (path, query) = (request.uri().path(), request.uri().query());
-    let link = format!("<{}>; rel=\"next\"", turned(path, query, "before", &next));
+    let link = format!("<{}>; rel=\"next\"", turned(path, query, parameter, &next));
     if let Ok(link) = HeaderValue::from_str(&link) {
         response.headers_mut().insert(LINK, link);
     }
@@ -231,13 +259,9 @@ fn paged(
 }
 
 /// Adds where it goes on, and how far was looked where that was the end.
-fn found_page(
-    request: &Request<Bytes>,
-    response: Response<Bytes>,
-    found: &Found,
-) -> Response<Bytes> {
+fn found_page(request: &Request<Bytes>, response: Response<Body>, found: &Found) -> Response<Body> {
     let next = found.older.map(|older| older.to_string());
-    let mut response = paged(request, response, next);
+    let mut response = paged(request, response, "before", next);
     let until = found.looked_until.map(|until| until.to_string());
     if let Some(until) = until.and_then(|until| HeaderValue::from_str(&until).ok()) {
         response.headers_mut().insert(LOOKED_UNTIL, until);

@@ -6,9 +6,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::Refusal;
+use super::overview::place;
 use crate::event::Kind;
 use crate::fate::Fate;
-use crate::store::{DeliveryQuery, EventQuery};
+use crate::store::{CameraQuery, DeliveryQuery, EventQuery};
 
 /// How many rows one answer holds at most; further ones are asked for with `before`.
 const PAGE_MAX: usize = 1_000;
@@ -101,6 +102,21 @@ impl Parameters {
             limit: self.limit()?,
         };
         self.rest("event, target, fate, before, limit")?;
+        Ok(query)
+    }
+
+    pub(super) fn cameras(mut self) -> Result<CameraQuery, Refusal> {
+        let after = self.take("after").map(|text| {
+            place(&text).ok_or_else(|| {
+                Refusal::bad("`after`: expected what the answer before this one told")
+            })
+        });
+        let query = CameraQuery {
+            source: self.take("source"),
+            after: after.transpose()?,
+            limit: self.limit()?,
+        };
+        self.rest("source, after, limit")?;
         Ok(query)
     }
 

@@ -117,6 +117,7 @@ impl From<ReplayError> for Refusal {
     fn from(error: ReplayError) -> Self {
         match error {
             ReplayError::Store(error) => error.into(),
+            ReplayError::NoWay(reason) => Self::new(StatusCode::CONFLICT, "no_route", reason),
             ReplayError::Undecodable(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "undecodable",

@@ -77,13 +77,18 @@ pub(super) async fn resume(ask: Ask<'_>) -> Answer {
 
 async fn turn(ask: Ask<'_>, state: TargetState) -> Answer {
     body::<serde_json::Map<String, Value>>(ask.request)?;
-    let name = percent_encoding::percent_decode_str(ask.part(0)).decode_utf8_lossy();
-    let target = ask.admin.target(&name).await?;
+    let target = ask.admin.target(&named(&ask)).await?;
     let store = &ask.admin.store;
     store.set_target_state(&target, state.clone()).await?;
     Ok(ok(
         &json!({ "target": target, "state": state_word(&state) }),
     ))
+}
+
+/// The name that stands in the path.
+pub(super) fn named(ask: &Ask<'_>) -> String {
+    let name = percent_encoding::percent_decode_str(ask.part(0));
+    name.decode_utf8_lossy().into_owned()
 }
 
 pub(super) async fn forget(ask: Ask<'_>) -> Answer {
@@ -111,7 +116,7 @@ impl Admin {
         Ok(ok(&answer))
     }
 
-    async fn target(&self, name: &str) -> Result<Name, Refusal> {
+    pub(super) async fn target(&self, name: &str) -> Result<Name, Refusal> {
         let configured = self.planner.targets();
         let stored = self
             .store
@@ -219,7 +224,7 @@ impl Admin {
     }
 }
 
-fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
+pub(super) fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
     let kind = request
         .headers()
         .get(CONTENT_TYPE)

@@ -3,6 +3,8 @@
 //! There is no other way in: the gate asks this table who may, the index page and the API's 404 tell it, and the tests walk it,
 //! so that a new line is guarded, told and tested.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, Request};
 
@@ -13,7 +15,8 @@ use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{health, lists, login, steer};
+use super::{health, lists, login, overview, steer};
+use crate::tasks::Tasks;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,10 @@ pub(crate) struct Route {
 pub(super) struct Ask<'a> {
     pub(super) admin: &'a Admin,
     /// None when the command line works on the store itself.
-    pub(super) gate: Option<(&'a Gate, Caller)>,
+    pub(super) gate: Option<(&'a Arc<Gate>, Caller)>,
+    /// Streams end when these stop. None as above.
+    #[expect(dead_code, reason = "the feed is the first that streams")]
+    pub(super) tasks: Option<&'a Tasks>,
     pub(super) visitor: &'a Visitor,
     pub(super) request: &'a Request<Bytes>,
     /// What stands in the path for `{…}`, as it was sent.
@@ -112,6 +118,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/deliveries", READ, "what became of it (?fate=dead)", |ask| Box::pin(api::deliveries(ask))),
     get("/api/v1/targets", READ, "where it goes", |ask| Box::pin(api::targets(ask))),
     get("/api/v1/sources", READ, "who sends", |ask| Box::pin(api::sources(ask))),
+    get("/api/v1/cameras", READ, "which cameras, and which are silent", |ask| Box::pin(overview::cameras(ask))),
     get("/api/v1/lists", READ, "what plates are looked up in", |ask| Box::pin(lists::lists(ask))),
     get("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", |ask| Box::pin(lists::list(ask))),
     get("/api/v1/quarantine", READ, "what was not understood", |ask| Box::pin(api::quarantine(ask))),
@@ -123,6 +130,8 @@ pub(crate) static ROUTES: &[Route] = &[
     post("/api/v1/purge", STEER, "removes old events", |ask| Box::pin(steer::purge(ask))),
     post("/api/v1/targets/{name}/pause", STEER, "sends nothing to a target", |ask| Box::pin(steer::pause(ask))),
     post("/api/v1/targets/{name}/resume", STEER, "sends to it again", |ask| Box::pin(steer::resume(ask))),
+
+    post("/api/v1/targets/{name}/test", STEER, "sends a sample event to it", |ask| Box::pin(overview::test(ask))),
 
     post("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", |ask| Box::pin(steer::forget(ask))),
     get("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", |ask| Box::pin(api::config(ask))),

@@ -221,7 +221,14 @@ fn write_camera(
         hours.add(*hour, *count);
     }
     db.prepare_cached("INSERT OR REPLACE INTO cameras VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![source, camera, events, first, last, hours.to_bytes()])?;
+        .execute(params![
+            source,
+            camera,
+            events,
+            first,
+            last,
+            hours.to_bytes()
+        ])?;
     *known += i64::from(is_new);
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::activity::{HOURS, Hours, MINUTES, hour_of};
 use super::books::name_from;
 use super::index::{micros, moment};
 use super::{Store, StoreError};
-use crate::event::DeliveryId;
+use crate::event::{DeliveryId, EventId};
 use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
@@ -70,6 +70,7 @@ pub(crate) struct History {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Failing {
     pub(crate) delivery: DeliveryId,
+    pub(crate) event: EventId,
     pub(crate) at: Timestamp,
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<String>,
@@ -149,7 +150,11 @@ fn is_silent(hours: &Hours, first: Timestamp, last: Timestamp, now: Timestamp) -
     let [least, most] = SILENT_AFTER;
     let count: i64 = hours.counts.iter().map(|count| i64::from(*count)).sum();
     let heard_for = last.duration_since(first).as_secs().clamp(0, 24 * 3_600);
-    let usual = if count > 1 { heard_for / (count - 1) } else { most };
+    let usual = if count > 1 {
+        heard_for / (count - 1)
+    } else {
+        most
+    };
     let patience = usual.saturating_mul(USUAL_PAUSES).clamp(least, most);
     now.duration_since(last).as_secs() > patience
 }
@@ -186,7 +191,10 @@ fn activity(
             failed: row.get(4)?,
             last_failed: row.get(5)?,
         };
-        of_targets.entry(name_from(row.get(0)?)?).or_default().push(minute);
+        of_targets
+            .entry(name_from(row.get(0)?)?)
+            .or_default()
+            .push(minute);
     }
     let told = |(target, minutes): (Name, Vec<Minute>)| {
         let steps = usize::try_from((end - start) / STEP).unwrap_or(0);
@@ -213,7 +221,9 @@ fn activity(
         let mut failures: Vec<Failing> = Vec::new();
         for delivery in failed.take(FAILURES_MAX) {
             if let Some(failing) = failing(db, delivery)?
-                && !failures.iter().any(|known| known.delivery == failing.delivery)
+                && !failures
+                    .iter()
+                    .any(|known| known.delivery == failing.delivery)
             {
                 failures.push(failing);
             }
@@ -231,16 +241,18 @@ fn activity(
 /// The last attempt of a delivery that failed, if it is still kept.
 fn failing(db: &Connection, delivery: i64) -> Result<Option<Failing>> {
     db.prepare_cached(
-        "SELECT d.id, a.at, a.status, a.error, a.excerpt FROM attempts a CROSS JOIN deliveries d ON d.number = a.delivery
+        "SELECT d.id, e.id, a.at, a.status, a.error, a.excerpt
+         FROM attempts a CROSS JOIN deliveries d ON d.number = a.delivery CROSS JOIN events e ON e.number = d.event
          WHERE a.delivery = ?1 AND a.error IS NOT NULL ORDER BY a.attempt DESC LIMIT 1",
     )?
     .query_row([delivery], |row| {
         Ok(Failing {
             delivery: DeliveryId::from_bytes(row.get(0)?),
-            at: moment(row.get(1)?),
-            status: row.get(2)?,
-            error: row.get(3)?,
-            excerpt: row.get(4)?,
+            event: EventId::from_bytes(row.get(1)?),
+            at: moment(row.get(2)?),
+            status: row.get(3)?,
+            error: row.get(4)?,
+            excerpt: row.get(5)?,
         })
     })
     .optional()

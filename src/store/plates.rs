@@ -67,7 +67,11 @@ mod tests {
             ("", "AB123", false),
             ("粤b*", "粤B12345", true),
         ] {
-            assert_eq!(Wanted::of(text).is_among(plates), found, "{text} in {plates}");
+            assert_eq!(
+                Wanted::of(text).is_among(plates),
+                found,
+                "{text} in {plates}"
+            );
         }
         let long = format!("{}*", "A".repeat(300));
         assert_eq!(Wanted::of(&long), Wanted::Nothing);

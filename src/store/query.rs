@@ -69,6 +69,9 @@ pub(super) fn plans_again(db: &Connection, event: i64) -> Result<Vec<Plan>> {
         .collect()
 }
 
+/// Deliveries of a held target that are not due yet: so many are counted one by one.
+const LATER_MAX: i64 = 50_000;
+
 /// Conditions joined by AND, with their values.
 #[derive(Default)]
 struct Filter {
@@ -233,10 +236,7 @@ pub(super) fn targets(
     }
     for summary in &mut summaries {
         if matches!(summary.state, TargetState::Held { .. }) {
-            let held: i64 = db
-                .prepare_cached("SELECT count(*) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due <= ?2")?
-                .query_row(params![summary.target.as_str(), micros(now)], |row| row.get(0))?;
-            let held = held as u64;
+            let held = count_due(db, &summary.target, now, summary.count(Fate::Pending))?;
             for (fate, count) in &mut summary.fates {
                 if *fate == Fate::Pending {
                     *count -= held.min(*count);
@@ -248,6 +248,30 @@ pub(super) fn targets(
         summary.fates.sort_unstable();
     }
     Ok(summaries)
+}
+
+/// How many of a target's pending deliveries are due. Of a held target nearly all are, so the others are counted, unless they
+/// are many.
+fn count_due(db: &Connection, target: &Name, now: Timestamp, pending: u64) -> Result<u64> {
+    let later: i64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM (
+                 SELECT 1 FROM deliveries INDEXED BY deliveries_due WHERE target = ?1 AND fate = 'pending' AND due > ?2
+                 UNION ALL
+                 SELECT 1 FROM deliveries INDEXED BY deliveries_due WHERE target = ?1 AND fate = 'pending' AND due IS NULL
+                 LIMIT ?3
+             )",
+        )?
+        .query_row(params![target.as_str(), micros(now), LATER_MAX], |row| row.get(0))?;
+    if later < LATER_MAX {
+        return Ok(pending.saturating_sub(later as u64));
+    }
+    db.prepare_cached(
+        "SELECT count(*) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due <= ?2",
+    )?
+    .query_row(params![target.as_str(), micros(now)], |row| {
+        Ok(row.get::<_, i64>(0)? as u64)
+    })
 }
 
 /// Looks only into the first segment that has something of this target.

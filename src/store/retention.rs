@@ -43,7 +43,9 @@ impl Index {
     pub(super) fn remove_event(&mut self, number: i64) -> Result<()> {
         let found = self
             .db
-            .prepare_cached("DELETE FROM events WHERE number = ?1 RETURNING source, plates, id, camera")?
+            .prepare_cached(
+                "DELETE FROM events WHERE number = ?1 RETURNING source, plates, id, camera",
+            )?
             .query_row([number], |row| {
                 let (source, plates): (String, String) = (row.get(0)?, row.get(1)?);
                 let camera: Option<String> = row.get(3)?;

@@ -1,6 +1,6 @@
 //! What stands around every page: its head, the menu, who is logged in.
 
-use bytes::Bytes;
+use crate::admin::body::Body;
 use http::{Response, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
@@ -67,7 +67,7 @@ pub(in crate::admin) async fn page(
     tab: Option<Tab>,
     title: &str,
     main: Markup,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let waiting = match ask.visitor.may(Scope::Read) {
         true => undelivered(ask).await?,
         false => 0,
@@ -98,7 +98,7 @@ pub(in crate::admin) async fn page(
 }
 
 /// A page of its own, before there is anybody to show a menu to.
-pub(in crate::admin) fn plain(status: StatusCode, title: &str, main: &Markup) -> Response<Bytes> {
+pub(in crate::admin) fn plain(status: StatusCode, title: &str, main: &Markup) -> Response<Body> {
     let body = html! { main.narrow id="main" { (main) } };
     pages::html(status, around(title, &body))
 }

@@ -8,9 +8,11 @@ use crate::store::plates::Wanted;
 
 type Result<T> = rusqlite::Result<T>;
 
-const BY_PREFIX: &str = "SELECT plate, event FROM plates WHERE plate >= ?1 AND plate < ?2";
-const BY_DEAD: &str = "SELECT event FROM deliveries WHERE target = ?1 AND fate = 'dead'";
-const BY_PENDING: &str =
+pub(in crate::store) const BY_PREFIX: &str =
+    "SELECT plate, event FROM plates WHERE plate >= ?1 AND plate < ?2";
+pub(in crate::store) const BY_DEAD: &str =
+    "SELECT event FROM deliveries WHERE target = ?1 AND fate = 'dead'";
+pub(in crate::store) const BY_PENDING: &str =
     "SELECT event FROM deliveries INDEXED BY deliveries_due WHERE target = ?1 AND fate = 'pending'";
 
 impl Search<'_> {

@@ -18,9 +18,11 @@ use super::books::name_from;
 use super::index::{micros, moment};
 use super::plates::Wanted;
 use super::{EventQuery, Found, FoundEvent};
-use range::{Range, range};
 use crate::event::EventId;
 use crate::name::Name;
+#[cfg(test)]
+pub(super) use listed::{BY_DEAD, BY_PENDING, BY_PREFIX};
+use range::{Range, range};
 
 type Result<T> = rusqlite::Result<T>;
 
@@ -36,6 +38,36 @@ const COLUMNS: &str =
 pub(super) struct Moment<'a> {
     pub(super) held: &'a HashSet<Name>,
     pub(super) now: Timestamp,
+}
+
+/// What is in the order of events' numbers already.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lead {
+    Plate,
+    Camera,
+    All,
+}
+
+impl Lead {
+    pub(super) fn sql(self, ascends: bool) -> String {
+        let (from, number, is_it) = match self {
+            Self::Plate => (
+                "plates p CROSS JOIN events e ON e.number = p.event",
+                "p.event",
+                "p.plate = :word",
+            ),
+            Self::Camera => (
+                "events e INDEXED BY events_by_camera",
+                "e.number",
+                "e.camera = :word",
+            ),
+            Self::All => ("events e", "e.number", "TRUE"),
+        };
+        let order = if ascends { "ASC" } else { "DESC" };
+        format!(
+            "SELECT {COLUMNS} FROM {from} WHERE {is_it} AND {number} > :above AND {number} < :below ORDER BY {number} {order}"
+        )
+    }
 }
 
 /// One question while it is answered.
@@ -99,43 +131,29 @@ impl Search<'_> {
     fn run(&mut self) -> Result<()> {
         if let Some(Wanted::Exact(plate)) = &self.plate {
             let plate = plate.clone();
-            return self.along(
-                "plates p CROSS JOIN events e ON e.number = p.event",
-                "p.event",
-                "p.plate = :word",
-                Some(&plate),
-            );
+            return self.along(Lead::Plate, Some(&plate));
         }
         if let Some(numbers) = self.listed()? {
             return self.through(numbers);
         }
         if let Some(camera) = &self.query.camera {
             let camera = camera.clone();
-            return self.along(
-                "events e INDEXED BY events_by_camera",
-                "e.number",
-                "e.camera = :word",
-                Some(&camera),
-            );
+            return self.along(Lead::Camera, Some(&camera));
         }
         if self.asks_deliveries() {
             return self.along_deliveries();
         }
-        self.along("events e", "e.number", "TRUE", None)
+        self.along(Lead::All, None)
     }
 
     /// Reads on in an index whose rows are in the order of their numbers.
-    fn along(&mut self, from: &str, number: &str, lead: &str, word: Option<&str>) -> Result<()> {
-        let order = if self.ascends() { "ASC" } else { "DESC" };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM {from} WHERE {lead} AND {number} > :above AND {number} < :below ORDER BY {number} {order}"
-        );
+    fn along(&mut self, lead: Lead, word: Option<&str>) -> Result<()> {
+        let sql = lead.sql(self.ascends());
         let mut statement = self.db.prepare_cached(&sql)?;
         let Range { above, below } = self.range;
         let mut rows = match word {
-            Some(word) => {
-                statement.query(named_params! { ":word": word, ":above": above, ":below": below })?
-            }
+            Some(word) => statement
+                .query(named_params! { ":word": word, ":above": above, ":below": below })?,
             None => statement.query(named_params! { ":above": above, ":below": below })?,
         };
         while let Some(row) = rows.next()? {
@@ -200,7 +218,8 @@ impl Search<'_> {
 
     fn event_fits(&self, row: &Row<'_>) -> Result<bool> {
         let query = self.query;
-        let is = |n: usize, wanted: &str| Ok::<_, rusqlite::Error>(row.get_ref(n)?.as_str()? == wanted);
+        let is =
+            |n: usize, wanted: &str| Ok::<_, rusqlite::Error>(row.get_ref(n)?.as_str()? == wanted);
         if let Some(source) = &query.source
             && !is(2, source)?
         {
