@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::assets;
+use super::dashboard::{assets, search, sources, targets};
 use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
@@ -109,6 +109,18 @@ pub(crate) static ROUTES: &[Route] = &[
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
     get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
+
+    get("/search", READ, "finds events", |ask| Box::pin(search::page(ask))),
+    get("/search.csv", READ, "what was found, as CSV", |ask| Box::pin(search::csv(ask))),
+    get("/sources", READ, "who sends, and what was not understood", |ask| Box::pin(sources::page(ask))),
+    get("/sources/{name}", READ, "the cameras of one source", |ask| Box::pin(sources::one(ask))),
+    get("/quarantine/{id}", READ, "a request that was not understood", |ask| Box::pin(sources::quarantined(ask))),
+    post("/quarantine/{id}/decode", STEER, "decodes it anew", |ask| Box::pin(sources::decode(ask))),
+    get("/targets", READ, "where it goes, and how that goes", |ask| Box::pin(targets::page(ask))),
+    get("/targets/{name}", READ, "one target", |ask| Box::pin(targets::one(ask))),
+    post("/targets/{name}/pause", STEER, "sends nothing to it", |ask| Box::pin(targets::pause(ask))),
+    post("/targets/{name}/resume", STEER, "sends to it again", |ask| Box::pin(targets::resume(ask))),
+    post("/targets/{name}/test", STEER, "sends a sample event to it", |ask| Box::pin(targets::test(ask))),
 
     get("/api/v1/events", READ, "what came in", |ask| Box::pin(api::events(ask))),
     get("/api/v1/events/{id}", READ, "one event", |ask| Box::pin(api::event(ask))),

@@ -47,12 +47,12 @@ impl Hours {
 
     pub(super) fn add(&mut self, hour: i64, count: u32) {
         if hour > self.last {
-            let by = usize::try_from(hour - self.last).map_or(HOURS, |by| by.min(HOURS));
+            let by = usize::try_from(hour.saturating_sub(self.last)).map_or(HOURS, |by| by.min(HOURS));
             self.counts.rotate_left(by % HOURS);
             self.counts[HOURS - by..].fill(0);
             self.last = hour;
         }
-        let back = usize::try_from(self.last - hour).unwrap_or(HOURS);
+        let back = usize::try_from(self.last.saturating_sub(hour)).unwrap_or(HOURS);
         if let Some(n) = (HOURS - 1).checked_sub(back) {
             self.counts[n] = self.counts[n].saturating_add(count);
         }

@@ -77,7 +77,7 @@ pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{
     DeliveryQuery, EventQuery, Found, FoundEvent, QuarantineRow, SourceSummary, TargetSummary,
 };
-pub(crate) use overview::{CameraQuery, CameraSummary, Failing, History, TargetActivity};
+pub(crate) use overview::{CameraQuery, CameraSummary, Failing, TargetActivity};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;
