@@ -12,14 +12,15 @@ use http::Response;
 
 use super::answers::{Blob, Json, Page, Tagged, Text};
 use super::body::Body;
-use super::question::OnePage;
 use super::rows::{DamagedRow, EventRow, ForgottenRow, Listed, SourceRow, TargetRow};
 use super::table::Ask;
 use super::{Admin, Refusal};
 use crate::event::EventId;
 use crate::fate::{Delivery, Joined};
 use crate::name::Name;
-use crate::store::{DeliveryQuery, EventQuery, QuarantineRow, StoreError, TargetSummary};
+use crate::store::{
+    DeliveryQuery, EventQuery, PageQuery, QuarantineRow, StoreError, TargetSummary,
+};
 
 /// How long a question waits for the index to catch up with the log.
 const INDEX_PATIENCE: Duration = Duration::from_millis(500);
@@ -56,8 +57,7 @@ pub(super) async fn events(ask: Ask<'_>, query: EventQuery) -> Told<Page<Listed>
             Err(error) => return Err(error.into()),
         }
     }
-    let last = (ids.len() == limit).then(|| ids.last()).flatten();
-    let next = last.map(ToString::to_string);
+    let next = next(&ids, limit, |id| *id);
     Ok(Page { rows, next })
 }
 
@@ -109,8 +109,7 @@ pub(super) async fn deliveries(ask: Ask<'_>, query: DeliveryQuery) -> Told<Page<
     caught_up(ask.admin).await;
     let limit = query.limit;
     let rows = ask.admin.store.deliveries(query).await?;
-    let last = (rows.len() == limit).then(|| rows.last()).flatten();
-    let next = last.map(|delivery| delivery.id.to_string());
+    let next = next(&rows, limit, |delivery| delivery.id);
     Ok(Page { rows, next })
 }
 
@@ -165,10 +164,11 @@ pub(super) async fn sources(ask: Ask<'_>, (): ()) -> Told<Json<Vec<SourceRow>>> 
     Ok(Json(rows))
 }
 
-pub(super) async fn quarantine(ask: Ask<'_>, page: OnePage) -> Told<Page<QuarantineRow>> {
+pub(super) async fn quarantine(ask: Ask<'_>, page: PageQuery) -> Told<Page<QuarantineRow>> {
     caught_up(ask.admin).await;
-    let rows = ask.admin.store.quarantined(page.limit).await?;
-    Ok(Page { rows, next: None })
+    let rows = ask.admin.store.quarantined(page).await?;
+    let next = next(&rows, page.limit, |row| row.id);
+    Ok(Page { rows, next })
 }
 
 pub(super) async fn quarantined(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
@@ -178,11 +178,12 @@ pub(super) async fn quarantined(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
     Ok(blob(BYTES, &unread.original.body))
 }
 
-pub(super) async fn forgotten(ask: Ask<'_>, (): ()) -> Told<Page<ForgottenRow>> {
+pub(super) async fn forgotten(ask: Ask<'_>, page: PageQuery) -> Told<Page<ForgottenRow>> {
     caught_up(ask.admin).await;
-    let rows = ask.admin.store.forgotten().await?;
-    let rows = rows.iter().map(ForgottenRow::of).collect();
-    Ok(Page { rows, next: None })
+    let told = ask.admin.store.forgotten(page).await?;
+    let next = next(&told, page.limit, |told| told.id);
+    let rows = told.iter().map(ForgottenRow::of).collect();
+    Ok(Page { rows, next })
 }
 
 /// The file as it is in use; where secrets stand in it there are stars.
@@ -191,6 +192,12 @@ pub(super) async fn config(ask: Ask<'_>, (): ()) -> Told<Tagged<Text>> {
         content_type: "text/plain; charset=utf-8",
         text: ask.admin.planner.config(),
     }))
+}
+
+/// Where a page that is full goes on.
+fn next<T, Id: ToString>(rows: &[T], limit: usize, id: fn(&T) -> Id) -> Option<String> {
+    let last = rows.last().filter(|_| rows.len() == limit)?;
+    Some(id(last).to_string())
 }
 
 fn blob(content_type: &str, bytes: &Bytes) -> Tagged<Blob> {

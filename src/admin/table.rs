@@ -340,7 +340,8 @@ mod tests {
     #[test]
     fn the_page_about_the_api_tells_every_route() {
         let page = include_str!("../../docs/api.md");
-        for route in ROUTES {
+        let assets = |route: &&Route| route.path.starts_with("/assets/");
+        for route in ROUTES.iter().filter(|route| !assets(route)) {
             let told = route
                 .path
                 .replace("{id}", "ID")

@@ -35,6 +35,7 @@ mod outcomes;
 mod pictures;
 mod probe;
 mod purge;
+mod quarantine;
 mod query;
 mod record;
 mod redact;
@@ -70,7 +71,9 @@ pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
-pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use look::{
+    DeliveryQuery, EventQuery, PageQuery, QuarantineRow, SourceSummary, TargetSummary,
+};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::python;
+
 /// Lambda's Invoke API; `lambda/api.py` says how it behaves.
 pub(crate) struct LambdaApi {
     folder: TempDir,
@@ -109,16 +111,6 @@ impl Drop for Bucket {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Of the environment that `test.sh` keeps in the folder of what is built.
-fn python() -> PathBuf {
-    let built = Path::new(env!("CARGO_BIN_EXE_camhook"));
-    let target = built
-        .ancestors()
-        .nth(2)
-        .expect("it lies in a folder of its profile");
-    target.join("test-venv/bin/python3")
 }
 
 fn script(name: &str) -> PathBuf {

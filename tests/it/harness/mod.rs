@@ -24,6 +24,7 @@ pub(crate) use samples::{form_event, multipart, multipart_event, picture, recogn
 pub(crate) use villain::{Certificate, Harm, Villain};
 pub(crate) use within::Within;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// An HTTP client of the test's own.
@@ -46,4 +47,14 @@ pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) 
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Python, of the environment that `test.sh` keeps in the folder of what is built.
+pub(crate) fn python() -> PathBuf {
+    let built = Path::new(env!("CARGO_BIN_EXE_camhook"));
+    let target = built
+        .ancestors()
+        .nth(2)
+        .expect("it lies in a folder of its profile");
+    target.join("test-venv/bin/python3")
 }
