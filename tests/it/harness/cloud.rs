@@ -6,8 +6,6 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::python;
-
 /// Lambda's Invoke API; `lambda/api.py` says how it behaves.
 pub(crate) struct LambdaApi {
     folder: TempDir,
@@ -111,6 +109,20 @@ impl Drop for Bucket {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+pub(crate) fn python() -> PathBuf {
+    environment().join("bin/python3")
+}
+
+/// The environment of Python that `test.sh` keeps in the folder of what is built.
+pub(super) fn environment() -> PathBuf {
+    let built = Path::new(env!("CARGO_BIN_EXE_camhook"));
+    let target = built
+        .ancestors()
+        .nth(2)
+        .expect("it lies in a folder of its profile");
+    target.join("test-venv")
 }
 
 fn script(name: &str) -> PathBuf {

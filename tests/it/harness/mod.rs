@@ -1,6 +1,7 @@
 //! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
 
 mod broker;
+mod browser;
 pub(crate) mod camera;
 pub(crate) mod cloud;
 mod cut;
@@ -15,6 +16,8 @@ mod within;
 pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
+pub(crate) use browser::{Browser, Key, Size};
+pub(crate) use cloud::python;
 pub(crate) use cut::cutting_once;
 pub(crate) use database::Database;
 pub(crate) use mail::MailServer;
@@ -24,7 +27,6 @@ pub(crate) use samples::{form_event, multipart, multipart_event, picture, recogn
 pub(crate) use villain::{Certificate, Harm, Villain};
 pub(crate) use within::Within;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// An HTTP client of the test's own.
@@ -47,14 +49,4 @@ pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) 
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Python, of the environment that `test.sh` keeps in the folder of what is built.
-pub(crate) fn python() -> PathBuf {
-    let built = Path::new(env!("CARGO_BIN_EXE_camhook"));
-    let target = built
-        .ancestors()
-        .nth(2)
-        .expect("it lies in a folder of its profile");
-    target.join("test-venv/bin/python3")
 }
