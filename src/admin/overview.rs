@@ -1,55 +1,122 @@
-//! What the API tells of cameras, and of what lately came of each target and source.
+//! What the API tells of cameras, and of what lately came of each target; test events.
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::api::{Answer, caught_up, ok, paged};
-use super::steer::{body, named};
+use super::answers::{Json, Page};
+use super::api::{Told, caught_up};
+use super::steer::named;
 use super::table::Ask;
-use crate::store::{CameraQuery, CameraSummary, Failing, TargetActivity};
+use crate::event::{DeliveryId, EventId};
+use crate::name::Name;
+use crate::store::{CameraQuery, CameraSummary, Failing, History};
 
-/// One camera.
-#[derive(Serialize)]
-struct CameraRow<'a> {
-    source: &'a str,
+/// A camera.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Camera")]
+pub(super) struct CameraRow {
+    source: Name,
     /// Null for all events of the source that name no camera.
-    camera: Option<&'a str>,
+    camera: Option<String>,
+    /// That are kept.
     events: u64,
-    first_received: jiff::Timestamp,
-    last_received: jiff::Timestamp,
+    first_received: Timestamp,
+    last_received: Timestamp,
     events_last_day: u64,
-    /// Of the last 24 hours by the clock, oldest first; the last one is still running.
-    hours: &'a [u32],
+    /// Events of each of the last 24 hours by the clock, oldest first; the last one is still running.
+    hours: Vec<u32>,
     /// Since when it is silent: it has sent nothing for much longer than usual.
-    silent_since: Option<jiff::Timestamp>,
+    silent_since: Option<Timestamp>,
+}
+
+/// An attempt that failed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Failure")]
+pub(super) struct FailingRow {
+    at: Timestamp,
+    status: Option<u16>,
+    error: Option<String>,
+    delivery: DeliveryId,
+    event: EventId,
+}
+
+/// What came of a target's deliveries, in steps, oldest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "History")]
+pub(super) struct HistoryRow {
+    start: Timestamp,
+    step_seconds: i64,
+    planned: Vec<u32>,
+    delivered: Vec<u32>,
+    /// Attempts.
+    failed: Vec<u32>,
+}
+
+/// What is sent to a target as a test.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Test {
+    /// The event is told as if this camera had sent it; `camhook-test` unless set.
+    camera: Option<String>,
+}
+
+/// The event that was sent.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Tested {
+    target: Name,
+    event: EventId,
+}
+
+impl CameraRow {
+    fn of(camera: &CameraSummary) -> Self {
+        Self {
+            source: camera.source.clone(),
+            camera: camera.camera.clone(),
+            events: camera.events,
+            first_received: camera.first_received,
+            last_received: camera.last_received,
+            events_last_day: camera.last_day(),
+            hours: camera.hours.to_vec(),
+            silent_since: camera.silent.then_some(camera.last_received),
+        }
+    }
+}
+
+impl FailingRow {
+    pub(super) fn of(failing: &Failing) -> Self {
+        Self {
+            at: failing.at,
+            status: failing.status,
+            error: failing.error.clone(),
+            delivery: failing.delivery,
+            event: failing.event,
+        }
+    }
+}
+
+impl HistoryRow {
+    pub(super) fn of(history: &History) -> Self {
+        Self {
+            start: history.start,
+            step_seconds: history.step.as_secs(),
+            planned: history.planned.clone(),
+            delivered: history.delivered.clone(),
+            failed: history.failed.clone(),
+        }
+    }
 }
 
 /// By source and name.
-pub(super) async fn cameras(ask: Ask<'_>) -> Answer {
-    let query = ask.parameters().cameras()?;
+pub(super) async fn cameras(ask: Ask<'_>, query: CameraQuery) -> Told<Page<CameraRow>> {
     caught_up(ask.admin).await;
     let limit = query.limit;
     let cameras = ask.admin.store.cameras(query).await?;
-    let rows: Value = cameras.iter().map(camera_row).collect();
-    let next = cameras
-        .last()
-        .filter(|_| cameras.len() == limit)
-        .map(cursor);
-    Ok(paged(ask.request, ok(&rows), "after", next))
-}
-
-fn camera_row(camera: &CameraSummary) -> Value {
-    let row = CameraRow {
-        source: camera.source.as_str(),
-        camera: camera.camera.as_deref(),
-        events: camera.events,
-        first_received: camera.first_received,
-        last_received: camera.last_received,
-        events_last_day: camera.last_day(),
-        hours: &camera.hours,
-        silent_since: camera.silent.then_some(camera.last_received),
-    };
-    serde_json::to_value(row).expect("a row has text keys")
+    let last = cameras.last().filter(|_| cameras.len() == limit);
+    Ok(Page {
+        next: last.map(cursor),
+        rows: cameras.iter().map(CameraRow::of).collect(),
+    })
 }
 
 /// A camera's place among all.
@@ -66,70 +133,10 @@ pub(super) fn place(cursor: &str) -> Option<(String, String)> {
     Some((source.to_owned(), camera.to_owned()))
 }
 
-/// What is added to a row of a target.
-pub(super) fn add_activity(row: &mut Value, activity: Option<&TargetActivity>) {
-    let history = activity.map(|activity| &activity.history);
-    row["delivered_per_minute"] = activity.map_or(0.0, |activity| activity.per_minute).into();
-    row["last_error"] = activity
-        .and_then(|activity| activity.failures.first())
-        .map_or(Value::Null, failing_row);
-    row["history"] = history.map_or(Value::Null, |history| {
-        json!({
-            "start": history.start,
-            "step_seconds": history.step.as_secs(),
-            "planned": history.planned,
-            "delivered": history.delivered,
-            "failed": history.failed,
-        })
-    });
-}
-
-fn failing_row(failing: &Failing) -> Value {
-    json!({
-        "at": failing.at,
-        "status": failing.status,
-        "error": failing.error,
-        "delivery": failing.delivery,
-        "event": failing.event,
-    })
-}
-
-/// What is added to a row of a source: how many of its cameras there are, those that are silent, events of the last day.
-pub(super) fn add_cameras(row: &mut Value, cameras: &[CameraSummary]) {
-    let source = row["source"].as_str().unwrap_or_default();
-    let of_it = cameras
-        .iter()
-        .filter(|camera| camera.source.as_str() == source);
-    let (mut known, mut silent, mut last_day) = (0_u64, 0_u64, 0_u64);
-    for camera in of_it {
-        known += u64::from(camera.camera.is_some());
-        silent += u64::from(camera.camera.is_some() && camera.silent);
-        last_day += camera.last_day();
-    }
-    row["cameras"] = known.into();
-    row["cameras_silent"] = silent.into();
-    row["events_last_day"] = last_day.into();
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Test {
-    /// As if this camera had sent it.
-    camera: Option<String>,
-}
-
 /// Sends a sample event to one target.
-pub(super) async fn test(ask: Ask<'_>) -> Answer {
-    let Test { camera } = body(ask.request)?;
+pub(super) async fn test(ask: Ask<'_>, what: Test) -> Told<Json<Tested>> {
     let target = ask.admin.target(&named(&ask)).await?;
-    let event = ask.admin.planner.test(&target, camera.as_deref()).await?;
-    Ok(ok(&json!({ "target": target, "event": event })))
-}
-
-/// What most cameras of a store fit into; of more, the rest is not asked for by pages that show all sources.
-pub(super) fn all_cameras() -> CameraQuery {
-    CameraQuery {
-        limit: 10_000,
-        ..CameraQuery::default()
-    }
+    let camera = what.camera.as_deref();
+    let event = ask.admin.planner.test(&target, camera).await?;
+    Ok(Json(Tested { target, event }))
 }

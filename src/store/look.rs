@@ -4,12 +4,14 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::cache::EVENT_BYTES;
 use super::query::Located;
 use super::{
-    Inner, Kept, Store, StoreError, TargetState, Unread, failed, find, pictures, query, request,
-    schema, seal,
+    Inner, Kept, Store, StoreError, TargetState, Unread, failed, find, pictures, quarantine, query,
+    request, schema, seal,
 };
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
@@ -76,6 +78,18 @@ pub(crate) struct DeliveryQuery {
     pub(crate) limit: usize,
 }
 
+/// A part of a list that is asked nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PageQuery {
+    /// Only what is older than this, for paging.
+    pub(crate) before: Option<EventId>,
+    /// 0 is all.
+    pub(crate) limit: usize,
+}
+
+/// A request that was kept but not understood.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quarantined")]
 pub(crate) struct QuarantineRow {
     pub(crate) id: EventId,
     pub(crate) source: Name,
@@ -249,9 +263,13 @@ impl Store {
         self.read(|db, _| query::sources(db)).await
     }
 
-    /// Newest first; 0 is all.
-    pub(crate) async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        self.read(move |db, _| query::quarantined(db, limit)).await
+    /// Newest first.
+    pub(crate) async fn quarantined(
+        &self,
+        page: PageQuery,
+    ) -> Result<Vec<QuarantineRow>, StoreError> {
+        self.read(move |db, _| quarantine::quarantined(db, page))
+            .await
     }
 
     pub(crate) async fn quarantined_request(&self, id: EventId) -> Result<Unread, StoreError> {

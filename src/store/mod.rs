@@ -39,6 +39,7 @@ mod pictures;
 mod plates;
 mod probe;
 mod purge;
+mod quarantine;
 mod query;
 mod record;
 mod redact;
@@ -75,9 +76,10 @@ pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{
-    DeliveryQuery, EventQuery, Found, FoundEvent, QuarantineRow, SourceSummary, TargetSummary,
+    DeliveryQuery, EventQuery, Found, FoundEvent, PageQuery, QuarantineRow, SourceSummary,
+    TargetSummary,
 };
-pub(crate) use overview::{CameraQuery, CameraSummary, Failing, TargetActivity};
+pub(crate) use overview::{CameraQuery, CameraSummary, Failing, History, TargetActivity};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::books::{fate_from, name_from};
 use super::catalog::Position;
 use super::index::{NUMBERS_PER_RECORD, micros, moment};
-use super::{DeliveryQuery, QuarantineRow, SourceSummary, TargetState, TargetSummary};
+use super::{DeliveryQuery, SourceSummary, TargetState, TargetSummary};
 use crate::event::{DeliveryId, EventId, Item};
 use crate::fate::{Attempt, Delivery, Fate, Plan};
 use crate::name::Name;
@@ -74,19 +74,19 @@ const LATER_MAX: i64 = 50_000;
 
 /// Conditions joined by AND, with their values.
 #[derive(Default)]
-struct Filter {
+pub(super) struct Filter {
     conditions: Vec<String>,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 impl Filter {
     /// `?` in the condition stands for the values, in order.
-    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+    pub(super) fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         self.conditions.push(condition.to_owned());
         self.values.extend(values);
     }
 
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         if self.conditions.is_empty() {
             String::new()
         } else {
@@ -95,7 +95,7 @@ impl Filter {
     }
 }
 
-fn limit(limit: usize) -> i64 {
+pub(super) fn limit(limit: usize) -> i64 {
     if limit == 0 {
         -1
     } else {
@@ -321,24 +321,6 @@ pub(super) fn sources(db: &Connection) -> Result<Vec<SourceSummary>> {
             events: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
             quarantined: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
             last_received: row.get::<_, Option<i64>>(3)?.map(moment),
-        })
-    })?
-    .collect()
-}
-
-pub(super) fn quarantined(db: &Connection, max: usize) -> Result<Vec<QuarantineRow>> {
-    db.prepare_cached(
-        "SELECT id, source, received_at, remote, content_type, size, reason FROM quarantine ORDER BY number DESC LIMIT ?1",
-    )?
-    .query_map([limit(max)], |row| {
-        Ok(QuarantineRow {
-            id: EventId::from_bytes(row.get(0)?),
-            source: name_from(row.get(1)?)?,
-            received_at: moment(row.get(2)?),
-            remote: row.get(3)?,
-            content_type: row.get(4)?,
-            size: row.get::<_, i64>(5)? as u64,
-            reason: row.get(6)?,
         })
     })?
     .collect()

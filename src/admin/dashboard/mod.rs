@@ -6,6 +6,7 @@
 pub(super) mod assets;
 mod forms;
 mod parts;
+pub(super) mod reference;
 pub(super) mod search;
 pub(super) mod shell;
 pub(super) mod sources;

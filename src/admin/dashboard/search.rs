@@ -9,7 +9,8 @@ use super::forms::{address, parameter};
 use super::parts;
 use super::shell::{self, Tab};
 use crate::admin::Refusal;
-use crate::admin::api::{Answer, all_targets, caught_up, turned};
+use crate::admin::answers::turned;
+use crate::admin::api::{Answer, all_targets, caught_up};
 use crate::admin::body::Pieces;
 use crate::admin::pages;
 use crate::admin::question::Parameters;
@@ -65,7 +66,7 @@ fn question(ask: &Ask<'_>) -> Result<EventQuery, Refusal> {
             false => written.append_pair(&name, &value),
         };
     }
-    Parameters::of(Some(&written.finish())).events()
+    Parameters::of(Some(&written.finish())).read()
 }
 
 async fn form(ask: &Ask<'_>) -> Result<Markup, Refusal> {

@@ -13,7 +13,7 @@ use crate::admin::steer::named;
 use crate::admin::table::Ask;
 use crate::admin::{Refusal, ReplayError};
 use crate::name::Name;
-use crate::store::{CameraQuery, CameraSummary, QuarantineRow, SourceSummary};
+use crate::store::{PageQuery, CameraQuery, CameraSummary, QuarantineRow, SourceSummary};
 
 /// Cameras of one source on the page of all, and on its own.
 const CAMERAS: usize = 50;
@@ -195,7 +195,10 @@ pub(in crate::admin) async fn one(ask: Ask<'_>) -> Answer {
 }
 
 async fn quarantine(ask: &Ask<'_>) -> Result<Markup, Refusal> {
-    let rows = ask.admin.store.quarantined(QUARANTINED).await?;
+    let rows = ask.admin.store.quarantined(PageQuery {
+        before: None,
+        limit: QUARANTINED,
+    }).await?;
     Ok(html! {
         section aria-labelledby="quarantine" {
             h2 id="quarantine" { "Not understood" }
@@ -298,6 +301,7 @@ fn readable(bytes: &[u8]) -> String {
 /// Decodes it anew, and tells on the page it came from what came of it.
 pub(in crate::admin) async fn decode(ask: Ask<'_>) -> Answer {
     let id = event_id(ask.part(0))?;
+    ask.admin.store.quarantined_request(id).await?; // events are planned anew elsewhere
     let done = ask.admin.planner.replay(id, None).await;
     Ok(
         match or_told(done.map_err(|error: ReplayError| error.into()))? {

@@ -12,7 +12,6 @@ use super::shell::{self, Tab};
 use super::spark::{Bar, bars};
 use crate::admin::Refusal;
 use crate::admin::api::{Answer, Target, all_targets, caught_up};
-use crate::admin::rows::state_word;
 use crate::admin::settings::Scope;
 use crate::admin::steer::named;
 use crate::admin::table::Ask;
@@ -92,7 +91,11 @@ fn undelivered(target: &Name) -> String {
 }
 
 fn state(target: &Target) -> Markup {
-    let word = state_word(&target.summary.state);
+    let word = match target.summary.state {
+        TargetState::Running => "running",
+        TargetState::Paused { .. } => "paused",
+        TargetState::Held { .. } => "held",
+    };
     html! {
         span class={ "state " (word) } { (word) }
         @if !target.configured { " " span.state { "not in routes.yaml" } }

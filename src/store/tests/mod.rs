@@ -220,7 +220,7 @@ async fn told(store: &Store) -> String {
     for delivery in store.deliveries(DeliveryQuery::default()).await.unwrap() {
         told += &format!("{delivery:?}\n");
     }
-    for row in store.quarantined(0).await.unwrap() {
+    for row in store.quarantined(PageQuery::default()).await.unwrap() {
         told += &format!(
             "{} {} {:?} {}\n",
             row.id, row.source, row.content_type, row.reason
