@@ -133,6 +133,7 @@ pub(super) struct Purge {
 #[schemars(extend("examples" = [{ "plate": "AB123CD", "dry_run": true }]))]
 pub(super) struct Forget {
     /// With one letter or digit at least.
+    #[schemars(length(min = 1))]
     plate: String,
     /// Also plates of letters that readers take for one another.
     #[serde(default)]
