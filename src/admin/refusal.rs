@@ -205,7 +205,9 @@ impl From<ReplayError> for Refusal {
     fn from(error: ReplayError) -> Self {
         match error {
             ReplayError::Store(error) => error.into(),
-            ReplayError::NoWay(reason) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_route", reason),
+            ReplayError::NoWay(reason) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_route", reason)
+            }
             ReplayError::Undecodable(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "undecodable",

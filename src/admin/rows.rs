@@ -11,7 +11,7 @@ use super::overview::{FailingRow, HistoryRow};
 use crate::event::{EventId, Shown};
 use crate::fate::{Fate, How, Joined, LeftOut, Part};
 use crate::name::Name;
-use crate::store::{Forgotten, Kept, Sighting, TargetState, TargetSummary, TargetActivity};
+use crate::store::{Forgotten, Kept, Sighting, TargetActivity, TargetState, TargetSummary};
 
 /// Of what went into an event, so many are shown; they are all counted.
 const JOINED_MAX: usize = 16;

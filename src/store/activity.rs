@@ -47,7 +47,8 @@ impl Hours {
 
     pub(super) fn add(&mut self, hour: i64, count: u32) {
         if hour > self.last {
-            let by = usize::try_from(hour.saturating_sub(self.last)).map_or(HOURS, |by| by.min(HOURS));
+            let by =
+                usize::try_from(hour.saturating_sub(self.last)).map_or(HOURS, |by| by.min(HOURS));
             self.counts.rotate_left(by % HOURS);
             self.counts[HOURS - by..].fill(0);
             self.last = hour;

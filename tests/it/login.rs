@@ -233,13 +233,13 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         }
         ("GET", "/quarantine/{id}") => (Value::Null, 404),
         ("POST", "/quarantine/{id}/decode") => (Value::Null, 404),
-        (
-            "POST",
-            "/targets/{name}/pause" | "/targets/{name}/resume" | "/targets/{name}/test",
-        ) => (Value::Null, 303), // forms
+        ("POST", "/targets/{name}/pause" | "/targets/{name}/resume" | "/targets/{name}/test") => {
+            (Value::Null, 303)
+        } // forms
         (
             "GET",
-            "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets" | "/targets/{name}",
+            "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets"
+            | "/targets/{name}",
         ) => (Value::Null, 200),
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),

@@ -13,7 +13,7 @@ use crate::admin::steer::named;
 use crate::admin::table::Ask;
 use crate::admin::{Refusal, ReplayError};
 use crate::name::Name;
-use crate::store::{PageQuery, CameraQuery, CameraSummary, QuarantineRow, SourceSummary};
+use crate::store::{CameraQuery, CameraSummary, PageQuery, QuarantineRow, SourceSummary};
 
 /// Cameras of one source on the page of all, and on its own.
 const CAMERAS: usize = 50;
@@ -195,10 +195,14 @@ pub(in crate::admin) async fn one(ask: Ask<'_>) -> Answer {
 }
 
 async fn quarantine(ask: &Ask<'_>) -> Result<Markup, Refusal> {
-    let rows = ask.admin.store.quarantined(PageQuery {
-        before: None,
-        limit: QUARANTINED,
-    }).await?;
+    let rows = ask
+        .admin
+        .store
+        .quarantined(PageQuery {
+            before: None,
+            limit: QUARANTINED,
+        })
+        .await?;
     Ok(html! {
         section aria-labelledby="quarantine" {
             h2 id="quarantine" { "Not understood" }
