@@ -199,7 +199,7 @@ pub(super) async fn config(ask: Ask<'_>) -> Answer {
     Ok(pages::text(
         StatusCode::OK,
         "text/plain; charset=utf-8",
-        shown,
+        shown.text.clone(),
     ))
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::assets;
+use super::dashboard::{assets, config};
 use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
@@ -132,6 +132,10 @@ pub(crate) static ROUTES: &[Route] = &[
 
     post("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", |ask| Box::pin(steer::forget(ask))),
     get("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", |ask| Box::pin(api::config(ask))),
+    get("/api/v1/config/check", ADMIN, "whether the file on disk may be loaded, and what became of the last loads", |ask| Box::pin(config::check(ask))),
+    post("/api/v1/config/reload", ADMIN, "loads the file on disk", |ask| Box::pin(config::reload(ask))),
+    get("/config", ADMIN, "the page of the config", |ask| Box::pin(config::page(ask))),
+    post("/config", ADMIN, "loads the file on disk; the page's button", |ask| Box::pin(config::load(ask))),
 ];
 
 impl Route {

@@ -4,5 +4,7 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+pub(super) mod config;
 mod parts;
+pub(super) mod refused;
 pub(super) mod shell;
