@@ -1,6 +1,8 @@
 //! The config file as who steers sees it: what is in use, what lies on disk, what became of the last loads.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// A config file without its secrets and comments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub(crate) struct Loads {
     pub(crate) restart_due: bool,
 }
 
-#[derive(Debug, Clone)]
+/// A load that was refused.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct RefusedLoad {
     pub(crate) at: Timestamp,
     /// Its mistakes with their lines, as `camhook check` tells them.

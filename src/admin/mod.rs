@@ -4,11 +4,13 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod answers;
 mod api;
 mod attempts;
 mod body;
 mod cookies;
 mod dashboard;
+mod document;
 mod file;
 mod front;
 mod gate;
@@ -18,6 +20,7 @@ mod listener;
 mod lists;
 mod local;
 mod login;
+mod operation;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -58,6 +61,7 @@ pub(crate) struct Admin {
     pub(crate) planner: Arc<dyn Planner>,
 }
 
+pub(crate) use document::openapi_value as openapi;
 pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
 pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use maud::{Markup, html};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::{parts, shell};
-use crate::admin::api::{self, Answer};
+use crate::admin::answers::Json;
+use crate::admin::api::{Answer, Told};
 use crate::admin::login::redirect;
+use crate::admin::steer::Nothing;
 use crate::admin::table::Ask;
 use crate::admin::{LoadError, Loads, OnDisk, Refusal, RefusedLoad, ShownFile};
 
@@ -19,10 +23,12 @@ const AROUND: usize = 3;
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How the file on disk is related to the one in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 enum Disk {
     Same,
     /// Comments or secrets, which are not shown.
+    #[serde(rename = "differs_in_comments_or_secrets")]
     Unseen,
     Differs,
     Wrong,
@@ -35,15 +41,6 @@ impl Disk {
             OnDisk::Fine(there) if there.digest == running.digest => Self::Same,
             OnDisk::Fine(there) if there.text == running.text => Self::Unseen,
             OnDisk::Fine(_) => Self::Differs,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Unseen => "differs_in_comments_or_secrets",
-            Self::Differs => "differs",
-            Self::Wrong => "wrong",
         }
     }
 }
@@ -166,39 +163,64 @@ pub(in crate::admin) async fn load(ask: Ask<'_>) -> Answer {
     }
 }
 
+/// What a load came to.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::admin) struct Loaded {
+    loaded: Timestamp,
+    /// Something in the file is taken up by a restart only.
+    restart_due: bool,
+}
+
 /// The same for programs.
-pub(in crate::admin) async fn reload(ask: Ask<'_>) -> Answer {
+pub(in crate::admin) async fn reload(ask: Ask<'_>, _: Nothing) -> Told<Json<Loaded>> {
     let outcome = ask.admin.planner.load_now().await;
     outcome.map_err(|error| refused(&error))?;
     let loads = ask.admin.planner.loads();
-    Ok(api::ok(
-        &json!({ "loaded": loads.loaded, "restart_due": loads.restart_due }),
-    ))
+    Ok(Json(Loaded {
+        loaded: loads.loaded,
+        restart_due: loads.restart_due,
+    }))
 }
 
 fn refused(error: &LoadError) -> Refusal {
     let (status, word) = match error {
-        LoadError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
+        LoadError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         LoadError::Wrong(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config"),
     };
     Refusal::new(status, word, error.to_string())
 }
 
+/// The file as it lies on disk, and what became of its loads.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::admin) struct ConfigCheck {
+    /// As camhook was told of it.
+    file: String,
+    /// When what is in use was loaded.
+    loaded: Timestamp,
+    /// Something in the file is taken up by a restart only.
+    restart_due: bool,
+    disk: Disk,
+    /// Of the file on disk, as `camhook check` tells them; null when there are none.
+    mistakes: Option<String>,
+    /// The last load that was refused since the start.
+    refused: Option<RefusedLoad>,
+}
+
 /// What the page tells, for programs.
-pub(in crate::admin) async fn check(ask: Ask<'_>) -> Answer {
+pub(in crate::admin) async fn check(ask: Ask<'_>, (): ()) -> Told<Json<ConfigCheck>> {
     let planner = &ask.admin.planner;
     let (running, disk, loads) = (planner.config(), planner.on_disk().await, planner.loads());
-    let mistakes = match &disk {
+    let relation = Disk::of(&running, &disk);
+    let mistakes = match disk {
         OnDisk::Wrong(mistakes) => Some(mistakes),
         OnDisk::Fine(_) => None,
     };
-    let refused = loads.refused.as_ref();
-    Ok(api::ok(&json!({
-        "file": loads.file,
-        "loaded": loads.loaded,
-        "restart_due": loads.restart_due,
-        "disk": Disk::of(&running, &disk).as_str(),
-        "mistakes": mistakes,
-        "refused": refused.map(|refused| json!({ "at": refused.at, "mistakes": refused.mistakes })),
-    })))
+    Ok(Json(ConfigCheck {
+        file: loads.file,
+        loaded: loads.loaded,
+        restart_due: loads.restart_due,
+        disk: relation,
+        mistakes,
+        refused: loads.refused,
+    }))
 }

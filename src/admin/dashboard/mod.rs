@@ -6,5 +6,6 @@
 pub(super) mod assets;
 pub(super) mod config;
 mod parts;
+pub(super) mod reference;
 pub(super) mod refused;
 pub(super) mod shell;

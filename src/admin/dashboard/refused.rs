@@ -1,17 +1,16 @@
 //! What a person sees who got no answer: what happened, and what to do next.
 
-use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 
 use super::shell;
-use crate::admin::Refusal;
 use crate::admin::body::Body;
+use crate::admin::{Refusal, pages};
 
 /// A refusal as a page.
 pub(in crate::admin) fn page(refusal: &Refusal) -> Response<Body> {
     let title = title(refusal);
-    let mut response = shell::plain(
+    let response = shell::plain(
         refusal.status,
         title,
         &html! {
@@ -21,10 +20,7 @@ pub(in crate::admin) fn page(refusal: &Refusal) -> Response<Body> {
             p { a href="/" { "To the first page" } }
         },
     );
-    if let Some(seconds) = refusal.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
-    response
+    pages::refused(response, refusal)
 }
 
 fn title(refusal: &Refusal) -> &'static str {
