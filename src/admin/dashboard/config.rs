@@ -62,7 +62,7 @@ pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
             h2 id="disk" { "The file on disk" }
             (on_disk(&ask, &running, &disk))
         }
-        @if let Some(refused) = &loads.refused { (last_refused(&loads, refused)) }
+        @if let Some(refused) = &loads.refused { (last_refused(&loads, refused, &disk)) }
         section aria-labelledby="used" {
             h2 id="used" { "In use" }
             p.soft { "Stars stand for secrets. Comments are left out, so some numbers are missing." }
@@ -94,7 +94,8 @@ fn on_disk(ask: &Ask<'_>, running: &ShownFile, disk: &OnDisk) -> Markup {
     }
 }
 
-fn last_refused(loads: &Loads, refused: &RefusedLoad) -> Markup {
+fn last_refused(loads: &Loads, refused: &RefusedLoad, disk: &OnDisk) -> Markup {
+    let again = matches!(disk, OnDisk::Wrong(mistakes) if *mistakes == refused.mistakes);
     html! {
         section aria-labelledby="refused" {
             h2 id="refused" { "The last load that was refused" }
@@ -103,7 +104,8 @@ fn last_refused(loads: &Loads, refused: &RefusedLoad) -> Markup {
                 @if refused.at <= loads.loaded { ", before what is in use now was loaded." }
                 @else { ": the config that was running stayed." }
             }
-            (listing("Mistakes of the load that was refused", &refused.mistakes))
+            @if again { p.soft { "For the same mistakes as above." } }
+            @else { (listing("Mistakes of the load that was refused", &refused.mistakes)) }
         }
     }
 }

@@ -326,13 +326,13 @@ async fn a_browser_tells_on_its_pages() {
     }
     let browser = Browser::open(Size::Phone).await;
     browser.go(&url).await;
-    let wide = "document.querySelector('main').insertAdjacentHTML('beforeend', '<table width=900><tr><td>wide</table>')";
+    let wide = "document.querySelector('main').insertAdjacentHTML('beforeend', '<canvas width=900></canvas>')";
     browser.js(wide, json!([])).await;
     let unlabelled = "document.querySelector('label').remove()";
     browser.js(unlabelled, json!([])).await;
     let found = browser.found_by_axe().await;
     assert!(found.iter().any(|one| one.contains("(label)")), "{found:?}");
     let wide = browser.wider_than_the_window().await;
-    assert!(wide.iter().any(|one| one.contains("<table")), "{wide:?}");
+    assert!(wide.iter().any(|one| one.contains("<canvas")), "{wide:?}");
     browser.close().await;
 }
