@@ -204,6 +204,9 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     for gone in gate.cookies.clear() {
         response.headers_mut().append(SET_COOKIE, gone);
     }
+    // Pictures that the browser kept for its user are not for the next one.
+    let kept = HeaderValue::from_static("\"cache\"");
+    response.headers_mut().insert("clear-site-data", kept);
     Ok(response)
 }
 
@@ -266,7 +269,7 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
     shell::page(&ask, None, "camhook", main).await
 }
 
-pub(super) fn redirect(to: &str) -> Response<Body> {
+fn redirect(to: &str) -> Response<Body> {
     let mut response = pages::text(
         StatusCode::SEE_OTHER,
         "text/plain; charset=utf-8",

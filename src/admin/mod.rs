@@ -21,6 +21,7 @@ mod lists;
 mod local;
 mod login;
 mod operation;
+mod overview;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -80,6 +81,9 @@ pub(crate) trait Planner: Send + Sync {
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
 
+    /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
+    fn paths(&self) -> Vec<Option<String>>;
+
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
 
@@ -101,6 +105,13 @@ pub(crate) trait Planner: Send + Sync {
         id: EventId,
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>>;
+
+    /// Sends a sample event to one target, as if this camera had sent it; returns the event's id.
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +120,8 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
+    #[error("{0}")]
+    NoWay(String),
 }
 
 impl Admin {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Notify};
 
 use super::file::File;
+use super::trial::trial;
 use crate::admin::{LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
 use crate::clock::Clock;
 use crate::config::Planned;
@@ -170,6 +171,15 @@ impl Planner for Plans {
             .collect()
     }
 
+    fn paths(&self) -> Vec<Option<String>> {
+        let today = self.now.load();
+        today
+            .sources
+            .iter()
+            .map(|source| source.path.clone())
+            .collect()
+    }
+
     fn lists(&self) -> Lists {
         self.now.load().lists.clone()
     }
@@ -196,5 +206,19 @@ impl Planner for Plans {
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>> {
         Box::pin(self.again(id, to))
+    }
+
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>> {
+        Box::pin(async move {
+            let today = self.now.load_full();
+            let (id, intake) = trial(&today, target, camera, self.clock.now()).await?;
+            let _safe = self.store.accept(intake).await?;
+            self.store.caught_up().await;
+            Ok(id)
+        })
     }
 }

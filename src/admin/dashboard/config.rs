@@ -9,10 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
-use super::{parts, shell};
+use super::{forms, parts, shell};
 use crate::admin::answers::Json;
 use crate::admin::api::{Answer, Told};
-use crate::admin::login::redirect;
 use crate::admin::steer::Nothing;
 use crate::admin::table::Ask;
 use crate::admin::{LoadError, Loads, OnDisk, Refusal, RefusedLoad, ShownFile};
@@ -160,7 +159,7 @@ fn difference(running: &ShownFile, there: &ShownFile) -> Markup {
 /// The button: the page that follows tells what came of it.
 pub(in crate::admin) async fn load(ask: Ask<'_>) -> Answer {
     match ask.admin.planner.load_now().await {
-        Ok(()) | Err(LoadError::Wrong(_)) => Ok(redirect("/config")),
+        Ok(()) | Err(LoadError::Wrong(_)) => Ok(forms::see("/config")),
         Err(error @ LoadError::Stopped) => Err(refused(&error)),
     }
 }

@@ -5,7 +5,12 @@
 
 pub(super) mod assets;
 pub(super) mod config;
+mod forms;
 mod parts;
 pub(super) mod reference;
 pub(super) mod refused;
+pub(super) mod search;
 pub(super) mod shell;
+pub(super) mod sources;
+mod spark;
+pub(super) mod targets;
