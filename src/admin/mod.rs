@@ -11,6 +11,7 @@ mod body;
 mod cookies;
 mod dashboard;
 mod document;
+mod file;
 mod front;
 mod gate;
 mod health;
@@ -62,6 +63,7 @@ pub(crate) struct Admin {
 }
 
 pub(crate) use document::openapi_value as openapi;
+pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
 pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
@@ -86,7 +88,16 @@ pub(crate) trait Planner: Send + Sync {
     fn lists(&self) -> Lists;
 
     /// The config file as it may be shown.
-    fn config(&self) -> String;
+    fn config(&self) -> Arc<ShownFile>;
+
+    /// What became of its loads.
+    fn loads(&self) -> Loads;
+
+    /// The file as it lies on disk, read and checked without being used.
+    fn on_disk(&self) -> Promise<'_, OnDisk>;
+
+    /// Loads the file as it lies on disk.
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>>;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(
