@@ -12,7 +12,7 @@ use hyper::body::Body;
 use super::gate::Gate;
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
-use super::{Admin, Refusal, login, pages};
+use super::{Admin, Refusal, findface, login, pages};
 use crate::telemetry::Refused;
 
 /// Bytes of a request's body: lists of ids are the largest.
@@ -65,7 +65,14 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let found = table::find(&head.method, head.uri.path());
+    // Where there is no such interface, nothing tells that there could be one.
+    let off = is_findface(head) && gate.rules().findface.is_none();
+    let found = match off {
+        false => table::find(&head.method, head.uri.path()),
+        true => Err(Refusal::missing(
+            "nothing lives here; `admin.findface` in routes.yaml lets clients of FindFace in",
+        )),
+    };
     let always = |route: &Route| route.access == Access::Always;
     if !found.as_ref().is_ok_and(|(route, _)| always(route)) {
         gate.check_host(head)?;
@@ -131,7 +138,11 @@ fn tell(
     request: &Request<Bytes>,
     answer: &Result<Response<Bytes>, Refusal>,
 ) {
-    let body = String::from_utf8_lossy(request.body());
+    // The address of a webhook may hold a token.
+    let body = match request.uri().path().starts_with(findface::ROOT) {
+        true => "".into(),
+        false => String::from_utf8_lossy(request.body()),
+    };
     let body: String = body
         .chars()
         .filter(|c| !c.is_control())
@@ -165,7 +176,10 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
             return response;
         }
     }
-    let mut response = pages::refusal(refusal);
+    let mut response = match is_findface(head) {
+        true => findface::refusal(refusal),
+        false => pages::refusal(refusal),
+    };
     if status == StatusCode::UNAUTHORIZED {
         let headers = response.headers_mut();
         headers.append(
@@ -183,6 +197,10 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
         }
     }
     response
+}
+
+fn is_findface(head: &Parts) -> bool {
+    head.uri.path().starts_with(findface::ROOT)
 }
 
 /// A person in front of a browser: somebody who asks for a page.

@@ -7,6 +7,7 @@
 mod api;
 mod attempts;
 mod cookies;
+mod findface;
 mod dashboard;
 mod front;
 mod gate;
@@ -53,8 +54,11 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// None for a store that no camhook runs on.
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
 }
 
+pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;

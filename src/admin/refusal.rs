@@ -38,7 +38,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", reason)
     }
 
-    pub(super) fn method(allowed: &'static str) -> Self {
+    pub(super) fn method(allowed: &http::Method) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",

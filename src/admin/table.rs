@@ -13,7 +13,7 @@ use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{health, lists, login, steer};
+use super::{findface, health, lists, login, steer};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,23 @@ const fn post(path: &'static str, access: Access, what: &'static str, handler: H
     }
 }
 
+/// Short for the table.
+const fn other(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    what: &'static str,
+    handler: Handler,
+) -> Route {
+    Route {
+        method,
+        path,
+        access,
+        what,
+        handler,
+    }
+}
+
 const READ: Access = Access::Needs(Scope::Read);
 const STEER: Access = Access::Needs(Scope::Steer);
 const ADMIN: Access = Access::Needs(Scope::Admin);
@@ -126,12 +143,25 @@ pub(crate) static ROUTES: &[Route] = &[
 
     post("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", |ask| Box::pin(steer::forget(ask))),
     get("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", |ask| Box::pin(api::config(ask))),
+
+    post("/v1/auth/login", Access::Open, "logs a client of FindFace in: `username`, `password`", |ask| Box::pin(findface::log_in(ask))),
+    get("/v1/webhooks", READ, "webhooks of clients of FindFace", |ask| Box::pin(findface::list(ask))),
+    post("/v1/webhooks", ADMIN, "makes a webhook", |ask| Box::pin(findface::make(ask))),
+    get("/v1/webhooks/{id}", READ, "one webhook", |ask| Box::pin(findface::one(ask))),
+    other(Method::PUT, "/v1/webhooks/{id}", ADMIN, "replaces it", |ask| Box::pin(findface::replace(ask))),
+    other(Method::PATCH, "/v1/webhooks/{id}", ADMIN, "changes some of it", |ask| Box::pin(findface::alter(ask))),
+    other(Method::DELETE, "/v1/webhooks/{id}", ADMIN, "deletes it", |ask| Box::pin(findface::remove(ask))),
 ];
 
 impl Route {
     /// Whether it may change something.
     pub(crate) fn changes(&self) -> bool {
         self.method != Method::GET
+    }
+
+    /// Whether it is there only where `admin.findface` is.
+    pub(super) fn is_findface(&self) -> bool {
+        self.path.starts_with(findface::ROOT)
     }
 
     pub(super) async fn answer(&self, ask: Ask<'_>) -> Answer {
@@ -173,12 +203,12 @@ pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<S
     for route in ROUTES {
         match route.parts(path) {
             Some(parts) if route.method == *wanted => return Ok((route, parts)),
-            Some(_) => others = Some(route.method.clone()),
+            Some(_) => others = Some(&route.method),
             None => {}
         }
     }
     Err(match others {
-        Some(method) => Refusal::method(if method == Method::GET { "GET" } else { "POST" }),
+        Some(method) => Refusal::method(method),
         None => Refusal::missing(format!(
             "nothing lives here; there are: {}",
             tops().join(", ")
@@ -191,6 +221,7 @@ fn tops() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
         .filter(|path| !path.contains('{') && *path != "/" && !path.starts_with("/assets/"))
+        .filter(|path| !path.starts_with(findface::ROOT))
         .collect()
 }
 
@@ -251,7 +282,7 @@ mod tests {
     #[test]
     fn what_changes_something_needs_the_right_to_and_nothing_stands_there_twice() {
         for (n, route) in ROUTES.iter().enumerate() {
-            let own = matches!(route.path, "/login" | "/logout");
+            let own = matches!(route.path, "/login" | "/logout" | "/v1/auth/login");
             assert!(
                 own || !route.changes()
                     || matches!(route.access, Access::Needs(scope) if scope >= Scope::Steer),

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod certificates;
+mod hooks;
 mod overdue;
 mod planner;
 mod reload;
@@ -31,6 +32,7 @@ use crate::tls;
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
+use hooks::Hooks;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -103,6 +105,7 @@ impl App {
         let (looking, kept) = (&config.admin, &config.store.path);
         let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
+        let (hooks, asked) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -149,6 +152,7 @@ impl App {
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            webhooks: Some(hooks.clone()),
         };
         accepting.spawn(listener.run(
             certificates.admin.clone(),
@@ -191,7 +195,7 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(watched, follower);
+        app.follow(watched, follower, (hooks, asked));
         Ok(app)
     }
 
@@ -245,6 +249,7 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
         clock,
         metrics,
         planner,
+        webhooks: None,
     })
 }
 

@@ -9,15 +9,19 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::certificates::Certificates;
+use super::hooks::{self, Asked, Hooks};
 use super::planner::Plans;
-use crate::admin::{Gate, Planner as _};
-use crate::config::{self, Config, Surroundings};
+use crate::admin::{Change, ChangeError, Gate, Planner as _};
+use crate::config::{self, Config, Report, Surroundings, Webhooks, WebhooksFrom};
 use crate::delivery::Deliveries;
 use crate::fetch::Fetches;
+use crate::name::Name;
 use crate::refresh::Refreshes;
 use crate::server::{Door, Subscriptions};
 use crate::tasks::Tasks;
+use crate::store::Store;
 use crate::telemetry::{ListOnly, Metrics, Reloaded};
+use crate::webhooks::{Webhook, is_reserved};
 
 /// What a new config is put into.
 struct Running {
@@ -32,6 +36,10 @@ struct Running {
     metrics: Metrics,
     certificates: Certificates,
     gate: Arc<Gate>,
+    hooks: Arc<Hooks>,
+    store: Store,
+    /// For what goes on as long as deliveries do.
+    delivering: Tasks,
     settings: Fixed,
 }
 
@@ -65,7 +73,12 @@ impl Fixed {
 
 impl App {
     /// Loads the config anew whenever one of its files changes, and on SIGHUP.
-    pub(super) fn follow(&self, files: Vec<PathBuf>, settings: Fixed) {
+    pub(super) fn follow(
+        &self,
+        files: Vec<PathBuf>,
+        settings: Fixed,
+        (hooks, asked): (Arc<Hooks>, mpsc::Receiver<Asked>),
+    ) {
         let running = Running {
             config: self.config.clone(),
             surroundings: self.surroundings.clone(),
@@ -78,17 +91,26 @@ impl App {
             metrics: self.metrics.clone(),
             certificates: self.certificates.clone(),
             gate: self.gate.clone(),
+            hooks,
+            store: self.store.clone(),
+            delivering: self.delivering.clone(),
             settings,
         };
         let tasks = self.accepting.clone();
-        self.accepting.spawn(running.follow(files, tasks));
+        self.accepting.spawn(running.follow(files, asked, tasks));
     }
 }
 
 impl Running {
-    async fn follow(self, mut files: Vec<PathBuf>, tasks: Tasks) {
+    async fn follow(
+        self,
+        mut files: Vec<PathBuf>,
+        mut asked: mpsc::Receiver<Asked>,
+        tasks: Tasks,
+    ) {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut watch = Watch::of(&files, &tasks);
+        self.hooks.end_removed(&self.store, &self.surroundings.clock, &self.delivering);
         loop {
             let hangup = async {
                 match &mut hangups {
@@ -98,6 +120,11 @@ impl Running {
             };
             tokio::select! {
                 () = tasks.stopping() => return,
+                Some(asked) = asked.recv() => {
+                    let Asked { change, answer } = asked;
+                    let _ = answer.send(self.change(change).await);
+                    continue;
+                }
                 _ = hangup => tracing::info!("asked to load the config again"),
                 () = watch.changed() => tracing::info!("the config has changed"),
             }
@@ -112,8 +139,7 @@ impl Running {
 
     /// Returns the files that the new config reads.
     async fn load(&self) -> Option<Vec<PathBuf>> {
-        let (path, around) = (self.config.clone(), self.surroundings.clone());
-        let loaded = tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await;
+        let loaded = self.read(self.hooks.kept()).await;
         let outcome = |outcome| {
             self.metrics
                 .reloads
@@ -121,42 +147,13 @@ impl Running {
                 .inc()
         };
         match loaded {
-            Ok(Ok(mut config)) => {
-                if Fixed::of(&config) != self.settings {
-                    tracing::warn!(
-                        "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
-                    );
-                }
-                // Who may look was checked for the address in the file; another one is still bound.
-                if config.admin.listen == self.settings.admin {
-                    self.gate.replace(&config.admin);
-                }
-                let files = config.files.clone();
-                self.certificates
-                    .replace(config.server_tls.take(), config.admin_tls.take());
-                // Before anybody looks plates up in the new lists, they get what is in memory.
-                self.refreshes
-                    .replace(std::mem::take(&mut config.refreshed));
-                self.forget_lists(&config);
-                for route in self.plans.replace(&config.planned()) {
-                    tracing::warn!(
-                        %route,
-                        "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
-                    );
-                }
-                let subscriptions = config.subscriptions();
-                let fetchers = config.fetchers();
-                let (door, pipelines) = config.open();
-                // The way out first: an event that comes in by a new route must find its target.
-                self.deliveries.replace(pipelines);
-                self.fetches.replace(fetchers);
-                self.door.store(Arc::new(door));
-                self.subscriptions.replace(subscriptions);
+            Ok(config) => {
+                let files = self.take(config);
                 outcome("taken");
                 tracing::info!("the new config is in use");
                 Some(files)
             }
-            Ok(Err(report)) => {
+            Err(Some(report)) => {
                 outcome("refused");
                 tracing::error!(
                     "the new config is refused, the running one stays:\n{}",
@@ -164,9 +161,8 @@ impl Running {
                 );
                 None
             }
-            Err(error) => {
+            Err(None) => {
                 outcome("refused");
-                tracing::error!(%error, "the new config could not be loaded, the running one stays");
                 None
             }
         }
@@ -174,6 +170,83 @@ impl Running {
 }
 
 impl Running {
+    /// Nothing is told when it could not even be tried, which is in the log.
+    async fn read(&self, webhooks: WebhooksFrom) -> Result<Config, Option<Box<Report>>> {
+        let path = self.config.clone();
+        let around = Surroundings {
+            webhooks,
+            ..self.surroundings.clone()
+        };
+        match tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await {
+            Ok(loaded) => loaded.map_err(|report| Some(Box::new(report))),
+            Err(error) => {
+                tracing::error!(%error, "the config could not be loaded, the running one stays");
+                Err(None)
+            }
+        }
+    }
+
+    /// Puts a config into use; returns the files that it reads.
+    fn take(&self, mut config: Config) -> Vec<PathBuf> {
+        if Fixed::of(&config) != self.settings {
+            tracing::warn!(
+                "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
+            );
+        }
+        // Who may look was checked for the address in the file; another one is still bound.
+        if config.admin.listen == self.settings.admin {
+            self.gate.replace(&config.admin);
+        }
+        let files = config.files.clone();
+        self.hooks.replace(std::mem::take(&mut config.webhooks));
+        self.certificates
+            .replace(config.server_tls.take(), config.admin_tls.take());
+        // Before anybody looks plates up in the new lists, they get what is in memory.
+        self.refreshes
+            .replace(std::mem::take(&mut config.refreshed));
+        self.forget_lists(&config);
+        let gone = self.plans.replace(&config.planned());
+        // What becomes of webhooks' deliveries is told where they are changed.
+        let is_own = |route: &Name| !is_reserved(route.as_str());
+        for route in gone.into_iter().filter(is_own) {
+            tracing::warn!(
+                %route,
+                "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
+            );
+        }
+        let subscriptions = config.subscriptions();
+        let fetchers = config.fetchers();
+        let (door, pipelines) = config.open();
+        // The way out first: an event that comes in by a new route must find its target.
+        self.deliveries.replace(pipelines);
+        self.fetches.replace(fetchers);
+        self.door.store(Arc::new(door));
+        self.subscriptions.replace(subscriptions);
+        self.hooks.end_removed(&self.store, &self.surroundings.clock, &self.delivering);
+        files
+    }
+
+    /// Changes webhooks: checked as a part of the config, written, and in use before it is answered.
+    async fn change(&self, change: Change) -> Result<Option<Webhook>, ChangeError> {
+        let (old, settings) = self.hooks.ready()?;
+        if let Change::Left(id) = change {
+            return self.hooks.has_left(id).await.map(|()| None);
+        }
+        let mut new = old.clone();
+        let done = hooks::apply(&mut new, change, &settings)?;
+        let config = match self.read(WebhooksFrom::Shelf(new.clone())).await {
+            Ok(config) if matches!(config.webhooks, Webhooks::On { .. }) => config,
+            Ok(_) => return Err(hooks::not_now("`admin.findface` was taken out")),
+            Err(report) => {
+                let is_fine = self.read(WebhooksFrom::Shelf(old)).await.is_ok();
+                return Err(hooks::refused(report.filter(|_| is_fine).as_deref()));
+            }
+        };
+        self.hooks.write(new).await?;
+        self.take(config);
+        Ok(done)
+    }
+
     /// What is not in the config any more is not measured any more.
     fn forget_lists(&self, config: &Config) {
         for (name, _) in self.plans.lists().iter() {
