@@ -6,10 +6,12 @@
 //! clients look for.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::api::{Answer, ok};
+use super::body::Body;
 use super::settings::Scope;
 use super::table::Ask;
 use super::visitor::Visitor;
@@ -55,7 +57,7 @@ pub(crate) enum ChangeError {
 }
 
 pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
-    let body = match read(ask.request.body()) {
+    let body = match read(ask.request)? {
         Ok(body) => body,
         Err(faults) => return Ok(unprocessable(&faults)),
     };
@@ -98,7 +100,7 @@ pub(super) async fn one(ask: Ask<'_>) -> Answer {
 }
 
 pub(super) async fn make(ask: Ask<'_>) -> Answer {
-    match document(ask.request.body()) {
+    match document(ask.request)? {
         Ok(document) => change(&ask, Change::Add(document), StatusCode::CREATED).await,
         Err(faults) => Ok(unprocessable(&faults)),
     }
@@ -106,7 +108,7 @@ pub(super) async fn make(ask: Ask<'_>) -> Answer {
 
 pub(super) async fn replace(ask: Ask<'_>) -> Answer {
     let id = id(&ask)?;
-    match document(ask.request.body()) {
+    match document(ask.request)? {
         Ok(document) => change(&ask, Change::Replace(id, document), StatusCode::OK).await,
         Err(faults) => Ok(unprocessable(&faults)),
     }
@@ -114,7 +116,7 @@ pub(super) async fn replace(ask: Ask<'_>) -> Answer {
 
 pub(super) async fn alter(ask: Ask<'_>) -> Answer {
     let id = id(&ask)?;
-    match read(ask.request.body()) {
+    match read(ask.request)? {
         Ok(said) => change(&ask, Change::Alter(id, said), StatusCode::OK).await,
         Err(faults) => Ok(unprocessable(&faults)),
     }
@@ -130,7 +132,7 @@ async fn change(ask: &Ask<'_>, change: Change, status: StatusCode) -> Answer {
         Ok(Some(webhook)) => Ok(pages::json(status, &shown_to(ask.visitor, &webhook))),
         Ok(None) => {
             let mut response = pages::text(status, "application/json", "");
-            response.headers_mut().remove(http::header::CONTENT_TYPE);
+            response.headers_mut().remove(CONTENT_TYPE);
             Ok(response)
         }
         Err(ChangeError::Faults(faults)) => Ok(unprocessable(&faults)),
@@ -149,15 +151,25 @@ fn id(ask: &Ask<'_>) -> Result<u64, Refusal> {
     id.ok_or_else(|| Refusal::missing(format!("`{}` is no webhook's id", text.escape_debug())))
 }
 
-fn document(body: &Bytes) -> Result<Document, Vec<Fault>> {
-    Document::read(&read(body)?)
+type Read<T> = Result<T, Vec<Fault>>;
+
+fn document(request: &Request<Bytes>) -> Result<Read<Document>, Refusal> {
+    Ok(read(request)?.and_then(|said| Document::read(&said)))
 }
 
-fn read(body: &Bytes) -> Result<Value, Vec<Fault>> {
-    serde_json::from_slice(body).map_err(|error| {
+/// # Errors
+/// When it is nothing that only a program of the client's own could have sent: a page of somebody else's may send a form.
+fn read(request: &Request<Bytes>) -> Result<Read<Value>, Refusal> {
+    let kind = request.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/json") {
+        let reason = "send a JSON body with `Content-Type: application/json`";
+        return Err(Refusal::bad(reason));
+    }
+    Ok(serde_json::from_slice(request.body()).map_err(|error| {
         let message = format!("the body is no JSON: {error}");
         vec![Fault::new(&[], Fault::JSON, message)]
-    })
+    }))
 }
 
 /// An address may hold a token, which is for those who could have written it.
@@ -173,14 +185,14 @@ fn shown_to(visitor: &Visitor, webhook: &Webhook) -> Value {
     shown
 }
 
-fn unprocessable(faults: &[Fault]) -> Response<Bytes> {
+fn unprocessable(faults: &[Fault]) -> Response<Body> {
     let detail: Vec<Value> = faults.iter().map(Fault::to_json).collect();
     let body = json!({ "detail": detail });
     pages::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
 }
 
 /// As [`pages::refusal`], in the words of such clients too.
-pub(super) fn refusal(refusal: Refusal) -> Response<Bytes> {
+pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
     let body = json!({ "detail": refusal.reason, "error": refusal.error, "reason": refusal.reason });
     let mut response = pages::refusal(refusal);
     *response.body_mut() = format!("{body}\n").into();

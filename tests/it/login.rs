@@ -101,7 +101,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 fn write(folder: &Path, admin: &str) {
     let file = format!(
-        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n{admin}\n{REST}"
+        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n  findface: {{ hosts: [client.example] }}\n{admin}\n{REST}"
     );
     std::fs::write(folder.join("routes.yaml"), file).unwrap();
 }
@@ -220,11 +220,24 @@ fn hidden(page: &str) -> String {
 
 /// What each route is asked, and what it answers to who may.
 fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
-    let way = path.replace("{id}", event).replace("{n}", "0");
+    let way = match (method, path.starts_with("/v1/")) {
+        ("DELETE", true) => path.replace("{id}", "999"), // the others still need theirs
+        (_, true) => path.replace("{id}", "1"),
+        (_, false) => path.replace("{id}", event).replace("{n}", "0"),
+    };
     let way = way
         .replace("/lists/{name}", "/lists/residents")
         .replace("{name}", "vms");
+    let webhook = json!({ "name": "a client", "target": "https://client.example/in?token=hidden-word" });
     let (body, status) = match (method, path) {
+        ("POST", "/v1/auth/login") => {
+            (json!({ "username": "anna", "password": "password of anna" }), 200)
+        }
+        ("POST", "/v1/webhooks") => (webhook, 201),
+        ("PUT", "/v1/webhooks/{id}") => (webhook, 200),
+        ("PATCH", "/v1/webhooks/{id}") => (json!({ "send_attempts": 3 }), 200),
+        ("DELETE", "/v1/webhooks/{id}") => (Value::Null, 404),
+        ("GET", path) if path.starts_with("/v1/webhooks") => (Value::Null, 200),
         ("GET", "/login") => (Value::Null, 200),
         ("POST", "/login" | "/logout") => (Value::Null, 303), // a form
         ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
@@ -481,7 +494,11 @@ async fn matrix(house: &House, login: bool, open_numbers: bool) {
         {
             let (mut headers, mut body, mut fine) = (asker.headers.clone(), body.to_string(), fine);
             let is_form = headers.iter().any(|(name, _)| *name == "content-type");
-            if is_form && !login && path.starts_with("/api/v1/") && method == "POST" {
+            let takes_json = ["POST", "PUT", "PATCH"].contains(&method.as_str());
+            if is_form && path == "/v1/auth/login" && takes_json {
+                fine = 400;
+            }
+            if is_form && !login && path.contains("/v1/") && takes_json {
                 fine = 400; // the API wants JSON
             }
             let is_browser = asker.what.contains("browser") && login;
@@ -677,9 +694,11 @@ async fn a_person_logs_in_looks_and_logs_out() {
         .await
         .unwrap();
     assert!(
-        page.contains("Log out anna") && !page.contains("<script") && !page.contains("style="),
+        page.contains("Log out") && page.contains("anna") && !page.contains("style="),
         "{page}"
     );
+    let ours = page.matches("<script src=\"/assets/").count();
+    assert_eq!(page.matches("<script").count(), ours, "{page}");
     assert!(page.contains("/api/v1/config") && page.contains("name=\"viewport\""));
     let token = hidden(&page);
     let out = [cookie.clone(), ("content-type", FORM.to_owned())];
