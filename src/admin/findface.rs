@@ -68,7 +68,9 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
     let [(_, Some(user)), (_, Some(password))] = texts else {
         return Ok(unprocessable(&missing));
     };
-    let (gate, caller) = ask.gate.ok_or_else(|| Refusal::missing("nobody logs in here"))?;
+    let (gate, caller) = ask
+        .gate
+        .ok_or_else(|| Refusal::missing("nobody logs in here"))?;
     let rules = gate.rules();
     if !rules.login {
         // Whoever comes may do everything, and the token is not looked at.
@@ -89,7 +91,9 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
 pub(super) async fn list(ask: Ask<'_>) -> Answer {
     let shelf = webhooks(&ask)?.shelf()?;
     let shown = shelf.webhooks().iter();
-    Ok(ok(&shown.map(|webhook| shown_to(ask.visitor, webhook)).collect()))
+    Ok(ok(&shown
+        .map(|webhook| shown_to(ask.visitor, webhook))
+        .collect()))
 }
 
 pub(super) async fn one(ask: Ask<'_>) -> Answer {
@@ -179,7 +183,11 @@ fn shown_to(visitor: &Visitor, webhook: &Webhook) -> Value {
         let url = &webhook.document.url;
         let origin = url.origin().ascii_serialization();
         let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
-        let masked = if bare { origin } else { format!("{origin}/***") };
+        let masked = if bare {
+            origin
+        } else {
+            format!("{origin}/***")
+        };
         shown["target"] = masked.into();
     }
     shown
@@ -193,7 +201,8 @@ fn unprocessable(faults: &[Fault]) -> Response<Body> {
 
 /// As [`pages::refusal`], in the words of such clients too.
 pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
-    let body = json!({ "detail": refusal.reason, "error": refusal.error, "reason": refusal.reason });
+    let body =
+        json!({ "detail": refusal.reason, "error": refusal.error, "reason": refusal.reason });
     let mut response = pages::refusal(refusal);
     *response.body_mut() = format!("{body}\n").into();
     response

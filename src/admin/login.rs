@@ -200,7 +200,9 @@ pub(super) async fn me(ask: Ask<'_>) -> Answer {
 
 /// What there is to see: a page for browsers, a text for others.
 pub(super) async fn index(ask: Ask<'_>) -> Answer {
-    let has_findface = ask.gate.is_some_and(|(gate, _)| gate.rules().findface.is_some());
+    let has_findface = ask
+        .gate
+        .is_some_and(|(gate, _)| gate.rules().findface.is_some());
     let listed = ROUTES.iter().filter(|route| {
         let own = matches!(route.path, "/" | "/login") || route.path.starts_with("/assets/");
         let there = !route.is_findface() || has_findface;

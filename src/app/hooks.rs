@@ -96,7 +96,10 @@ impl Hooks {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => {
                 let cause = std::error::Error::source(&error);
-                format!("{error}{}", cause.map_or(String::new(), |cause| format!(": {cause}")))
+                format!(
+                    "{error}{}",
+                    cause.map_or(String::new(), |cause| format!(": {cause}"))
+                )
             }
             Err(error) => error.to_string(),
         };

@@ -18,8 +18,8 @@ use crate::fetch::Fetches;
 use crate::name::Name;
 use crate::refresh::Refreshes;
 use crate::server::{Door, Subscriptions};
-use crate::tasks::Tasks;
 use crate::store::Store;
+use crate::tasks::Tasks;
 use crate::telemetry::{ListOnly, Metrics, Reloaded};
 use crate::webhooks::{Webhook, is_reserved};
 
@@ -102,15 +102,11 @@ impl App {
 }
 
 impl Running {
-    async fn follow(
-        self,
-        mut files: Vec<PathBuf>,
-        mut asked: mpsc::Receiver<Asked>,
-        tasks: Tasks,
-    ) {
+    async fn follow(self, mut files: Vec<PathBuf>, mut asked: mpsc::Receiver<Asked>, tasks: Tasks) {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut watch = Watch::of(&files, &tasks);
-        self.hooks.end_removed(&self.store, &self.surroundings.clock, &self.delivering);
+        self.hooks
+            .end_removed(&self.store, &self.surroundings.clock, &self.delivering);
         loop {
             let hangup = async {
                 match &mut hangups {
@@ -222,7 +218,8 @@ impl Running {
         self.fetches.replace(fetchers);
         self.door.store(Arc::new(door));
         self.subscriptions.replace(subscriptions);
-        self.hooks.end_removed(&self.store, &self.surroundings.clock, &self.delivering);
+        self.hooks
+            .end_removed(&self.store, &self.surroundings.clock, &self.delivering);
         files
     }
 

@@ -121,7 +121,8 @@ fn reserved(root: &Node, mistakes: &mut Vec<Mistake>) {
     });
     for (name, at) in targets.chain(routes) {
         if webhooks::is_reserved(name) {
-            let message = format!("`{name}` is a name that webhooks have, which are made over the API");
+            let message =
+                format!("`{name}` is a name that webhooks have, which are made over the API");
             let mistake = Mistake::new(at.clone(), message);
             mistakes.push(mistake.help("give it another name, or take `admin.findface` out"));
         }
@@ -142,7 +143,10 @@ fn place_all(
     let (mut targets, mut routes) = (Vec::new(), Vec::new());
     let active = shelf.webhooks().iter();
     for webhook in active.filter(|webhook| webhook.document.active) {
-        match reach.as_ref().map(|reach| reach.check(&webhook.document.url)) {
+        match reach
+            .as_ref()
+            .map(|reach| reach.check(&webhook.document.url))
+        {
             Some(Ok(())) => {}
             Some(Err(refused)) => {
                 idle.push((webhook.id, refused.to_string()));

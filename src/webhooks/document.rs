@@ -29,14 +29,7 @@ pub(crate) struct Document {
     pub(crate) send_attempts: u32,
 }
 
-const KEYS: [&str; 6] = [
-    "id",
-    "name",
-    "active",
-    "target",
-    "filters",
-    "send_attempts",
-];
+const KEYS: [&str; 6] = ["id", "name", "active", "target", "filters", "send_attempts"];
 
 impl Document {
     /// A whole document.
@@ -197,10 +190,14 @@ mod tests {
     fn faults(value: &Value) -> Vec<(String, &'static str)> {
         let faults = Document::read(value).unwrap_err();
         let told = faults.iter().map(|fault| {
-            let way: Vec<String> = fault.way.iter().map(|step| match step {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            }).collect();
+            let way: Vec<String> = fault
+                .way
+                .iter()
+                .map(|step| match step {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                })
+                .collect();
             (way.join("."), fault.kind)
         });
         told.collect()
@@ -208,7 +205,8 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_the_documented_default() {
-        let document = Document::read(&json!({ "name": "gate", "target": "http://ff.example/in" })).unwrap();
+        let document =
+            Document::read(&json!({ "name": "gate", "target": "http://ff.example/in" })).unwrap();
         assert!(document.active);
         assert_eq!(document.send_attempts, 0);
         assert_eq!(document.filters, Filters::default());
@@ -221,7 +219,10 @@ mod tests {
     #[test]
     fn tells_all_that_is_wrong_and_where() {
         assert_eq!(faults(&json!([])), [(String::new(), Fault::TYPE)]);
-        let missing = [("name".to_owned(), Fault::MISSING), ("target".to_owned(), Fault::MISSING)];
+        let missing = [
+            ("name".to_owned(), Fault::MISSING),
+            ("target".to_owned(), Fault::MISSING),
+        ];
         assert_eq!(faults(&json!({})), missing);
         assert_eq!(faults(&json!({ "name": null, "target": null })), missing);
         let wrong = json!({
@@ -233,14 +234,35 @@ mod tests {
         let ways: Vec<&str> = told.iter().map(|(way, _)| way.as_str()).collect();
         assert_eq!(
             ways,
-            ["active", "filters.camera_in.1", "filters.medmask.name", "filters.yaw_lte", "name", "send_attempts", "target", "url"]
+            [
+                "active",
+                "filters.camera_in.1",
+                "filters.medmask.name",
+                "filters.yaw_lte",
+                "name",
+                "send_attempts",
+                "target",
+                "url"
+            ]
         );
     }
 
     #[test]
     fn refuses_addresses_that_are_none() {
-        for target in ["", "ff.example/in", "/in", "http://", "file:///etc/passwd", "javascript:alert(1)", "http://a b/"] {
-            assert_eq!(faults(&json!({ "name": "x", "target": target })), [("target".to_owned(), Fault::VALUE)], "{target}");
+        for target in [
+            "",
+            "ff.example/in",
+            "/in",
+            "http://",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "http://a b/",
+        ] {
+            assert_eq!(
+                faults(&json!({ "name": "x", "target": target })),
+                [("target".to_owned(), Fault::VALUE)],
+                "{target}"
+            );
         }
         let long = format!("http://a/{}", "x".repeat(3000));
         assert_eq!(faults(&json!({ "name": "x", "target": long })).len(), 1);
@@ -251,8 +273,13 @@ mod tests {
         let whole = json!({ "name": "a", "target": "http://a/", "active": false, "send_attempts": 7, "filters": { "matched": true } });
         let old = Document::read(&whole).unwrap();
         assert_eq!(old.changed(&json!({})).unwrap(), old);
-        let new = old.changed(&json!({ "active": true, "filters": { "camera_in": 7 } })).unwrap();
-        assert_eq!((new.active, new.send_attempts, new.name.as_str()), (true, 7, "a"));
+        let new = old
+            .changed(&json!({ "active": true, "filters": { "camera_in": 7 } }))
+            .unwrap();
+        assert_eq!(
+            (new.active, new.send_attempts, new.name.as_str()),
+            (true, 7, "a")
+        );
         assert_eq!(new.filters.to_json(), json!({ "camera_in": 7 }));
         assert!(old.changed(&json!({ "name": 5 })).is_err());
     }

@@ -174,7 +174,9 @@ impl Webhook {
         let shot = list("bs_type_in").map(|shots| match part {
             Part::FindFace => shots,
             Part::Faces | Part::Plates | Part::Vehicles => {
-                let best = shots.as_array().is_some_and(|all| all.contains(&json!("overall")));
+                let best = shots
+                    .as_array()
+                    .is_some_and(|all| all.contains(&json!("overall")));
                 let unknown = if best { "pass" } else { "fail" };
                 json!({ "is": shots, "unknown": unknown })
             }
@@ -190,7 +192,10 @@ impl Webhook {
         say("face", filled(face));
         say("orientation", self.sure("orientation"));
         let special = self.sure("special_type");
-        say("vehicle", special.map(|special| json!({ "special": special })));
+        say(
+            "vehicle",
+            special.map(|special| json!({ "special": special })),
+        );
         let mut plate = Map::new();
         let visibility = self.sure("license_plate_visibility");
         plate.extend(visibility.map(|sure| ("visibility".to_owned(), sure)));
@@ -249,7 +254,8 @@ impl Webhook {
             words.insert("is".to_owned(), json!([word]));
         }
         let ends = [("min", "confidence_gte"), ("max", "confidence_lte")].into_iter();
-        let ends = ends.filter_map(|(word, end)| Some((word.to_owned(), json!(told[end].as_f64()?))));
+        let ends =
+            ends.filter_map(|(word, end)| Some((word.to_owned(), json!(told[end].as_f64()?))));
         let score = filled(ends.collect());
         words.extend(score.map(|score| ("score".to_owned(), score)));
         filled(words)
@@ -281,17 +287,30 @@ mod tests {
         for (filters, made) in [
             (json!({}), &["7", "7 faces", "7 plates", "7 vehicles"][..]),
             (json!({ "type_in": "face" }), &["7", "7 faces"]),
-            (json!({ "type_in": ["car"] }), &["7", "7 plates", "7 vehicles"]),
+            (
+                json!({ "type_in": ["car"] }),
+                &["7", "7 plates", "7 vehicles"],
+            ),
             (json!({ "type_in": ["license_plate"] }), &["7", "7 plates"]),
             (json!({ "type_in": [] }), &["7"]),
             (json!({ "yaw_gte": 0 }), &["7", "7 faces"]),
-            (json!({ "orientation": { "name": "back" } }), &["7", "7 plates", "7 vehicles"]),
+            (
+                json!({ "orientation": { "name": "back" } }),
+                &["7", "7 plates", "7 vehicles"],
+            ),
             (json!({ "license_plate_number": "A1" }), &["7", "7 plates"]),
-            (json!({ "yaw_gte": 0, "orientation": { "name": "back" } }), &["7"]),
+            (
+                json!({ "yaw_gte": 0, "orientation": { "name": "back" } }),
+                &["7"],
+            ),
         ] {
             assert_eq!(names(filters.clone()), made, "{filters}");
         }
-        assert!(parts(7).map(|part| part.as_str().replace("webhook-7", "7")).eq(names(json!({}))));
+        assert!(
+            parts(7)
+                .map(|part| part.as_str().replace("webhook-7", "7"))
+                .eq(names(json!({})))
+        );
     }
 
     #[test]
@@ -311,11 +330,18 @@ mod tests {
             })
         );
         assert_eq!(
-            only(json!({ "license_plate_number": "AB 12", "license_plate_event_number": "AB12" }))["about"],
+            only(json!({ "license_plate_number": "AB 12", "license_plate_event_number": "AB12" }))
+                ["about"],
             json!([])
         );
-        assert_eq!(only(json!({ "confidence_lte": 0.5 }))["similarity"], json!({ "max": 0.5, "unknown": "pass" }));
-        assert_eq!(only(json!({ "license_plate_number": " -" }))["plate"]["similar"]["to"], json!([]));
+        assert_eq!(
+            only(json!({ "confidence_lte": 0.5 }))["similarity"],
+            json!({ "max": 0.5, "unknown": "pass" })
+        );
+        assert_eq!(
+            only(json!({ "license_plate_number": " -" }))["plate"]["similar"]["to"],
+            json!([])
+        );
     }
 
     #[test]
@@ -323,7 +349,10 @@ mod tests {
         let document = json!({ "name": "x", "target": "http://a.example/{{ a }}?b={{ event }}" });
         let document = Document::read(&document).unwrap();
         let target = Webhook { id: 1, document }.target(&Settings::default());
-        assert!(!target["with"]["url"].as_str().unwrap().contains(['{', '}']), "{target}");
+        assert!(
+            !target["with"]["url"].as_str().unwrap().contains(['{', '}']),
+            "{target}"
+        );
     }
 
     #[test]

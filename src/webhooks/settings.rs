@@ -80,7 +80,9 @@ impl Settings {
         }
         let address = self.external_address.as_deref().map(Url::parse);
         let fine = |url: &Url| {
-            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.host().is_some()
+            matches!(url.scheme(), "http" | "https")
+                && url.query().is_none()
+                && url.host().is_some()
         };
         if address.is_some_and(|url| !url.as_ref().is_ok_and(fine)) {
             let message = "this is no address: expected such as `https://camhook.example:9001`";

@@ -109,11 +109,16 @@ impl Shelf {
             last,
             ..Self::default()
         };
-        for kept in value["webhooks"].as_array().ok_or("`webhooks` is missing")? {
+        for kept in value["webhooks"]
+            .as_array()
+            .ok_or("`webhooks` is missing")?
+        {
             let id = kept["id"].as_u64().filter(|id| (1..=last).contains(id));
             let id = id.ok_or("a webhook has no number")?;
             let document = Document::read(kept).map_err(|faults| {
-                let told = faults.first().map_or(String::new(), |fault| fault.message.to_string());
+                let told = faults
+                    .first()
+                    .map_or(String::new(), |fault| fault.message.to_string());
                 format!("webhook {id}: {told}")
             })?;
             if shelf.get(id).is_some() {
@@ -199,8 +204,13 @@ mod tests {
         assert!(again.leaving().map(|(id, _)| id).eq([2]));
         again.has_left(2);
         assert_eq!(again.leaving().count(), 0);
-        let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions();
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
+        let mode = fs::metadata(folder.path().join(FILE))
+            .unwrap()
+            .permissions();
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+            0o600
+        );
     }
 
     #[test]
@@ -230,7 +240,10 @@ mod tests {
             json!({ "camhook_webhooks": 1, "last": 0, "webhooks": [{ "id": 1, "name": "a", "target": "http://a/" }] }),
             json!({ "camhook_webhooks": 1, "last": 1, "webhooks": [{ "id": 1, "name": "a", "target": "no" }] }),
         ] {
-            assert!(Shelf::parse(wrong.to_string().as_bytes()).is_err(), "{wrong}");
+            assert!(
+                Shelf::parse(wrong.to_string().as_bytes()).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

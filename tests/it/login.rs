@@ -228,11 +228,13 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
     let way = way
         .replace("/lists/{name}", "/lists/residents")
         .replace("{name}", "vms");
-    let webhook = json!({ "name": "a client", "target": "https://client.example/in?token=hidden-word" });
+    let webhook =
+        json!({ "name": "a client", "target": "https://client.example/in?token=hidden-word" });
     let (body, status) = match (method, path) {
-        ("POST", "/v1/auth/login") => {
-            (json!({ "username": "anna", "password": "password of anna" }), 200)
-        }
+        ("POST", "/v1/auth/login") => (
+            json!({ "username": "anna", "password": "password of anna" }),
+            200,
+        ),
         ("POST", "/v1/webhooks") => (webhook, 201),
         ("PUT", "/v1/webhooks/{id}") => (webhook, 200),
         ("PATCH", "/v1/webhooks/{id}") => (json!({ "send_attempts": 3 }), 200),
