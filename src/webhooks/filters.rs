@@ -201,6 +201,9 @@ fn one_of(value: &Value, words: &[&str]) -> Option<Wrong> {
 fn id(value: &Value) -> Option<Wrong> {
     match value {
         Value::Number(number) if number.is_u64() || number.is_i64() => None,
+        Value::String(text) if text.is_empty() => {
+            Some(Wrong(Fault::VALUE, "an id must not be empty".to_owned()))
+        }
         Value::String(_) => plain(value),
         _ => Some(Wrong(
             Fault::TYPE,
@@ -303,6 +306,7 @@ mod tests {
             json!({ "type_in": [["face"]] }),
             json!({ "camera_in": 1.5 }),
             json!({ "camera_in": { "id": 1 } }),
+            json!({ "camera_in": "" }),
             json!({ "camera_in": "a\nb" }),
             json!({ "camera_in": vec![1; 1001] }),
             json!({ "confidence_gte": 75 }),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::filters::TYPES;
 use super::{NAME, Settings, Webhook, target_name};
+use crate::likeness::{Fold, Letters};
 use crate::name::Name;
 
 /// The preset that writes the messages.
@@ -202,7 +203,7 @@ impl Webhook {
         let number = OF_PLATES.iter().find_map(|name| filters.text(name));
         plate.extend(number.map(|number| {
             // A text without a letter or digit is no plate's.
-            let is_plate = number.chars().any(char::is_alphanumeric);
+            let is_plate = Letters::of(number, Fold::Plate).is_some();
             let to: Vec<&str> = is_plate.then_some(number).into_iter().collect();
             let same = json!({ "to": to, "edits": 0, "confusions": false });
             ("similar".to_owned(), same)

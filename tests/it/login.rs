@@ -938,6 +938,52 @@ async fn who_is_taken_out_of_the_file_is_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_a_client_of_findface_ends_with_its_time_and_with_its_password() {
+    let user = |password: &str| {
+        format!(
+            "  users: {{ anna: {{ password: \"{}\" }} }}\n",
+            quick(password)
+        )
+    };
+    let house = House::start(&user("password of anna")).await;
+    let log_in = async |password: &str| {
+        let body = json!({ "username": "anna", "password": password }).to_string();
+        let headers = [("content-type", "application/json".to_owned())];
+        let url = house.at("/v1/auth/login");
+        let answer = send(&url, Method::POST, &headers, body, None).await;
+        let status = answer.status().as_u16();
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let token = told["access_token"].as_str().unwrap_or_default();
+        (status, format!("Bearer {token}"))
+    };
+    let status = async |bearer: &str| {
+        let headers = [("authorization", bearer.to_owned())];
+        ask(&house.at("/v1/webhooks/"), &headers).await.status().as_u16()
+    };
+    let (fine, token) = log_in("password of anna").await;
+    assert_eq!((fine, status(&token).await), (200, 200));
+    house.advance(12 * 3600 - 1);
+    assert_eq!(status(&token).await, 200);
+    house.advance(1);
+    assert_eq!(status(&token).await, 401);
+
+    let (_, token) = log_in("password of anna").await;
+    // It is no cookie of a browser's.
+    let cookie = format!("camhook-{}={}", house.port(), &token["Bearer ".len()..]);
+    let as_cookie = ask(&house.at("/v1/webhooks/"), &[("cookie", cookie)]).await;
+    assert_eq!(as_cookie.status(), 401);
+    write(house.folder.path(), &user("another password"));
+    eventually("the login has ended", async || status(&token).await == 401).await;
+
+    let mut refused = 0;
+    while log_in("wrong").await.0 == 401 {
+        refused += 1;
+        assert!(refused < 50, "who guesses is never slowed down");
+    }
+    assert_eq!(log_in("wrong").await.0, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_finds_its_way_in_and_the_log_tells_who_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let routes = |admin: &str| {
