@@ -52,6 +52,8 @@ pub(crate) enum ChangeError {
     Unknown(u64),
     #[error("the document is wrong")]
     Faults(Vec<Fault>),
+    #[error("there are {0} webhooks already, as many as `admin.findface.most` allows")]
+    Enough(u32),
     #[error("{0}")]
     NotNow(String),
 }
@@ -213,6 +215,7 @@ impl From<ChangeError> for Refusal {
         let (status, word) = match &error {
             ChangeError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
             ChangeError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"),
+            ChangeError::Enough(_) => (StatusCode::CONFLICT, "conflict"),
             ChangeError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_now"),
         };
         Self::new(status, word, error.to_string())

@@ -85,7 +85,10 @@ impl Rules {
             login: settings.has_login(),
             metrics: settings.metrics,
             session: settings.session.0,
-            findface: settings.findface.as_ref().map(|findface| findface.token.0),
+            findface: settings
+                .findface
+                .as_ref()
+                .map(|findface| findface.session.0),
             users,
             tokens,
             seen: Seen {

@@ -210,10 +210,7 @@ pub(super) fn apply(
         Change::Add(document) => {
             permitted(&document, settings)?;
             if shelf.webhooks().len() >= settings.most as usize {
-                return Err(not_now(&format!(
-                    "there are {} webhooks already, as many as `admin.findface.most` allows",
-                    settings.most
-                )));
+                return Err(ChangeError::Enough(settings.most));
             }
             Ok(Some(shelf.add(document).clone()))
         }

@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     /// `10.0.0.5`. Default: none. Addresses and networks among `hosts` permit themselves, not names.
     pub(crate) networks: Vec<String>,
     /// How long the token of a login lasts. Default `12h`.
-    pub(crate) token: Span,
+    pub(crate) session: Span,
     /// How many webhooks there may be. Default 100.
     pub(crate) most: u32,
     /// A webhook's message is given up so long after it was planned, however many attempts its `send_attempts` allows; `0s` is
@@ -39,7 +39,7 @@ impl Default for Settings {
         Self {
             hosts: Vec::new(),
             networks: Vec::new(),
-            token: Span(Duration::from_secs(12 * 3600)),
+            session: Span(Duration::from_secs(12 * 3600)),
             most: 100,
             give_up_after: Span(Duration::from_secs(5 * 86_400)),
             external_address: None,
@@ -49,7 +49,7 @@ impl Default for Settings {
 
 /// Keeps what is set within reason: each webhook is a target with a worker, and is asked about every event.
 const MOST: u32 = 1000;
-const TOKEN_MIN: Duration = Duration::from_secs(60);
+const SESSION_MIN: Duration = Duration::from_secs(60);
 
 const WORDS: Words = Words {
     hosts: "admin.findface.hosts",
@@ -71,9 +71,9 @@ impl Settings {
                 (vec![key.to_owned(), n.to_string()], message)
             }));
         }
-        if self.token.0 < TOKEN_MIN {
+        if self.session.0 < SESSION_MIN {
             let message = "a login must last a minute at least".to_owned();
-            found.push((vec!["token".to_owned()], message));
+            found.push((vec!["session".to_owned()], message));
         }
         if !(1..=MOST).contains(&self.most) {
             found.push((vec!["most".to_owned()], format!("expected 1 to {MOST}")));

@@ -958,7 +958,10 @@ async fn the_login_of_a_client_of_findface_ends_with_its_time_and_with_its_passw
     };
     let status = async |bearer: &str| {
         let headers = [("authorization", bearer.to_owned())];
-        ask(&house.at("/v1/webhooks/"), &headers).await.status().as_u16()
+        ask(&house.at("/v1/webhooks/"), &headers)
+            .await
+            .status()
+            .as_u16()
     };
     let (fine, token) = log_in("password of anna").await;
     assert_eq!((fine, status(&token).await), (200, 200));
