@@ -107,8 +107,29 @@ impl Lite {
         assert_eq!(sent.send().await.unwrap().status(), 200);
     }
 
+    fn cli(&self, arguments: &[&str]) -> std::process::Output {
+        camhook_command(self.folder.path())
+            .args(["--admin", &self.camhook.admin])
+            .args(arguments)
+            .env("CAMHOOK_ADMIN_TOKEN", &self.token)
+            .envs(environment())
+            .output()
+            .unwrap()
+    }
+
+    fn rows(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.cli(&[arguments, &["--json"]].concat());
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     fn deliveries(&self) -> Vec<Value> {
-        self.camhook.rows(&["deliveries", "--limit", "0"])
+        self.rows(&["deliveries", "--limit", "0"])
     }
 
     /// Waits until nothing is pending any more.
@@ -291,21 +312,19 @@ async fn the_vendors_own_example_makes_a_webhook_that_is_told_again_as_it_was_se
     );
 
     // It shows where targets show, and says why it got nothing.
-    let targets = lite.camhook.rows(&["targets"]);
+    let targets = lite.rows(&["targets"]);
     assert!(
         targets
             .iter()
             .any(|target| target["target"] == "webhook-1" && target["configured"] == true),
         "{targets:?}"
     );
-    let events = lite.camhook.rows(&["events"]);
+    let events = lite.rows(&["events"]);
     let event = events
         .iter()
         .find(|event| event["vendor_id"] == "known car")
         .unwrap();
-    let told = lite
-        .camhook
-        .cli(&["explain", "--event", event["id"].as_str().unwrap()]);
+    let told = lite.cli(&["explain", "--event", event["id"].as_str().unwrap()]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(
         told.contains("webhook-1") && told.contains("only."),
@@ -393,9 +412,8 @@ async fn each_filter_lets_its_events_pass_and_no_others() {
         "AB123CD"
     );
     lite.send(made).await;
-    lite.camhook.rows(&["events", "--limit", "1"]);
     eventually("it is an event of FindFace's", async || {
-        let events = lite.camhook.rows(&["events", "--limit", "1"]);
+        let events = lite.rows(&["events", "--limit", "1"]);
         events[0]["vendor"] == "findface" && events[0]["plates"][0]["text"] == "AB123CD"
     })
     .await;
@@ -452,12 +470,7 @@ async fn changes_take_effect_at_once_and_nothing_undelivered_goes_astray() {
         (lite.deliveries().len(), lite.receiver.requests()),
         (planned, before)
     );
-    assert_eq!(
-        lite.camhook
-            .rows(&["deliveries", "--fate", "pending"])
-            .len(),
-        1
-    );
+    assert_eq!(lite.rows(&["deliveries", "--fate", "pending"]).len(), 1);
     lite.call("PATCH", &path, json!({ "active": true })).await;
     lite.settled().await;
     assert_eq!(
@@ -481,7 +494,7 @@ async fn changes_take_effect_at_once_and_nothing_undelivered_goes_astray() {
     assert_eq!(lite.call("GET", &path, Value::Null).await.0, 404);
     assert_eq!(lite.call("DELETE", &path, Value::Null).await.0, 404);
     eventually("the rest is dead", async || {
-        let dead = lite.camhook.rows(&["deliveries", "--fate", "dead"]);
+        let dead = lite.rows(&["deliveries", "--fate", "dead"]);
         let told = |delivery: &&Value| {
             delivery["attempts"]
                 .to_string()
@@ -554,7 +567,7 @@ async fn what_was_acknowledged_is_there_after_kill_9_at_any_moment() {
         let mine = known.clone();
         // Makes, renames and deletes until camhook is gone; returns what it knows, and what it was about to do.
         #[expect(clippy::disallowed_methods, reason = "the test's own client")]
-        let client = tokio::spawn(async move {
+        let runner = tokio::spawn(async move {
             let mut known = mine;
             for n in 0.. {
                 let name = format!("r{round} n{n}");
@@ -573,7 +586,7 @@ async fn what_was_acknowledged_is_there_after_kill_9_at_any_moment() {
                     ),
                 };
                 let verb = Method::from_bytes(method.as_bytes()).unwrap();
-                let request = crate::harness::client()
+                let request = client()
                     .request(verb, format!("{admin}{path}"))
                     .bearer_auth(&token);
                 let request = if body.is_null() {
@@ -606,7 +619,7 @@ async fn what_was_acknowledged_is_there_after_kill_9_at_any_moment() {
         });
         tokio::time::sleep(Duration::from_millis(150 + 130 * round)).await;
         lite = lite.killed().await;
-        let (acknowledged, (method, id, name)) = client.await.unwrap();
+        let (acknowledged, (method, id, name)) = runner.await.unwrap();
         let (status, list) = lite.call("GET", "/v1/webhooks/", Value::Null).await;
         assert_eq!(status, 200, "{list}");
         let there: BTreeMap<u64, String> = list
@@ -728,7 +741,7 @@ async fn a_webhook_calls_permitted_hosts_only() {
     );
     lite.camhook.signal("HUP");
     eventually("its target is gone", async || {
-        let targets = lite.camhook.rows(&["targets"]);
+        let targets = lite.rows(&["targets"]);
         targets.iter().all(|target| target["configured"] == false)
     })
     .await;
