@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::api::{Answer, ok};
+use super::api::Answer;
 use super::body::Body;
 use super::settings::Scope;
 use super::table::Ask;
@@ -133,6 +133,10 @@ pub(super) async fn remove(ask: Ask<'_>) -> Answer {
     change(&ask, Change::Remove(id), StatusCode::NO_CONTENT).await
 }
 
+fn ok(body: &Value) -> Response<Body> {
+    pages::json(StatusCode::OK, body)
+}
+
 async fn change(ask: &Ask<'_>, change: Change, status: StatusCode) -> Answer {
     match webhooks(ask)?.change(change).await {
         Ok(Some(webhook)) => Ok(pages::json(status, &shown_to(ask.visitor, &webhook))),
@@ -201,22 +205,13 @@ fn unprocessable(faults: &[Fault]) -> Response<Body> {
     pages::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
 }
 
-/// As [`pages::refusal`], in the words of such clients too.
-pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
-    let body =
-        json!({ "detail": refusal.reason, "error": refusal.error, "reason": refusal.reason });
-    let mut response = pages::refusal(refusal);
-    *response.body_mut() = format!("{body}\n").into();
-    response
-}
-
 impl From<ChangeError> for Refusal {
     fn from(error: ChangeError) -> Self {
         let (status, word) = match &error {
             ChangeError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
             ChangeError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"),
-            ChangeError::Enough(_) => (StatusCode::CONFLICT, "conflict"),
-            ChangeError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_now"),
+            ChangeError::Enough(_) => (StatusCode::CONFLICT, "too_many_webhooks"),
+            ChangeError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         Self::new(status, word, error.to_string())
     }

@@ -6,6 +6,7 @@ mod hooks;
 mod overdue;
 mod planner;
 mod reload;
+mod trial;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

@@ -203,7 +203,8 @@ impl Webhook {
         let number = OF_PLATES.iter().find_map(|name| filters.text(name));
         plate.extend(number.map(|number| {
             // A text without a letter or digit is no plate's.
-            let is_plate = Letters::of(number, Fold::Plate).is_some();
+            let letters = Letters::of(number, Fold::Plate);
+            let is_plate = letters.is_some_and(|letters| !letters.as_slice().is_empty());
             let to: Vec<&str> = is_plate.then_some(number).into_iter().collect();
             let same = json!({ "to": to, "edits": 0, "confusions": false });
             ("similar".to_owned(), same)

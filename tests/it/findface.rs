@@ -885,6 +885,8 @@ async fn a_damaged_file_hurts_webhooks_alone_and_can_be_mended() {
     lite.make("kept", json!({})).await;
     let file = lite.folder.path().join("data/webhooks.json");
     let whole = std::fs::read(&file).unwrap();
+    let copied = lite.cli(&["store", "backup", "copy"]);
+    assert!(copied.status.success(), "{copied:?}");
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let lite = lite.killed().await;
     lite.stream().await;
@@ -903,7 +905,9 @@ async fn a_damaged_file_hurts_webhooks_alone_and_can_be_mended() {
         503,
         "it would take the place of what may be mended"
     );
-    std::fs::write(&file, &whole).unwrap();
+    let copy = lite.folder.path().join("copy/webhooks.json");
+    assert_eq!(std::fs::read(&copy).unwrap(), whole);
+    std::fs::copy(&copy, &file).unwrap();
     lite.camhook.signal("HUP");
     eventually("they are there again", async || {
         lite.call("GET", "/v1/webhooks/1", Value::Null).await.0 == 200
