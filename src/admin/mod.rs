@@ -12,6 +12,7 @@ mod cookies;
 mod dashboard;
 mod document;
 mod file;
+mod findface;
 mod front;
 mod gate;
 mod health;
@@ -60,10 +61,13 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// None for a store that no camhook runs on.
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
 }
 
 pub(crate) use document::openapi_value as openapi;
 pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
+pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
