@@ -136,6 +136,7 @@ impl Index {
                     .execute(params![note.route.as_str(), &*note.step, &*note.key])?;
             }
         }
+        self.unsay_in_groups_and_jobs(&erasure)?;
         self.news.removed = true;
         self.commit()
     }

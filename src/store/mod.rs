@@ -25,6 +25,7 @@ mod forget;
 mod forgetting;
 mod index;
 mod indexer;
+mod jobs;
 mod joined;
 mod lease;
 mod log;
@@ -53,6 +54,9 @@ mod shed;
 mod snapshot;
 mod steer;
 mod survey;
+mod trouble;
+mod undelivered;
+mod walk;
 mod writer;
 
 use std::path::PathBuf;
@@ -69,6 +73,7 @@ pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
+pub(crate) use jobs::{Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
@@ -76,6 +81,8 @@ pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
 pub(crate) use steer::{RetryQuery, TargetState};
+pub(crate) use undelivered::{Group, Preview, Undelivered};
+pub(crate) use walk::{Place, Selection, UNTRIED};
 
 use crate::clock::Clock;
 use crate::decide::Memory;
@@ -131,6 +138,8 @@ struct Inner {
     /// The index cannot be written.
     failing: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
+    /// Who works on a job, or changes one, has the turn.
+    jobs: Arc<tokio::sync::Mutex<()>>,
     readers: Mutex<Vec<Connection>>,
     /// As many as may read the index at once.
     reading: Arc<Semaphore>,

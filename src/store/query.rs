@@ -234,13 +234,36 @@ pub(super) fn deliveries(
         }
     }
     let sql = format!(
-        "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due
-         FROM deliveries d CROSS JOIN events e ON e.number = d.event {} ORDER BY d.number DESC LIMIT {}",
+        "{DELIVERY} {} ORDER BY d.number DESC LIMIT {}",
         filter.sql(),
         limit(query.limit)
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(filter.values))?;
+    read_deliveries(db, &sql, params_from_iter(filter.values), held, now)
+}
+
+const DELIVERY: &str = "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due
+     FROM deliveries d CROSS JOIN events e ON e.number = d.event";
+
+/// One by its number.
+pub(super) fn delivery(
+    db: &Connection,
+    number: i64,
+    held: &HashSet<Name>,
+    now: Timestamp,
+) -> Result<Option<Delivery>> {
+    let sql = format!("{DELIVERY} WHERE d.number = ?1");
+    Ok(read_deliveries(db, &sql, [number], held, now)?.pop())
+}
+
+fn read_deliveries(
+    db: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    held: &HashSet<Name>,
+    now: Timestamp,
+) -> Result<Vec<Delivery>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next()? {
         let target = name_from(row.get(4)?)?;

@@ -61,6 +61,9 @@ type Stretch = (u64, u64);
 /// A text shorter than this is looked for as a whole only: it is in many others.
 const PART_MIN: usize = 4;
 
+/// In place of a text in which a forgotten plate stood.
+pub(super) const UNSAID: &str = "(removed)";
+
 impl Rule {
     /// The setting, or what was asked.
     pub(super) fn word(self) -> &'static str {
@@ -113,7 +116,8 @@ pub(super) fn without_pictures(record: &Record, shed: &Shed) -> Result<Option<Le
         | RecordKind::Carry
         | RecordKind::Seal
         | RecordKind::Erased
-        | RecordKind::Forgot => Ok(None),
+        | RecordKind::Forgot
+        | RecordKind::Worked => Ok(None),
     }
 }
 
@@ -246,6 +250,22 @@ impl Erasure {
                 changed |= drop_from(meta.get_mut("plans"), |one| is_ours(&one[0]));
                 changed |= self.unjoin(meta.get_mut("joined"));
                 changed |= self.unremember(meta.get_mut("remembered"));
+                if let Some(Value::Array(jobs)) = meta.get_mut("jobs") {
+                    for job in jobs {
+                        changed |= self.unsay_job(job);
+                    }
+                }
+                Ok(changed.then(|| lesser(kind, &meta, vec![])))
+            }
+            RecordKind::Worked => {
+                let mut meta = parsed(meta)?;
+                let mut changed = self.unsay_job(&mut meta["job"]);
+                changed |= drop_from(meta.get_mut("plans"), |one| self.is_event(&one["event"]));
+                if let Some(Value::Array(plans)) = meta.get_mut("plans") {
+                    for one in plans {
+                        changed |= self.unjoin(one.pointer_mut("/plan/joined"));
+                    }
+                }
                 Ok(changed.then(|| lesser(kind, &meta, vec![])))
             }
             RecordKind::Retry
@@ -338,6 +358,20 @@ impl Erasure {
         drop_from(joined, |one| {
             self.is_event(&one["part"]["id"]) || self.is_event(&one["into"])
         })
+    }
+
+    /// A reason in words may repeat what a target said of a plate.
+    pub(super) fn unsay_job(&self, job: &mut Value) -> bool {
+        let mut changed = false;
+        for text in ["/which/reason", "/told"] {
+            if let Some(told) = job.pointer_mut(text)
+                && told.as_str().is_some_and(|told| self.is_in(told))
+            {
+                *told = UNSAID.into();
+                changed = true;
+            }
+        }
+        changed
     }
 
     fn unremember(&self, remembered: Option<&mut Value>) -> bool {
