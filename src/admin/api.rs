@@ -217,14 +217,24 @@ pub(super) fn event_id(text: &str) -> Result<EventId, Refusal> {
 /// Adds where the next page is.
 fn paged(
     request: &Request<Bytes>,
+    response: Response<Bytes>,
+    next: Option<String>,
+) -> Response<Bytes> {
+    paged_by(request, response, "before", next)
+}
+
+/// The same where another parameter says from where on.
+pub(super) fn paged_by(
+    request: &Request<Bytes>,
     mut response: Response<Bytes>,
+    parameter: &str,
     next: Option<String>,
 ) -> Response<Bytes> {
     let Some(next) = next else { return response };
     let mut query = form_urlencoded::Serializer::new(String::new());
     let old = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-    query.extend_pairs(old.filter(|(name, _)| name != "before"));
-    query.append_pair("before", &next);
+    query.extend_pairs(old.filter(|(name, _)| name != parameter));
+    query.append_pair(parameter, &next);
     let link = format!(
         "<{}?{}>; rel=\"next\"",
         request.uri().path(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Refusal;
 use crate::event::Kind;
 use crate::fate::Fate;
-use crate::store::{DeliveryQuery, EventQuery};
+use crate::store::{DeliveryQuery, EventQuery, Place, Selection};
 
 /// How many rows one answer holds at most; further ones are asked for with `before`.
 const PAGE_MAX: usize = 1_000;
@@ -90,6 +90,36 @@ impl Parameters {
         };
         self.rest("event, target, fate, before, limit")?;
         Ok(query)
+    }
+
+    /// What is not delivered: which, from where on, how many.
+    pub(super) fn undelivered(
+        mut self,
+    ) -> Result<(Selection, Option<Place>, usize), Refusal> {
+        let fate = self.take("fate").map(|text| parse_fate(&text)).transpose()?;
+        let from = self.take("from").map(|text| {
+            Place::from_text(&text)
+                .ok_or_else(|| Refusal::bad("`from` is what the page before told"))
+        });
+        let which = Selection {
+            target: self.take("target"),
+            reason: self.take("reason"),
+            fates: fate.into_iter().collect(),
+            camera: self.take("camera"),
+            source: self.take("source"),
+            route: self.take("route"),
+            plate: self.take("plate"),
+            since: self.moment("since")?,
+            until: self.moment("until")?,
+            ..Selection::default()
+        };
+        let (from, limit) = (from.transpose()?, self.limit()?);
+        self.rest("target, reason, fate, camera, source, route, plate, since, until, from, limit")?;
+        Ok((which, from, limit))
+    }
+
+    pub(super) fn none(self) -> Result<(), Refusal> {
+        self.rest("none")
     }
 
     pub(super) fn plate(mut self) -> Result<Option<String>, Refusal> {

@@ -111,7 +111,7 @@ impl Admin {
         Ok(ok(&answer))
     }
 
-    async fn target(&self, name: &str) -> Result<Name, Refusal> {
+    pub(super) async fn target(&self, name: &str) -> Result<Name, Refusal> {
         let configured = self.planner.targets();
         let stored = self
             .store
@@ -219,7 +219,7 @@ impl Admin {
     }
 }
 
-fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
+pub(super) fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
     let kind = request
         .headers()
         .get(CONTENT_TYPE)
@@ -233,6 +233,6 @@ fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
     serde_json::from_slice(request.body()).map_err(|error| Refusal::bad(error.to_string()))
 }
 
-fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
+pub(super) fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
     DeliveryId::from_str(text).map_err(|_| Refusal::missing(format!("`{text}` is no delivery id")))
 }

@@ -13,7 +13,7 @@ use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{health, lists, login, steer};
+use super::{health, jobs, lists, login, steer};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +118,13 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/quarantine/{id}/original", READ, "its body", |ask| Box::pin(api::quarantined(ask))),
     get("/api/v1/forgotten", READ, "what was forgotten on request, without the plates", |ask| Box::pin(api::forgotten(ask))),
 
+    get("/api/v1/undelivered", READ, "what is not delivered, by target and reason", |ask| Box::pin(jobs::groups(ask))),
+    get("/api/v1/undelivered/deliveries", READ, "the same one by one (?plate=AB123)", |ask| Box::pin(jobs::undelivered(ask))),
+    get("/api/v1/jobs", READ, "work on many deliveries or events", |ask| Box::pin(jobs::list(ask))),
+    get("/api/v1/jobs/{id}", READ, "one job and how far it is", |ask| Box::pin(jobs::read(ask))),
+
+    post("/api/v1/jobs", STEER, "tries again, gives up or plans anew many", |ask| Box::pin(jobs::create(ask))),
+    post("/api/v1/jobs/{id}/cancel", STEER, "ends a job; what is done stays", |ask| Box::pin(jobs::cancel(ask))),
     post("/api/v1/retry", STEER, "makes dead and held deliveries due again", |ask| Box::pin(steer::retry(ask))),
     post("/api/v1/replay", STEER, "plans events anew", |ask| Box::pin(steer::replay(ask))),
     post("/api/v1/purge", STEER, "removes old events", |ask| Box::pin(steer::purge(ask))),

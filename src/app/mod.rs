@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Bell, Gate, attend};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -144,12 +144,15 @@ impl App {
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
+        let bell = Bell::default();
         let admin = Admin {
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            bell: Some(bell.clone()),
         };
+        delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -245,6 +248,7 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
         clock,
         metrics,
         planner,
+        bell: None,
     })
 }
 

@@ -57,7 +57,6 @@ pub(crate) enum JobState {
     Running,
     Done,
     Cancelled,
-    Failed,
 }
 
 /// What was asked for, and how far it is.
@@ -158,6 +157,13 @@ pub(super) struct Worked {
     freed: Vec<Name>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     plans: Vec<Again>,
+}
+
+impl Part {
+    /// Deliveries, or events.
+    pub(crate) fn len(&self) -> usize {
+        self.deliveries.len().max(self.events.len())
+    }
 }
 
 impl Job {
@@ -290,32 +296,13 @@ impl Store {
         self.job(id).await
     }
 
-    /// A job that cannot go on.
-    pub(crate) async fn give_up_job(
-        &self,
-        id: JobId,
-        why: String,
-    ) -> std::result::Result<(), StoreError> {
-        self.end_job(id, JobState::Failed, Some(why)).await.map(drop)
-    }
-
     /// What is done already stays.
     pub(crate) async fn cancel_job(&self, id: JobId) -> std::result::Result<Job, StoreError> {
-        self.end_job(id, JobState::Cancelled, None).await
-    }
-
-    async fn end_job(
-        &self,
-        id: JobId,
-        state: JobState,
-        told: Option<String>,
-    ) -> std::result::Result<Job, StoreError> {
         let _turn = self.0.jobs.lock().await;
         let mut job = self.job(id).await?;
         if job.is_running() {
-            job.state = state;
+            job.state = JobState::Cancelled;
             job.ended_at = Some(self.0.clock.now());
-            job.told = told.or(job.told);
             self.say_job(job).await?;
         }
         self.job(id).await
