@@ -93,10 +93,11 @@ impl Parameters {
     }
 
     /// What is not delivered: which, from where on, how many.
-    pub(super) fn undelivered(
-        mut self,
-    ) -> Result<(Selection, Option<Place>, usize), Refusal> {
-        let fate = self.take("fate").map(|text| parse_fate(&text)).transpose()?;
+    pub(super) fn undelivered(mut self) -> Result<(Selection, Option<Place>, usize), Refusal> {
+        let fate = self
+            .take("fate")
+            .map(|text| parse_fate(&text))
+            .transpose()?;
         let from = self.take("from").map(|text| {
             Place::from_text(&text)
                 .ok_or_else(|| Refusal::bad("`from` is what the page before told"))

@@ -168,7 +168,11 @@ impl Planner for Plans {
 
     fn routes(&self) -> Vec<Name> {
         let today = self.now.load();
-        today.routes.iter().map(|route| route.name.clone()).collect()
+        today
+            .routes
+            .iter()
+            .map(|route| route.name.clone())
+            .collect()
     }
 
     fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {

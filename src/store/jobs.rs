@@ -332,7 +332,9 @@ impl Store {
     pub(crate) async fn jobs(&self) -> std::result::Result<Vec<Job>, StoreError> {
         self.read(|db, _| {
             let mut rows = db.prepare_cached("SELECT told FROM jobs ORDER BY id DESC")?;
-            let told: Vec<String> = rows.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
+            let told: Vec<String> = rows
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_>>()?;
             Ok(told.iter().filter_map(|told| parse(told)).collect())
         })
         .await
@@ -413,11 +415,14 @@ fn part(
             .collect();
         for number in &walked.found {
             let target: Option<String> = db
-                .prepare_cached("SELECT target FROM deliveries WHERE number = ?1 AND fate = 'pending'")?
+                .prepare_cached(
+                    "SELECT target FROM deliveries WHERE number = ?1 AND fate = 'pending'",
+                )?
                 .query_row([number], |row| row.get(0))
                 .optional()?;
             if let Some(target) = target {
-                part.freed.extend(since_before.take(&name_from(target)?).cloned());
+                part.freed
+                    .extend(since_before.take(&name_from(target)?).cloned());
             }
         }
     }
@@ -473,7 +478,9 @@ impl Index {
 
     fn is_open(&self, number: i64) -> Result<bool> {
         self.db
-            .prepare_cached("SELECT 1 FROM deliveries WHERE number = ?1 AND fate IN ('dead', 'pending')")?
+            .prepare_cached(
+                "SELECT 1 FROM deliveries WHERE number = ?1 AND fate IN ('dead', 'pending')",
+            )?
             .exists([number])
     }
 
@@ -552,7 +559,12 @@ impl Index {
         let told = serde_json::to_string(job).unwrap_or_default();
         self.db
             .prepare_cached("INSERT OR REPLACE INTO jobs VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![job.id.as_bytes(), told, !job.is_running(), touched as i64])?;
+            .execute(params![
+                job.id.as_bytes(),
+                told,
+                !job.is_running(),
+                touched as i64
+            ])?;
         if !job.is_running() {
             self.db
                 .prepare_cached(

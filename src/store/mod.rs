@@ -73,7 +73,9 @@ pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
-pub(crate) use jobs::{Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step};
+pub(crate) use jobs::{
+    Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step,
+};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};

@@ -15,7 +15,9 @@ impl Index {
         let number = outcome.delivery;
         let known = self
             .db
-            .prepare_cached("SELECT target, fate, event, tried, reason FROM deliveries WHERE number = ?1")?
+            .prepare_cached(
+                "SELECT target, fate, event, tried, reason FROM deliveries WHERE number = ?1",
+            )?
             .query_row([number], |row| {
                 Ok((
                     row.get::<_, String>(0)?,

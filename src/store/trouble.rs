@@ -82,8 +82,7 @@ impl Index {
         let Some((target, fate, tried, before)) = known else {
             return Ok(());
         };
-        let failed =
-            fate == Fate::Dead.as_str() || fate == Fate::Pending.as_str() && tried > 0;
+        let failed = fate == Fate::Dead.as_str() || fate == Fate::Pending.as_str() && tried > 0;
         let now = match failed {
             true => {
                 let told = self.last_failure(number)?;
@@ -189,7 +188,9 @@ impl Index {
             .collect::<Result<_>>()?;
         for (group, _) in groups.iter().filter(|(_, told)| erasure.is_in(told)) {
             self.db
-                .prepare_cached("UPDATE OR REPLACE reasons SET told = ?2 || ' ' || ?1 WHERE reason = ?1")?
+                .prepare_cached(
+                    "UPDATE OR REPLACE reasons SET told = ?2 || ' ' || ?1 WHERE reason = ?1",
+                )?
                 .execute(params![group, UNSAID])?;
         }
         self.unsay_jobs(erasure)
@@ -227,6 +228,9 @@ mod tests {
         let one = reason(None, Some(&"word ".repeat(1_000)));
         assert!(one.len() <= REASON_MAX + 3 && one.ends_with('…'), "{one}");
         let long = reason(None, Some(&"wörd".repeat(1_000)));
-        assert!(long.len() <= REASON_MAX + 3 && long.ends_with('…'), "{long}");
+        assert!(
+            long.len() <= REASON_MAX + 3 && long.ends_with('…'),
+            "{long}"
+        );
     }
 }

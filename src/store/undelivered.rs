@@ -59,7 +59,8 @@ pub(crate) struct Preview {
 impl Store {
     /// The largest first.
     pub(crate) async fn undelivered(&self) -> std::result::Result<Vec<Group>, StoreError> {
-        self.read(|db, inner| groups(db, &inner.desks.states())).await
+        self.read(|db, inner| groups(db, &inner.desks.states()))
+            .await
     }
 
     /// Some of what is not delivered, newest first, and where to go on.

@@ -183,8 +183,12 @@ impl Selection {
         };
         (self.camera.is_none() || self.camera == row.camera)
             && (self.source.as_deref()).is_none_or(|source| source == row.source)
-            && self.since.is_none_or(|since| micros(since) <= row.received_at)
-            && self.until.is_none_or(|until| row.received_at < micros(until))
+            && self
+                .since
+                .is_none_or(|since| micros(since) <= row.received_at)
+            && self
+                .until
+                .is_none_or(|until| row.received_at < micros(until))
             && (self.plate.is_none() || plate())
     }
 }
@@ -279,7 +283,10 @@ pub(super) fn undelivered(
         today,
         way,
         most,
-        groups: groups.into_iter().map(|group| (group.reason, group)).collect(),
+        groups: groups
+            .into_iter()
+            .map(|group| (group.reason, group))
+            .collect(),
         examined: 0,
         walked: Walked::default(),
     };
@@ -363,7 +370,10 @@ impl Walk<'_> {
         let ids: Vec<String> = self.groups.keys().map(ToString::to_string).collect();
         let (index, of) = match &ids[..] {
             [one] => ("deliveries_by_reason", format!("d.reason = {one}")),
-            _ => ("deliveries_undelivered", format!("d.reason IN ({})", ids.join(", "))),
+            _ => (
+                "deliveries_undelivered",
+                format!("d.reason IN ({})", ids.join(", ")),
+            ),
         };
         let sql = format!(
             "SELECT {LOOKED} FROM deliveries d INDEXED BY {index} CROSS JOIN events e ON e.number = d.event
@@ -509,7 +519,9 @@ fn few_events(db: &Connection, which: &Selection) -> Result<Option<Vec<i64>>> {
         }
         let end = format!("{normal}{}", char::MAX);
         let events = db
-            .prepare_cached("SELECT DISTINCT event FROM plates WHERE plate >= ?1 AND plate < ?2 LIMIT ?3")?
+            .prepare_cached(
+                "SELECT DISTINCT event FROM plates WHERE plate >= ?1 AND plate < ?2 LIMIT ?3",
+            )?
             .query_map(params![normal, end, most], |row| row.get(0))?
             .collect::<Result<Vec<i64>>>()?;
         few = Some(events);
@@ -556,7 +568,11 @@ pub(super) fn events(
             let mut numbers = Vec::new();
             for id in &which.events {
                 let mut known = db.prepare_cached("SELECT number FROM events WHERE id = ?1")?;
-                numbers.extend(known.query_row([id.as_bytes()], |row| row.get::<_, i64>(0)).optional()?);
+                numbers.extend(
+                    known
+                        .query_row([id.as_bytes()], |row| row.get::<_, i64>(0))
+                        .optional()?,
+                );
             }
             Some(numbers)
         }
@@ -590,7 +606,10 @@ pub(super) fn events(
     if let Some(mut numbers) = few {
         numbers.sort_unstable();
         numbers.dedup();
-        for number in numbers.into_iter().filter(|one| (first..last).contains(one)) {
+        for number in numbers
+            .into_iter()
+            .filter(|one| (first..last).contains(one))
+        {
             let mut one = db.prepare_cached(&format!("{FACTS} WHERE number = ?1"))?;
             if let Some(found) = one.query_row([number], read).optional()?
                 && !look(found)

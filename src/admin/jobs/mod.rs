@@ -88,9 +88,7 @@ impl Admin {
         let job = self.store.begin_job(order).await?;
         match &self.bell {
             Some(bell) => bell.ring(),
-            None if job.rate.is_none() => {
-                while work::part_of(self, job.id).await?.is_some() {}
-            }
+            None if job.rate.is_none() => while work::part_of(self, job.id).await?.is_some() {},
             None => {}
         }
         Ok(self.store.job(job.id).await?)

@@ -68,10 +68,17 @@ impl Admin {
         };
         if let Some((name, _)) = misplaced.iter().find(|(_, there)| *there) {
             let instead = match of_events {
-                true => "a replay takes events: say `events`, `since`, `until`, `camera`, `source`, `plate`, and `route` and `to`",
-                false => "it takes deliveries: say `ids`, `target`, `reason`, `fate`, `camera`, `source`, `route`, `plate`, `since`, `until`",
+                true => {
+                    "a replay takes events: say `events`, `since`, `until`, `camera`, `source`, `plate`, and `route` and `to`"
+                }
+                false => {
+                    "it takes deliveries: say `ids`, `target`, `reason`, `fate`, `camera`, `source`, `route`, `plate`, `since`, `until`"
+                }
             };
-            return Err(Refusal::bad(format!("`{name}` does not go with `{}`: {instead}", wanted.action)));
+            return Err(Refusal::bad(format!(
+                "`{name}` does not go with `{}`: {instead}",
+                wanted.action
+            )));
         }
         if let Some(rate) = &wanted.rate {
             check_rate(rate)?;
@@ -86,7 +93,9 @@ impl Admin {
         if let Some(plate) = &wanted.plate
             && !plate.chars().any(char::is_alphanumeric)
         {
-            return Err(Refusal::bad("say how the `plate` begins, with letters or digits"));
+            return Err(Refusal::bad(
+                "say how the `plate` begins, with letters or digits",
+            ));
         }
         let fates = match &wanted.fate {
             Some(fate) => vec![fate_word(fate)?],
@@ -127,8 +136,12 @@ impl Admin {
         };
         if said == Selection::default() && wanted.fate.is_none() && !wanted.all {
             return Err(Refusal::bad(match of_events {
-                true => "say which events: `since`, `until`, `camera`, `source`, `plate`, `events`, or `all: true`",
-                false => "say which deliveries: `target`, `reason`, `fate`, `camera`, `source`, `route`, `plate`, `since`, `until`, `ids`, or `all: true`",
+                true => {
+                    "say which events: `since`, `until`, `camera`, `source`, `plate`, `events`, or `all: true`"
+                }
+                false => {
+                    "say which deliveries: `target`, `reason`, `fate`, `camera`, `source`, `route`, `plate`, `since`, `until`, `ids`, or `all: true`"
+                }
             }));
         }
         Ok(JobOrder {
@@ -168,16 +181,14 @@ impl Admin {
         order.which = Selection {
             fates,
             route: order.which.route.filter(|_| order.action == Action::Replay),
-            deliveries: preview
-                .samples
-                .iter()
-                .map(|one| one.delivery.id)
-                .collect(),
+            deliveries: preview.samples.iter().map(|one| one.delivery.id).collect(),
             events: preview.events,
             ..Selection::default()
         };
         if found == 0 {
-            return Err(Refusal::missing("nothing of a plate that begins so is there for that"));
+            return Err(Refusal::missing(
+                "nothing of a plate that begins so is there for that",
+            ));
         }
         Ok(order)
     }

@@ -54,7 +54,9 @@ pub(crate) async fn attend(admin: Admin, bell: Bell, tasks: Tasks) {
             if when <= now {
                 let pause = match part_of(&admin, job.id).await {
                     Ok(None) => continue,
-                    Ok(Some(worked)) => job.rate().map_or(Duration::ZERO, |rate| pause(rate, worked)),
+                    Ok(Some(worked)) => job
+                        .rate()
+                        .map_or(Duration::ZERO, |rate| pause(rate, worked)),
                     Err(error) => {
                         tracing::warn!(%error, job = %job.id, "a job cannot go on; it is tried again");
                         TROUBLE
@@ -101,10 +103,13 @@ fn pause(rate: Rate, worked: usize) -> Duration {
 /// Does one part of a job, and tells how many it was about; `None` when it does not run any more.
 pub(super) async fn part_of(admin: &Admin, id: JobId) -> Result<Option<usize>, StoreError> {
     let job = admin.store.job(id).await?;
-    let most = job.rate().map_or(usize::MAX, portion).min(match job.action {
-        Action::Replay => EVENTS_MAX,
-        Action::Retry | Action::Discard => PART_MAX,
-    });
+    let most = job
+        .rate()
+        .map_or(usize::MAX, portion)
+        .min(match job.action {
+            Action::Replay => EVENTS_MAX,
+            Action::Retry | Action::Discard => PART_MAX,
+        });
     let Some(part) = admin.store.next_part(id, most).await? else {
         return Ok(None);
     };
@@ -150,7 +155,10 @@ fn only_missing(
     plan.routes.retain(|choice| choice.route.as_str() == route);
     plan.joined.retain(|joined| joined.route.as_str() == route);
     plan.deliveries.retain(|planned| {
-        let item = planned.item.map(|item| item.to_string()).unwrap_or_default();
+        let item = planned
+            .item
+            .map(|item| item.to_string())
+            .unwrap_or_default();
         let key = (planned.route.clone(), planned.target.clone(), item);
         planned.route.as_str() == route && !there.contains(&key)
     });
