@@ -12,6 +12,7 @@ use http::header::{HeaderValue, LINK};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::body::Body;
 use super::rows::{forgotten_row, joined_rows, quarantine_row, show, target_row};
 use super::table::Ask;
 use super::{Admin, Refusal, pages};
@@ -24,7 +25,7 @@ const INDEX_PATIENCE: Duration = Duration::from_millis(500);
 /// What is said of bytes that nothing else is known of.
 const BYTES: &str = "application/octet-stream";
 
-pub(super) type Answer = Result<Response<Bytes>, Refusal>;
+pub(super) type Answer = Result<Response<Body>, Refusal>;
 
 /// What was acknowledged is listed: the index is a few milliseconds behind the log, so it is waited for, a while.
 async fn caught_up(admin: &Admin) {
@@ -206,7 +207,7 @@ fn removed(what: &str, rule: &str) -> Refusal {
     Refusal::missing(format!("{what} is no longer kept: removed by `{rule}`"))
 }
 
-pub(super) fn ok(body: &Value) -> Response<Bytes> {
+pub(super) fn ok(body: &Value) -> Response<Body> {
     pages::json(StatusCode::OK, body)
 }
 
@@ -217,19 +218,19 @@ pub(super) fn event_id(text: &str) -> Result<EventId, Refusal> {
 /// Adds where the next page is.
 fn paged(
     request: &Request<Bytes>,
-    response: Response<Bytes>,
+    response: Response<Body>,
     next: Option<String>,
-) -> Response<Bytes> {
+) -> Response<Body> {
     paged_by(request, response, "before", next)
 }
 
 /// The same where another parameter says from where on.
 pub(super) fn paged_by(
     request: &Request<Bytes>,
-    mut response: Response<Bytes>,
+    mut response: Response<Body>,
     parameter: &str,
     next: Option<String>,
-) -> Response<Bytes> {
+) -> Response<Body> {
     let Some(next) = next else { return response };
     let mut query = form_urlencoded::Serializer::new(String::new());
     let old = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());

@@ -1,5 +1,7 @@
 //! Logging in and out with a browser: plain pages without a script, for small screens and large ones.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
@@ -9,6 +11,7 @@ use serde_json::json;
 
 use super::Refusal;
 use super::api::{Answer, ok};
+use super::body::Body;
 use super::dashboard::shell;
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
@@ -78,7 +81,7 @@ fn form(
     status: StatusCode,
     next: &str,
     told: &str,
-) -> Response<Bytes> {
+) -> Response<Body> {
     let known = gate.cookies.form(request.headers());
     let is_one = |token: &&str| {
         let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -227,7 +230,7 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
     shell::page(&ask, None, "camhook", main).await
 }
 
-fn redirect(to: &str) -> Response<Bytes> {
+fn redirect(to: &str) -> Response<Body> {
     let mut response = pages::text(
         StatusCode::SEE_OTHER,
         "text/plain; charset=utf-8",
@@ -266,7 +269,7 @@ fn is_secure(caller: Caller, request: &Request<Bytes>) -> bool {
     caller.tls || tells(ORIGIN.as_str(), "https://") || tells("x-forwarded-proto", "https")
 }
 
-fn the_gate<'a>(ask: &Ask<'a>) -> Result<(&'a Gate, Caller), Refusal> {
+fn the_gate<'a>(ask: &Ask<'a>) -> Result<(&'a Arc<Gate>, Caller), Refusal> {
     ask.gate
         .ok_or_else(|| Refusal::missing("there is no login without a listener"))
 }

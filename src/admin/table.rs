@@ -3,6 +3,8 @@
 //! There is no other way in: the gate asks this table who may, the index page and the API's 404 tell it, and the tests walk it,
 //! so that a new line is guarded, told and tested.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, Request};
 
@@ -14,6 +16,7 @@ use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
 use super::{health, jobs, lists, login, steer};
+use crate::tasks::Tasks;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,10 @@ pub(crate) struct Route {
 pub(super) struct Ask<'a> {
     pub(super) admin: &'a Admin,
     /// None when the command line works on the store itself.
-    pub(super) gate: Option<(&'a Gate, Caller)>,
+    pub(super) gate: Option<(&'a Arc<Gate>, Caller)>,
+    /// Streams end when these stop. None as above.
+    #[expect(dead_code, reason = "the feed is the first that streams")]
+    pub(super) tasks: Option<&'a Tasks>,
     pub(super) visitor: &'a Visitor,
     pub(super) request: &'a Request<Bytes>,
     /// What stands in the path for `{…}`, as it was sent.
