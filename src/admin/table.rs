@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::assets;
+use super::dashboard::{assets, undelivered, works};
 use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
@@ -108,6 +108,10 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/assets/icon.svg", Access::Open, "the picture in the browser's tab", |ask| Box::pin(assets::icon(ask))),
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
+    get("/undelivered", READ, "what is not delivered", |ask| Box::pin(undelivered::page(ask))),
+    post("/undelivered", STEER, "sends it again, or gives it up: a form", |ask| Box::pin(undelivered::act(ask))),
+    get("/jobs/{id}", READ, "how far a job is", |ask| Box::pin(works::page(ask))),
+    post("/jobs/{id}/cancel", STEER, "ends it: a form", |ask| Box::pin(works::cancel(ask))),
     get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
 
     get("/api/v1/events", READ, "what came in", |ask| Box::pin(api::events(ask))),

@@ -84,7 +84,7 @@ pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
 pub(crate) use steer::{RetryQuery, TargetState};
 pub(crate) use undelivered::{Group, Preview, Undelivered};
-pub(crate) use walk::{Place, Selection, UNTRIED};
+pub(crate) use walk::{Place, Selection};
 
 use crate::clock::Clock;
 use crate::decide::Memory;

@@ -6,3 +6,5 @@
 pub(super) mod assets;
 mod parts;
 pub(super) mod shell;
+pub(super) mod undelivered;
+pub(super) mod works;

@@ -10,7 +10,7 @@ mod work;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub(super) use order::{RATE_HELP, Wanted};
+pub(super) use order::Wanted;
 pub(crate) use work::{Bell, attend};
 
 use super::api::{Answer, ok};

@@ -16,7 +16,7 @@ use crate::units::Rate;
 /// Deliveries or events that can be named one by one; each part of a job tells those that are left.
 const NAMED_MAX: usize = 1_000;
 
-pub(in crate::admin) const RATE_HELP: &str = "a rate such as 10/s, 100/m or 500/h";
+const RATE_HELP: &str = "a rate such as 10/s, 100/m or 500/h";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
