@@ -53,7 +53,8 @@ pub(super) struct How {
 }
 
 const WHICH: [&str; 11] = [
-    "ids", "target", "all", "reason", "fate", "camera", "source", "route", "plate", "since", "until",
+    "ids", "target", "all", "reason", "fate", "camera", "source", "route", "plate", "since",
+    "until",
 ];
 
 #[derive(Debug, Args)]
@@ -367,7 +368,11 @@ async fn follow(common: &Common, camhook: &Camhook, mut job: Value) -> Result<Va
         asked += 1;
         if asked % TOLD_EVERY == 0 && is_running(&job) && !quiet {
             let total = cell(&job["total"]);
-            let of = if total.is_empty() { String::new() } else { format!(" of {total}") };
+            let of = if total.is_empty() {
+                String::new()
+            } else {
+                format!(" of {total}")
+            };
             error(&format!("{seen}{of}; `camhook jobs cancel {id}` ends it"));
         }
     }
@@ -385,7 +390,10 @@ fn bar(common: &Common, job: &Value) -> ProgressBar {
             ProgressBar::new(total),
             "{bar:40} {pos}/{len} {per_sec} {eta}  {msg}",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {pos} {per_sec}  {msg}"),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {pos} {per_sec}  {msg}",
+        ),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
@@ -398,7 +406,11 @@ fn tell_preview(common: &Common, preview: &Value) {
     if common.json {
         return line(&preview.to_string());
     }
-    let at_least = if preview["at_least"] == true { "at least " } else { "" };
+    let at_least = if preview["at_least"] == true {
+        "at least "
+    } else {
+        ""
+    };
     let empty = Vec::new();
     let samples = preview["samples"].as_array().unwrap_or(&empty);
     let events = preview["events"].as_array().unwrap_or(&empty);
@@ -408,7 +420,9 @@ fn tell_preview(common: &Common, preview: &Value) {
     };
     line(&format!("{at_least}{}{such}", cell(&preview["count"])));
     if !samples.is_empty() {
-        let columns = ["ID", "TARGET", "FATE", "CAMERA", "PLATES", "RECEIVED", "REASON"];
+        let columns = [
+            "ID", "TARGET", "FATE", "CAMERA", "PLATES", "RECEIVED", "REASON",
+        ];
         table(&columns, samples.iter().map(undelivered_cells));
     }
     for event in events {
@@ -454,10 +468,17 @@ pub(super) async fn jobs(common: &Common, arguments: Jobs) -> Result<(), Failure
     let done = async {
         let job = match &action {
             Action::Cancel { id } => {
-                camhook.post(&format!("/api/v1/jobs/{}/cancel", path_part(id)), &json!({})).await?
+                camhook
+                    .post(
+                        &format!("/api/v1/jobs/{}/cancel", path_part(id)),
+                        &json!({}),
+                    )
+                    .await?
             }
             Action::Follow { id } => {
-                let answer = camhook.get(&format!("/api/v1/jobs/{}", path_part(id))).await?;
+                let answer = camhook
+                    .get(&format!("/api/v1/jobs/{}", path_part(id)))
+                    .await?;
                 let job = serde_json::from_slice(&answer.body)?;
                 match camhook {
                     Camhook::Running { .. } => follow(common, &camhook, job).await?,
@@ -488,7 +509,10 @@ fn path_part(text: &str) -> String {
 }
 
 async fn show_jobs(common: &Common, limit: usize) -> Result<(), Failure> {
-    let columns = ["ID", "ACTION", "STATE", "DONE", "LEFT", "FAILED", "RATE", "BY", "SINCE", "TARGET", "REASON"];
+    let columns = [
+        "ID", "ACTION", "STATE", "DONE", "LEFT", "FAILED", "RATE", "BY", "SINCE", "TARGET",
+        "REASON",
+    ];
     list(common, "/api/v1/jobs?limit=0", limit, &columns, |job| {
         vec![
             cell(&job["id"]),
@@ -500,7 +524,11 @@ async fn show_jobs(common: &Common, limit: usize) -> Result<(), Failure> {
             cell(&job["rate"]),
             cell(&job["by"]),
             time(&job["created_at"]),
-            cell(if job["to"].is_null() { &job["target"] } else { &job["to"] }),
+            cell(if job["to"].is_null() {
+                &job["target"]
+            } else {
+                &job["to"]
+            }),
             cell(&job["reason"]),
         ]
     })

@@ -231,7 +231,10 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
             (Value::Null, 404) // there is none
         }
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
-        ("GET" | "POST", "/api/v1/jobs/{id}" | "/jobs/{id}" | "/api/v1/jobs/{id}/cancel" | "/jobs/{id}/cancel") => {
+        (
+            "GET" | "POST",
+            "/api/v1/jobs/{id}" | "/jobs/{id}" | "/api/v1/jobs/{id}/cancel" | "/jobs/{id}/cancel",
+        ) => {
             (json!({}), 404) // there is none of that id
         }
         ("GET", "/undelivered") => (Value::Null, 200),

@@ -67,7 +67,9 @@ async fn begin(ask: &Ask<'_>) -> Answer {
     let some = field("some").is_some() || !wanted.ids.is_empty();
     if some {
         if wanted.ids.is_empty() {
-            return Err(Refusal::bad("Choose at least one delivery, then press the button again."));
+            return Err(Refusal::bad(
+                "Choose at least one delivery, then press the button again.",
+            ));
         }
         // What is named says it all.
         wanted = Wanted {
@@ -78,7 +80,9 @@ async fn begin(ask: &Ask<'_>) -> Answer {
         };
     }
     if !matches!(wanted.action.as_str(), "retry" | "discard") {
-        return Err(Refusal::bad("Say what is to be done: press one of the page's buttons."));
+        return Err(Refusal::bad(
+            "Say what is to be done: press one of the page's buttons.",
+        ));
     }
     wanted.by = jobs::by(ask);
     let asked = Choice::of(&wanted);
@@ -87,7 +91,8 @@ async fn begin(ask: &Ask<'_>) -> Answer {
     if field("sure").is_none() {
         let preview = ask.admin.preview(&order, SAMPLES).await?;
         if preview.count == 0 {
-            let told = "Nothing is left to be done: it has arrived, or was given up, in the meantime.";
+            let told =
+                "Nothing is left to be done: it has arrived, or was given up, in the meantime.";
             return Err(Refusal::bad(told));
         }
         if is_discard || !preview.is_all || preview.count > ASKED_BEYOND {
@@ -275,12 +280,7 @@ fn search(groups: &[Group], which: &Selection) -> Markup {
 }
 
 /// What was chosen, one by one.
-async fn list(
-    ask: &Ask<'_>,
-    which: Selection,
-    from: Option<Place>,
-    wrong: Option<&str>,
-) -> Answer {
+async fn list(ask: &Ask<'_>, which: Selection, from: Option<Place>, wrong: Option<&str>) -> Answer {
     let store = &ask.admin.store;
     let (rows, next) = store.undelivered_of(which.clone(), from, ROWS).await?;
     let shown = with_events(ask, &rows).await?;
@@ -385,7 +385,11 @@ async fn confirm(ask: &Ask<'_>, choice: &Choice, discard: bool, preview: &Previe
         true => preview.count.to_string(),
         false => format!("at least {}", preview.count),
     };
-    let what = if preview.count == 1 { "delivery" } else { "deliveries" };
+    let what = if preview.count == 1 {
+        "delivery"
+    } else {
+        "deliveries"
+    };
     let (title, button) = match discard {
         true => (format!("Give up {count} {what}?"), "Give up"),
         false => (format!("Send {count} {what} again?"), "Send again"),
@@ -421,7 +425,11 @@ async fn confirm(ask: &Ask<'_>, choice: &Choice, discard: bool, preview: &Previe
 
 fn back(choice: &Choice) -> String {
     let named = choice.0.iter().any(|(name, _)| *name == "id");
-    if named { PATH.to_owned() } else { choice.address() }
+    if named {
+        PATH.to_owned()
+    } else {
+        choice.address()
+    }
 }
 
 fn in_words(which: &Selection) -> String {

@@ -96,10 +96,22 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("What", Some(action_word(job.action).to_owned())),
         ("Chosen", job.total.map(|total| total.to_string())),
         ("Done", Some(job.done.to_string())),
-        ("Left as they were", (job.skipped > 0).then(|| job.skipped.to_string())),
-        ("Could not be done", (job.failed > 0).then(|| job.failed.to_string())),
-        ("Deliveries planned", (job.action == Action::Replay).then(|| job.planned.to_string())),
-        ("To", text(&which.target).or(job.to.as_ref().map(ToString::to_string))),
+        (
+            "Left as they were",
+            (job.skipped > 0).then(|| job.skipped.to_string()),
+        ),
+        (
+            "Could not be done",
+            (job.failed > 0).then(|| job.failed.to_string()),
+        ),
+        (
+            "Deliveries planned",
+            (job.action == Action::Replay).then(|| job.planned.to_string()),
+        ),
+        (
+            "To",
+            text(&which.target).or(job.to.as_ref().map(ToString::to_string)),
+        ),
         ("Because", text(&which.reason)),
         ("Camera", text(&which.camera)),
         ("Source", text(&which.source)),

@@ -5,3 +5,4 @@
 //! [`manners`] walks over all that the menu leads to, so a new page needs them only for states of its own.
 
 mod manners;
+mod undelivered;
