@@ -330,8 +330,18 @@ impl Store {
 
     /// Newest first: all that run, and some that have ended.
     pub(crate) async fn jobs(&self) -> std::result::Result<Vec<Job>, StoreError> {
-        self.read(|db, _| {
-            let mut rows = db.prepare_cached("SELECT told FROM jobs ORDER BY id DESC")?;
+        self.jobs_by("SELECT told FROM jobs ORDER BY id DESC").await
+    }
+
+    /// Oldest first.
+    pub(crate) async fn running_jobs(&self) -> std::result::Result<Vec<Job>, StoreError> {
+        self.jobs_by("SELECT told FROM jobs WHERE NOT ended ORDER BY id")
+            .await
+    }
+
+    async fn jobs_by(&self, sql: &'static str) -> std::result::Result<Vec<Job>, StoreError> {
+        self.read(move |db, _| {
+            let mut rows = db.prepare_cached(sql)?;
             let told: Vec<String> = rows
                 .query_map([], |row| row.get(0))?
                 .collect::<Result<_>>()?;

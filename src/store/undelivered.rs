@@ -16,9 +16,9 @@ use crate::name::Name;
 type Result<T> = rusqlite::Result<T>;
 
 /// Rows that a list or a count looks at in one go.
-const EXAMINED: usize = 20_000;
+const EXAMINED: usize = 10_000;
 /// Rows that a count looks at in all.
-const COUNTED: usize = 200_000;
+const COUNTED: usize = 50_000;
 
 /// Deliveries of one target that are not delivered for the same reason.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,31 @@ impl Store {
     pub(crate) async fn undelivered(&self) -> std::result::Result<Vec<Group>, StoreError> {
         self.read(|db, inner| groups(db, &inner.desks.states()))
             .await
+    }
+
+    /// How many wait for somebody: what is dead, and what waits for a held target.
+    pub(crate) async fn undelivered_count(&self) -> std::result::Result<u64, StoreError> {
+        self.read(|db, inner| {
+            let held = inner.desks.held();
+            let mut rows = db.prepare_cached(
+                "SELECT target, fate, deliveries FROM tallies WHERE fate IN ('dead', 'pending')",
+            )?;
+            let mut rows = rows.query([])?;
+            let mut sum = 0;
+            while let Some(row) = rows.next()? {
+                let is_dead = row.get::<_, String>(1)? == Fate::Dead.as_str();
+                if is_dead
+                    || held.iter().any(|held| {
+                        row.get_ref(0)
+                            .is_ok_and(|name| name.as_str().is_ok_and(|name| name == held.as_str()))
+                    })
+                {
+                    sum += u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+                }
+            }
+            Ok(sum)
+        })
+        .await
     }
 
     /// Some of what is not delivered, newest first, and where to go on.

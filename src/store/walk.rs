@@ -354,6 +354,8 @@ impl Walk<'_> {
             return Ok(true);
         }
         let (first, last) = event_bounds(self.db, self.which)?;
+        // An event is not later than its deliveries.
+        let last = last.min(self.today.through);
         let mut values: Vec<Value> = vec![first.into(), last.into()];
         let (sign, order) = match self.way {
             Way::OldestFirst => (">", ""),

@@ -306,6 +306,14 @@ async fn list(ask: &Ask<'_>, which: Selection, from: Option<Place>, wrong: Optio
         } @else {
             form method="post" action=(PATH) {
                 (parts::token(ask))
+                // First, so that Enter presses the one of these, and no single delivery's.
+                @if steers {
+                    p.fields {
+                        input type="hidden" name="some" value="1";
+                        button name="action" value="retry" { "Send the chosen ones again" }
+                        button.danger name="action" value="discard" { "Give the chosen ones up…" }
+                    }
+                }
                 div.scroll tabindex="0" role="group" aria-label="Deliveries" {
                     table {
                         caption { "Newest first" }
@@ -331,13 +339,6 @@ async fn list(ask: &Ask<'_>, which: Selection, from: Option<Place>, wrong: Optio
                                 }
                             }
                         }
-                    }
-                }
-                @if steers {
-                    p.fields {
-                        input type="hidden" name="some" value="1";
-                        button name="action" value="retry" { "Send the chosen ones again" }
-                        button.danger name="action" value="discard" { "Give the chosen ones up…" }
                     }
                 }
             }

@@ -11,7 +11,7 @@ use crate::admin::Admin;
 use crate::event::JobId;
 use crate::fate::Plan;
 use crate::name::Name;
-use crate::store::{Action, Again, EVENTS_MAX, Job, PART_MAX, Step, StoreError};
+use crate::store::{Action, Again, EVENTS_MAX, PART_MAX, Step, StoreError};
 use crate::tasks::Tasks;
 use crate::units::Rate;
 
@@ -35,8 +35,8 @@ pub(crate) async fn attend(admin: Admin, bell: Bell, tasks: Tasks) {
     let mut due: HashMap<JobId, Timestamp> = HashMap::new();
     loop {
         let busy = admin.clock.busy();
-        let running = match admin.store.jobs().await {
-            Ok(jobs) => jobs.into_iter().filter(Job::is_running).collect(),
+        let running = match admin.store.running_jobs().await {
+            Ok(jobs) => jobs,
             Err(error) => {
                 tracing::warn!(%error, "could not look for jobs");
                 Vec::new()
@@ -44,13 +44,18 @@ pub(crate) async fn attend(admin: Admin, bell: Bell, tasks: Tasks) {
         };
         due.retain(|id, _| running.iter().any(|job| job.id == *id));
         let mut next: Option<Timestamp> = None;
-        // Oldest first.
-        for job in running.iter().rev() {
+        for job in &running {
             if tasks.is_stopping() {
                 return;
             }
             let now = admin.clock.now();
-            let mut when = due.get(&job.id).copied().unwrap_or(now);
+            // However far the clock was set back, no wait becomes longer.
+            let longest = job
+                .rate()
+                .map_or(TROUBLE, |rate| pause(rate, portion(rate)).max(TROUBLE));
+            let mut when = due
+                .get(&job.id)
+                .map_or(now, |when| (*when).min(after(now, longest)));
             if when <= now {
                 let pause = match part_of(&admin, job.id).await {
                     Ok(None) => continue,
