@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::ask::Camhook;
@@ -504,8 +505,10 @@ pub(super) async fn jobs(common: &Common, arguments: Jobs) -> Result<(), Failure
     done
 }
 
+/// An id in a path, whatever somebody typed.
 fn path_part(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+    utf8_percent_encode(text, ID).to_string()
 }
 
 async fn show_jobs(common: &Common, limit: usize) -> Result<(), Failure> {
