@@ -61,9 +61,6 @@ type Stretch = (u64, u64);
 /// A text shorter than this is looked for as a whole only: it is in many others.
 const PART_MIN: usize = 4;
 
-/// In place of a text in which a forgotten plate stood.
-pub(super) const UNSAID: &str = "(removed)";
-
 impl Rule {
     /// The setting, or what was asked.
     pub(super) fn word(self) -> &'static str {
@@ -191,7 +188,7 @@ impl Erasure {
             || self.deliveries.contains(&number)
     }
 
-    fn is_event(&self, id: &Value) -> bool {
+    pub(super) fn is_event(&self, id: &Value) -> bool {
         let id = id.as_str().and_then(|id| id.parse::<EventId>().ok());
         id.is_some_and(|id| self.ids.contains(&id))
     }
@@ -250,24 +247,10 @@ impl Erasure {
                 changed |= drop_from(meta.get_mut("plans"), |one| is_ours(&one[0]));
                 changed |= self.unjoin(meta.get_mut("joined"));
                 changed |= self.unremember(meta.get_mut("remembered"));
-                if let Some(Value::Array(jobs)) = meta.get_mut("jobs") {
-                    for job in jobs {
-                        changed |= self.unsay_job(job);
-                    }
-                }
+                changed |= self.unsay_each(meta.get_mut("jobs"));
                 Ok(changed.then(|| lesser(kind, &meta, vec![])))
             }
-            RecordKind::Worked => {
-                let mut meta = parsed(meta)?;
-                let mut changed = self.unsay_job(&mut meta["job"]);
-                changed |= drop_from(meta.get_mut("plans"), |one| self.is_event(&one["event"]));
-                if let Some(Value::Array(plans)) = meta.get_mut("plans") {
-                    for one in plans {
-                        changed |= self.unjoin(one.pointer_mut("/plan/joined"));
-                    }
-                }
-                Ok(changed.then(|| lesser(kind, &meta, vec![])))
-            }
+            RecordKind::Worked => self.rest_of_worked(meta),
             RecordKind::Retry
             | RecordKind::Target
             | RecordKind::Purge
@@ -354,24 +337,10 @@ impl Erasure {
         )))
     }
 
-    fn unjoin(&self, joined: Option<&mut Value>) -> bool {
+    pub(super) fn unjoin(&self, joined: Option<&mut Value>) -> bool {
         drop_from(joined, |one| {
             self.is_event(&one["part"]["id"]) || self.is_event(&one["into"])
         })
-    }
-
-    /// A reason in words may repeat what a target said of a plate.
-    pub(super) fn unsay_job(&self, job: &mut Value) -> bool {
-        let mut changed = false;
-        for text in ["/which/reason", "/told"] {
-            if let Some(told) = job.pointer_mut(text)
-                && told.as_str().is_some_and(|told| self.is_in(told))
-            {
-                *told = UNSAID.into();
-                changed = true;
-            }
-        }
-        changed
     }
 
     fn unremember(&self, remembered: Option<&mut Value>) -> bool {
@@ -405,7 +374,7 @@ fn needed(request: &Value) -> usize {
     usize::try_from(needed).unwrap_or(usize::MAX)
 }
 
-fn drop_from(list: Option<&mut Value>, which: impl Fn(&Value) -> bool) -> bool {
+pub(super) fn drop_from(list: Option<&mut Value>, which: impl Fn(&Value) -> bool) -> bool {
     let Some(Value::Array(list)) = list else {
         return false;
     };
@@ -418,11 +387,11 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn parsed(meta: &[u8]) -> Result<Value, String> {
+pub(super) fn parsed(meta: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(meta).map_err(|error| error.to_string())
 }
 
-fn lesser(kind: RecordKind, meta: &Value, payload: Vec<Bytes>) -> Lesser {
+pub(super) fn lesser(kind: RecordKind, meta: &Value, payload: Vec<Bytes>) -> Lesser {
     Lesser {
         kind,
         meta: meta.to_string().into_bytes(),

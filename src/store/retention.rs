@@ -9,7 +9,7 @@ use super::books::{SegmentBook, fate_from, name_from};
 use super::index::Index;
 use super::pictures::siblings;
 use super::record::{Carried, Carry};
-use super::{TargetState, query};
+use super::{TargetState, delivery_rows};
 use crate::event::{DeliveryId, Item};
 use crate::fate::{Fate, Plan};
 use jiff::Timestamp;
@@ -275,7 +275,7 @@ impl Index {
                 counted: row.get(9)?,
                 tried: row.get(10)?,
                 replanned: row.get::<_, i64>(11)? > 0,
-                attempts: query::attempts(&self.db, number)?,
+                attempts: delivery_rows::attempts(&self.db, number)?,
                 not_before: row.get(12)?,
             });
         }

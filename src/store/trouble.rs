@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use rusqlite::{OptionalExtension, params};
 
 use super::index::Index;
-use super::redact::{Erasure, UNSAID};
+use super::redact::Erasure;
+use super::worked::UNSAID;
 use crate::fate::Fate;
 
 type Result<T> = rusqlite::Result<T>;

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::delivery_rows;
+use super::event_walk;
 use super::index::moment;
-use super::query;
-use super::walk::{self, Most, Place, Selection, Today, UNTRIED, Way};
+use super::selection::{self, Place, Selection, UNTRIED};
+use super::walk::{self, Most, Today, Way};
 use super::{Store, StoreError, TargetState};
 use crate::event::EventId;
 use crate::fate::{Delivery, Fate};
@@ -155,7 +157,7 @@ impl Store {
                 examined: EXAMINED,
             };
             loop {
-                let walked = walk::events(db, &which, i64::MAX, from.as_ref(), most)?;
+                let walked = event_walk::events(db, &which, i64::MAX, from.as_ref(), most)?;
                 preview.count += walked.found.len() as u64;
                 for number in walked.found {
                     if preview.events.len() < samples {
@@ -183,7 +185,7 @@ pub(super) fn event_id(db: &Connection, number: i64) -> Result<Option<EventId>> 
 fn groups(db: &Connection, states: &[(Name, TargetState)]) -> Result<Vec<Group>> {
     let held: HashSet<Name> = held_by(states).map(|(name, _)| name.clone()).collect();
     let mut groups = Vec::new();
-    for row in walk::group_rows(db)? {
+    for row in selection::group_rows(db)? {
         groups.push(Group {
             fate: row.fate_today(&held),
             oldest: edge(db, row.reason, "")?,
@@ -254,7 +256,7 @@ pub(super) fn count(
     states: &[(Name, TargetState)],
 ) -> Result<(u64, bool)> {
     if which.is_of_groups() {
-        let groups = which.groups(walk::group_rows(db)?, today.held);
+        let groups = which.groups(selection::group_rows(db)?, today.held);
         let mut sum: u64 = groups.iter().map(|group| group.deliveries).sum();
         for (target, _) in held_by(states).filter(|(name, _)| which.wants_untried(name)) {
             sum += untried(db, target)?;
@@ -299,7 +301,7 @@ fn rows(db: &Connection, numbers: &[i64], today: &Today<'_>) -> Result<Vec<Undel
                 ))
             })
             .optional()?;
-        let delivery = query::delivery(db, *number, today.held, today.now)?;
+        let delivery = delivery_rows::one(db, *number, today.held, today.now)?;
         if let (Some(delivery), Some((received_at, source, camera, plates, reason))) =
             (delivery, row)
         {

@@ -4,7 +4,9 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+mod chosen;
 mod parts;
 pub(super) mod shell;
 pub(super) mod undelivered;
+mod unsent;
 pub(super) mod works;

@@ -8,8 +8,10 @@ use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 
+use super::chosen::{Choice, in_words};
 use super::parts;
 use super::shell::{self, Tab};
+use super::unsent::{cells, columns, named, with_events};
 use super::works;
 use crate::admin::api::Answer;
 use crate::admin::body::Body;
@@ -17,9 +19,8 @@ use crate::admin::jobs::{self, Wanted};
 use crate::admin::settings::Scope;
 use crate::admin::table::Ask;
 use crate::admin::{Refusal, pages};
-use crate::event::{Event, Item, Role};
 use crate::fate::Fate;
-use crate::store::{Action, Group, Kept, Place, Preview, Selection, StoreError, Undelivered};
+use crate::store::{Action, Group, Place, Preview, Selection};
 
 pub(super) const PATH: &str = "/undelivered";
 /// Rows of one page.
@@ -120,73 +121,6 @@ async fn told(ask: &Ask<'_>, refusal: Refusal) -> Answer {
     let mut response = overview(ask, Some(&refusal.reason)).await?;
     *response.status_mut() = refusal.status;
     Ok(response)
-}
-
-/// The fields that say what was chosen, on their way through a form.
-struct Choice(Vec<(&'static str, String)>);
-
-impl Choice {
-    fn of(wanted: &Wanted) -> Self {
-        let mut fields: Vec<(&'static str, String)> = Vec::new();
-        let texts = [
-            ("target", &wanted.target),
-            ("reason", &wanted.reason),
-            ("fate", &wanted.fate),
-            ("camera", &wanted.camera),
-            ("source", &wanted.source),
-            ("route", &wanted.route),
-            ("plate", &wanted.plate),
-            ("rate", &wanted.rate),
-        ];
-        for (name, value) in texts {
-            fields.extend(value.clone().map(|value| (name, value)));
-        }
-        for (name, value) in [("since", wanted.since), ("until", wanted.until)] {
-            fields.extend(value.map(|value| (name, value.to_string())));
-        }
-        fields.extend(wanted.ids.iter().map(|id| ("id", id.clone())));
-        if wanted.all {
-            fields.push(("all", "1".to_owned()));
-        }
-        Self(fields)
-    }
-
-    fn of_selection(which: &Selection) -> Self {
-        Self::of(&Wanted {
-            target: which.target.clone(),
-            reason: which.reason.clone(),
-            fate: which.fates.first().map(|fate| fate.as_str().to_owned()),
-            camera: which.camera.clone(),
-            source: which.source.clone(),
-            route: which.route.clone(),
-            plate: which.plate.clone(),
-            since: which.since,
-            until: which.until,
-            ..Wanted::default()
-        })
-    }
-
-    fn of_group(group: &Group) -> Self {
-        Self(vec![
-            ("target", group.target.to_string()),
-            ("fate", group.fate.as_str().to_owned()),
-            ("reason", group.reason.clone()),
-        ])
-    }
-
-    fn address(&self) -> String {
-        let mut query = form_urlencoded::Serializer::new(format!("{PATH}?"));
-        query.extend_pairs(&self.0);
-        query.finish()
-    }
-
-    fn hidden(&self, but: &str) -> Markup {
-        html! {
-            @for (name, value) in self.0.iter().filter(|(name, _)| *name != but) {
-                input type="hidden" name=(name) value=(value);
-            }
-        }
-    }
 }
 
 async fn overview(ask: &Ask<'_>, wrong: Option<&str>) -> Answer {
@@ -402,15 +336,6 @@ async fn confirm(ask: &Ask<'_>, choice: &Choice, discard: bool, preview: &Previe
         } @else {
             p { "Each is sent as it would have been, under the same id. The target's own rate limit holds." }
         }
-        div.scroll tabindex="0" role="group" aria-label="Some of them" {
-            table {
-                caption {
-                    @if preview.count > shown.len() as u64 { "The oldest of them" } @else { "These" }
-                }
-                thead { tr { (columns()) } }
-                tbody { @for (row, kept) in &shown { tr { (cells(row, kept.as_ref())) } } }
-            }
-        }
         form.fields method="post" action=(PATH) {
             (parts::token(ask))
             (choice.hidden("rate"))
@@ -419,6 +344,15 @@ async fn confirm(ask: &Ask<'_>, choice: &Choice, discard: bool, preview: &Previe
             @if !discard && preview.count > 1 { (rate_field()) }
             button.danger[discard] { (button) " " (count) }
             a.button.quiet href=(back(choice)) { "Back" }
+        }
+        div.scroll tabindex="0" role="group" aria-label="Some of them" {
+            table {
+                caption {
+                    @if preview.count > shown.len() as u64 { "The oldest of them" } @else { "These" }
+                }
+                thead { tr { (columns()) } }
+                tbody { @for (row, kept) in &shown { tr { (cells(row, kept.as_ref())) } } }
+            }
         }
     };
     shell::page(ask, Some(Tab::Undelivered), &title, main).await
@@ -431,110 +365,4 @@ fn back(choice: &Choice) -> String {
     } else {
         choice.address()
     }
-}
-
-fn in_words(which: &Selection) -> String {
-    let fate = which.fates.first().map(|fate| fate.as_str().to_owned());
-    let words = [
-        ("", fate),
-        ("to ", which.target.clone()),
-        ("because ", which.reason.clone()),
-        ("with a plate like ", which.plate.clone()),
-        ("of camera ", which.camera.clone()),
-        ("from ", which.source.clone()),
-        ("by route ", which.route.clone()),
-        ("since ", which.since.map(|at| at.to_string())),
-        ("until ", which.until.map(|at| at.to_string())),
-    ];
-    let words = words
-        .into_iter()
-        .filter_map(|(what, value)| value.map(|value| format!("{what}{value}")));
-    words.collect::<Vec<_>>().join(", ")
-}
-
-/// For those who hear the page: which one it is.
-fn named(row: &Undelivered) -> String {
-    let what = match row.plates.is_empty() {
-        true => row.camera.clone().unwrap_or_default(),
-        false => row.plates.join(" "),
-    };
-    format!("{what} to {}", row.delivery.target)
-}
-
-fn columns() -> Markup {
-    html! {
-        th scope="col" { "Picture" } th scope="col" { "Plate" } th scope="col" { "Camera" } th scope="col" { "Received" }
-        th scope="col" { "To" } th scope="col" { "Why not" }
-    }
-}
-
-fn cells(row: &Undelivered, kept: Option<&Kept>) -> Markup {
-    let delivery = &row.delivery;
-    let event = kept.map(|kept| &*kept.event);
-    let picture = event.and_then(|event| picture(event, delivery.item));
-    let plates = event.map_or_else(Vec::new, |event| plates(event, delivery.item));
-    let tried = delivery.attempts.len();
-    html! {
-        td {
-            @match picture {
-                Some(n) => img.thumb src={ "/api/v1/events/" (delivery.event) "/images/" (n) } alt="" loading="lazy";,
-                None => span.soft { "none" },
-            }
-        }
-        td {
-            @for text in &plates { (parts::plate(text)) " " }
-            @if plates.is_empty() { span.soft { "none" } }
-        }
-        td { @if let Some(camera) = &row.camera { (camera) } }
-        td { (parts::time(row.received_at)) }
-        td { (delivery.target) br; span.soft { "route " (delivery.route) } }
-        td {
-            (parts::fate(delivery.fate)) " "
-            @match delivery.attempts.last().and_then(|last| last.error.as_deref()) {
-                Some(error) => (error),
-                None => (row.reason),
-            }
-            @if tried > 0 { br; span.soft { (tried) @if tried == 1 { " attempt" } @else { " attempts" } } }
-        }
-    }
-}
-
-/// The small picture that tells most: of the item, or else of the event.
-fn picture(event: &Event, item: Option<Item>) -> Option<usize> {
-    let liked = [Role::PLATE, Role::FACE, Role::THUMBNAIL, Role::VEHICLE];
-    let there = || {
-        let pictures = event.images.iter().enumerate();
-        pictures.filter(|(_, picture)| picture.bytes().is_some())
-    };
-    let best = there().min_by_key(|(_, picture)| {
-        let of_another = item.is_some() && picture.item.is_some() && picture.item != item;
-        let rank = liked.iter().position(|role| picture.role == *role);
-        (of_another, rank.unwrap_or(liked.len()))
-    });
-    best.map(|(n, _)| n)
-}
-
-fn plates(event: &Event, item: Option<Item>) -> Vec<&str> {
-    let of = |n: usize| event.plates.get(n).and_then(|plate| plate.text.as_deref());
-    match item {
-        Some(Item::Plate(n)) => of(n).into_iter().collect(),
-        _ => (0..event.plates.len()).filter_map(of).collect(),
-    }
-}
-
-/// Each with its event, if that can be read.
-async fn with_events<'a>(
-    ask: &Ask<'_>,
-    rows: &'a [Undelivered],
-) -> Result<Vec<(&'a Undelivered, Option<Kept>)>, Refusal> {
-    let mut shown = Vec::with_capacity(rows.len());
-    for row in rows {
-        let kept = match ask.admin.store.event(row.delivery.event).await {
-            Ok(kept) => Some(kept),
-            Err(StoreError::Unknown { .. } | StoreError::Damaged(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        shown.push((row, kept));
-    }
-    Ok(shown)
 }

@@ -1,7 +1,7 @@
 //! What is not delivered, in groups and one by one.
 
 use super::*;
-use crate::store::walk::UNTRIED;
+use crate::store::selection::UNTRIED;
 
 async fn fail(store: &Store, target: &str, error: &str, status: u16, settled: Settled) {
     let mut leases = store
