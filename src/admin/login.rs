@@ -6,19 +6,24 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode};
+use jiff::Timestamp;
 use maud::html;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Refusal;
-use super::api::{Answer, ok};
+use super::answers::Json;
+use super::api::{Answer, Told};
 use super::body::Body;
 use super::dashboard::shell;
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
 use super::pages;
 use super::random;
+use super::settings::Scope;
 use super::table::{Ask, ROUTES};
 use super::visitor::Caller;
+use crate::name::Name;
 
 /// A longer way back is forgotten.
 const WAY_MAX: usize = 2000;
@@ -181,21 +186,37 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     for gone in gate.cookies.clear() {
         response.headers_mut().append(SET_COOKIE, gone);
     }
+    // Pictures that the browser kept for its user are not for the next one.
+    let kept = HeaderValue::from_static("\"cache\"");
+    response.headers_mut().insert("clear-site-data", kept);
     Ok(response)
 }
 
 /// Who asks, and what they may.
-pub(super) async fn me(ask: Ask<'_>) -> Answer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Me {
+    /// `local` is the command line of this machine, `anybody` whoever asks where there is no login.
+    #[schemars(extend("enum" = ["user", "token", "local", "anybody"]))]
+    kind: &'static str,
+    /// Of the user or token.
+    name: Option<Name>,
+    scopes: Vec<Scope>,
+    /// What a browser's login sends along when it changes something.
+    csrf: Option<String>,
+    /// When a browser's login ends.
+    expires: Option<Timestamp>,
+}
+
+pub(super) async fn me(ask: Ask<'_>, (): ()) -> Told<Json<Me>> {
     let visitor = ask.visitor;
-    let scopes: Vec<&str> = visitor.scopes.iter().map(|scope| scope.as_str()).collect();
     let session = visitor.session.as_ref().map(|(_, session)| session);
-    Ok(ok(&json!({
-        "kind": visitor.who.kind(),
-        "name": visitor.who.name(),
-        "scopes": scopes,
-        "csrf": session.map(|session| session.csrf.as_str()),
-        "expires": session.map(|session| session.expires),
-    })))
+    Ok(Json(Me {
+        kind: visitor.who.kind(),
+        name: visitor.who.name().cloned(),
+        scopes: visitor.scopes.clone(),
+        csrf: session.map(|session| session.csrf.clone()),
+        expires: session.map(|session| session.expires),
+    }))
 }
 
 /// What there is to see: a page for browsers, a text for others.

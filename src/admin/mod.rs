@@ -4,11 +4,13 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod answers;
 mod api;
 mod attempts;
 mod body;
 mod cookies;
 mod dashboard;
+mod document;
 mod front;
 mod gate;
 mod health;
@@ -18,6 +20,8 @@ mod listener;
 mod lists;
 mod local;
 mod login;
+mod operation;
+mod overview;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -61,6 +65,7 @@ pub(crate) struct Admin {
     pub(crate) bell: Option<Bell>,
 }
 
+pub(crate) use document::openapi_value as openapi;
 pub(crate) use gate::Gate;
 pub(crate) use jobs::{Bell, attend};
 pub(crate) use listener::{BindError, Listener};
@@ -78,6 +83,9 @@ pub(crate) trait Planner: Send + Sync {
 
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
+
+    /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
+    fn paths(&self) -> Vec<Option<String>>;
 
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
@@ -97,6 +105,13 @@ pub(crate) trait Planner: Send + Sync {
         id: EventId,
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>>;
+
+    /// Sends a sample event to one target, as if this camera had sent it; returns the event's id.
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +120,8 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
+    #[error("{0}")]
+    NoWay(String),
 }
 
 impl Admin {

@@ -5,6 +5,7 @@ mod certificates;
 mod overdue;
 mod planner;
 mod reload;
+mod trial;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@
 //! whose deliveries are then made once more under the same ids.
 
 mod accept;
+mod activity;
 mod backup;
 mod books;
 mod by_hand;
@@ -23,6 +24,7 @@ mod desk;
 mod disk;
 mod due;
 mod event_walk;
+mod find;
 mod forget;
 mod forgetting;
 mod index;
@@ -35,9 +37,12 @@ mod look;
 mod notes;
 mod open;
 mod outcomes;
+mod overview;
 mod pictures;
+mod plates;
 mod probe;
 mod purge;
+mod quarantine;
 mod query;
 mod record;
 mod redact;
@@ -81,7 +86,11 @@ pub(crate) use jobs::{
     Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step,
 };
 pub(crate) use lease::{Lease, Order, Settled};
-pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use look::{
+    DeliveryQuery, EventQuery, Found, FoundEvent, PageQuery, QuarantineRow, SourceSummary,
+    TargetSummary,
+};
+pub(crate) use overview::{CameraQuery, CameraSummary, Failing, History, TargetActivity};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;

@@ -5,8 +5,14 @@
 
 pub(super) mod assets;
 mod chosen;
+mod forms;
 mod parts;
+pub(super) mod reference;
+pub(super) mod search;
 pub(super) mod shell;
+pub(super) mod sources;
+mod spark;
+pub(super) mod targets;
 pub(super) mod undelivered;
 mod unsent;
 pub(super) mod works;

@@ -1,12 +1,12 @@
 //! What stands around every page: its head, the menu, who is logged in.
 
-use crate::admin::body::Body;
 use http::{Response, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{SCRIPT_URL, STYLE_URL};
 use super::parts;
 use crate::admin::Refusal;
+use crate::admin::body::Body;
 use crate::admin::pages;
 use crate::admin::settings::Scope;
 use crate::admin::table::{Ask, ROUTES};

@@ -3,22 +3,20 @@
 //! Choosing is a form of links and fields (`GET`), acting a form with buttons (`POST`). What concerns many, or cannot be taken
 //! back, is shown once more with its count before it begins; then it is a job, which has a page of its own.
 
-use bytes::Bytes;
-use http::header::{HeaderValue, LOCATION};
-use http::{Response, StatusCode};
 use maud::{Markup, html};
 
 use super::chosen::{Choice, in_words};
+use super::forms;
 use super::parts;
 use super::shell::{self, Tab};
 use super::unsent::{cells, columns, named, with_events};
 use super::works;
+use crate::admin::Refusal;
 use crate::admin::api::Answer;
-use crate::admin::body::Body;
-use crate::admin::jobs::{self, Wanted};
+use crate::admin::jobs::{self, OfUndelivered, Wanted};
+use crate::admin::question::Parameters;
 use crate::admin::settings::Scope;
 use crate::admin::table::Ask;
-use crate::admin::{Refusal, pages};
 use crate::fate::Fate;
 use crate::store::{Action, Group, Place, Preview, Selection};
 
@@ -33,9 +31,10 @@ const ASKED_BEYOND: u64 = 50;
 const JOBS: usize = 5;
 
 pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
-    match ask.parameters().undelivered() {
-        Ok((which, from, _)) if which != Selection::default() => {
-            list(&ask, which, from, None).await
+    let asked = Parameters::of_form(ask.request.uri().query()).read::<OfUndelivered>();
+    match asked {
+        Ok(asked) if asked.which != Selection::default() => {
+            list(&ask, asked.which, asked.from, None).await
         }
         Ok(_) => overview(&ask, None).await,
         Err(refusal) => told(&ask, refusal).await,
@@ -101,19 +100,7 @@ async fn begin(ask: &Ask<'_>) -> Answer {
         }
     }
     let job = ask.admin.begin(order).await?;
-    Ok(see(&works::address(&job)))
-}
-
-/// A browser goes on there.
-pub(super) fn see(to: &str) -> Response<Body> {
-    let mut response = pages::text(
-        StatusCode::SEE_OTHER,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(b"go on\n"),
-    );
-    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static(PATH));
-    response.headers_mut().insert(LOCATION, to);
-    response
+    Ok(forms::see(&works::address(&job)))
 }
 
 /// The page with what was wrong on it.
@@ -223,7 +210,7 @@ async fn list(ask: &Ask<'_>, which: Selection, from: Option<Place>, wrong: Optio
     let steers = ask.visitor.may(Scope::Steer);
     let older = next.map(|next| {
         let mut fields = choice.0.clone();
-        fields.push(("from", next.to_text()));
+        fields.push(("before", next.to_text()));
         Choice(fields).address()
     });
     let main = html! {

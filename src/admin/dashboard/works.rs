@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::shell::{self, Tab};
-use super::{parts, undelivered};
+use super::{forms, parts, undelivered};
 use crate::admin::api::Answer;
 use crate::admin::jobs::{action_word, job_id, state_word};
 use crate::admin::settings::Scope;
@@ -44,7 +44,7 @@ pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
 
 pub(in crate::admin) async fn cancel(ask: Ask<'_>) -> Answer {
     let job = ask.admin.store.cancel_job(job_id(ask.part(0))?).await?;
-    Ok(undelivered::see(&address(&job)))
+    Ok(forms::see(&address(&job)))
 }
 
 /// A few jobs: all that run, then the last ones.

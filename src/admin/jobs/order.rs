@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::admin::api::event_id;
@@ -18,24 +19,42 @@ const NAMED_MAX: usize = 1_000;
 
 const RATE_HELP: &str = "a rate such as 10/s, 100/m or 500/h";
 
-#[derive(Debug, Default, Deserialize)]
+/// What is to be done with many deliveries (`retry`, `discard`) or events (`replay`), and with which.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Order", extend("examples" = [{ "action": "retry", "target": "vms", "rate": "10/s", "dry_run": true }]))]
 pub(in crate::admin) struct Wanted {
+    /// `retry`, `discard` or `replay`.
     pub(in crate::admin) action: String,
+    /// Deliveries to this target.
     pub(in crate::admin) target: Option<String>,
+    /// Deliveries that failed for this reason, as `/api/v1/undelivered` tells it.
     pub(in crate::admin) reason: Option<String>,
+    /// `dead`, `held` or `pending`; dead and held ones unless set.
     pub(in crate::admin) fate: Option<String>,
+    /// Of the camera with this id.
     pub(in crate::admin) camera: Option<String>,
+    /// Received by this source.
     pub(in crate::admin) source: Option<String>,
+    /// Deliveries by this route; of a replay only what this route plans and has not planned before.
     pub(in crate::admin) route: Option<String>,
+    /// With a plate that begins so.
     pub(in crate::admin) plate: Option<String>,
+    /// Received at this moment or later.
     pub(in crate::admin) since: Option<Timestamp>,
+    /// Received before this moment.
     pub(in crate::admin) until: Option<Timestamp>,
+    /// Deliveries by name, at most 1,000.
     pub(in crate::admin) ids: Vec<String>,
+    /// Events by name, at most 1,000.
     pub(in crate::admin) events: Vec<String>,
+    /// All of them.
     pub(in crate::admin) all: bool,
+    /// Of a replay only what goes to this target.
     pub(in crate::admin) to: Option<String>,
+    /// At most so many in a time, such as `10/s`.
     pub(in crate::admin) rate: Option<String>,
+    /// Tell only how many that would be.
     pub(in crate::admin) dry_run: bool,
     #[serde(skip)]
     pub(in crate::admin) by: Option<String>,
