@@ -57,7 +57,7 @@ pub(crate) struct Selection {
 pub(crate) struct Place {
     /// Set once it goes through what a held target was never asked; `None` before that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) held: Option<Name>,
+    pub(super) held: Option<String>,
     /// Of what was seen last: event and delivery, or due time and delivery.
     pub(super) first: i64,
     pub(super) second: i64,
@@ -81,6 +81,9 @@ pub(super) struct EventFacts {
 }
 
 impl Place {
+    /// What [`Self::from_text`] reads.
+    pub(crate) const PATTERN: &str = r"^-?[0-9]{1,18}\.-?[0-9]{1,18}(\.[\s\S]*)?$";
+
     /// As it stands in an address.
     pub(crate) fn to_text(&self) -> String {
         match &self.held {
@@ -90,12 +93,18 @@ impl Place {
     }
 
     pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let number = |part: &str| {
+            let digits = part.strip_prefix('-').unwrap_or(part);
+            let plain = digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse().ok().filter(|_| plain)
+        };
         let mut parts = text.splitn(3, '.');
-        let first = parts.next()?.parse().ok()?;
-        let second = parts.next()?.parse().ok()?;
-        let held = parts.next().map(Name::new).transpose().ok()?;
+        let first = number(parts.next()?)?;
+        let second = parts.next()?;
+        // To some a pattern's end is before the last line's.
+        let second = number(second.strip_suffix('\n').unwrap_or(second))?;
         Some(Self {
-            held,
+            held: parts.next().map(str::to_owned),
             first,
             second,
         })

@@ -136,10 +136,10 @@ impl Walk<'_> {
             .filter(|target| self.which.wants_untried(target))
             .collect();
         held.sort();
-        let begun = from.and_then(|from| from.held.as_ref());
+        let begun = from.and_then(|from| from.held.as_deref());
         for target in held {
-            let place = from.filter(|_| begun == Some(target));
-            if begun.is_none_or(|begun| begun <= target) && !self.untried(target, place)? {
+            let place = from.filter(|_| begun == Some(target.as_str()));
+            if begun.is_none_or(|begun| begun <= target.as_str()) && !self.untried(target, place)? {
                 return Ok(());
             }
         }
@@ -241,7 +241,7 @@ impl Walk<'_> {
         while let Some(row) = rows.next()? {
             let one = looked(row)?;
             let place = Place {
-                held: Some(target.clone()),
+                held: Some(target.to_string()),
                 first: one.due.unwrap_or(now),
                 second: one.number,
             };

@@ -222,7 +222,7 @@ async fn is_told_by_reason_previewed_and_sent_again_by_what_is_chosen() {
             400,
             "a replay takes events",
         ),
-        (json!({ "action": "retry", "plate": "-" }), 400, "plate"),
+        (json!({ "action": "retry", "plate": "-" }), 404, "plate"),
         (json!({ "action": "retry", "plate": "ZZ9" }), 404, "nothing"),
     ] {
         let (answered, answer) = post(&camhook, "/api/v1/jobs", &wrong).await;

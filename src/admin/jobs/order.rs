@@ -1,10 +1,12 @@
 //! What a job is asked to do, as it comes from scripts and forms, and what is wrong with it.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::admin::api::event_id;
 use crate::admin::steer::delivery_id;
@@ -12,7 +14,6 @@ use crate::admin::{Admin, Refusal};
 use crate::fate::Fate;
 use crate::name::Name;
 use crate::store::{Action, JobOrder, Selection};
-use crate::units::Rate;
 
 /// Deliveries or events that can be named one by one; each part of a job tells those that are left.
 const NAMED_MAX: usize = 1_000;
@@ -20,9 +21,8 @@ const NAMED_MAX: usize = 1_000;
 const RATE_HELP: &str = "a rate such as 10/s, 100/m or 500/h";
 
 /// What is to be done with many deliveries (`retry`, `discard`) or events (`replay`), and with which.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Order", extend("examples" = [{ "action": "retry", "target": "vms", "rate": "10/s", "dry_run": true }]))]
 pub(in crate::admin) struct Wanted {
     /// `retry`, `discard` or `replay`.
     pub(in crate::admin) action: String,
@@ -58,6 +58,68 @@ pub(in crate::admin) struct Wanted {
     pub(in crate::admin) dry_run: bool,
     #[serde(skip)]
     pub(in crate::admin) by: Option<String>,
+}
+
+impl JsonSchema for Wanted {
+    fn schema_name() -> Cow<'static, str> {
+        "Order".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let text = |what: &str| json!({ "type": ["string", "null"], "description": what });
+        let time = |what: &str| json!({ "type": ["string", "null"], "format": "date-time", "description": what });
+        let ids = |what: &str| {
+            let id = json!({ "type": "string", "format": "uuid" });
+            json!({ "type": "array", "items": id, "maxItems": NAMED_MAX, "description": what })
+        };
+        let chosen = |texts: &[&str], list: &str| {
+            let mut any: Vec<Value> = texts
+                .iter()
+                .map(|name| json!({ "required": [name], "properties": { *name: { "type": "string" } } }))
+                .collect();
+            any.push(json!({ "required": [list], "properties": { list: { "minItems": 1 } } }));
+            any.push(json!({ "required": ["all"], "properties": { "all": { "const": true } } }));
+            any
+        };
+        let (null_type, none) = (json!({ "type": "null" }), json!({ "maxItems": 0 }));
+        let common = ["camera", "source", "plate", "since", "until"];
+        let deliveries = [&["target", "reason", "fate", "route"][..], &common].concat();
+        json_schema!({
+            "description": "What is to be done with many deliveries (retry, discard) or events (replay), and with which.",
+            "type": "object",
+            "properties": {
+                "action": { "type": "string", "enum": ["retry", "discard", "replay"] },
+                "target": text("Deliveries to this target."),
+                "reason": text("Deliveries that failed for this reason, as /api/v1/undelivered tells it."),
+                "fate": { "enum": ["dead", "held", "pending", null], "description": "Dead and held ones unless set; pending is tried, and waiting to be tried again." },
+                "camera": text("Of the camera with this id."),
+                "source": text("Received by this source."),
+                "route": text("Deliveries by this route; of a replay only what this route plans and has not planned before."),
+                "plate": text("With a plate that begins so."),
+                "since": time("Received at this moment or later."),
+                "until": time("Received before this moment."),
+                "ids": ids("Deliveries by name."),
+                "events": ids("Events by name."),
+                "all": { "type": "boolean", "description": "All of them." },
+                "to": text("Of a replay only what goes to this target."),
+                "rate": { "type": ["string", "null"], "pattern": RATE, "description": "At most so many in a time." },
+                "dry_run": { "type": "boolean", "description": "Tell only how many that would be." },
+            },
+            "required": ["action"],
+            "additionalProperties": false,
+            "oneOf": [
+                {
+                    "properties": { "action": { "enum": ["retry", "discard"] }, "to": null_type, "events": none },
+                    "anyOf": chosen(&deliveries, "ids"),
+                },
+                {
+                    "properties": { "action": { "const": "replay" }, "target": null_type, "reason": null_type, "fate": null_type, "ids": none },
+                    "anyOf": chosen(&common, "events"),
+                },
+            ],
+            "examples": [{ "action": "retry", "target": "vms", "rate": "10/s", "dry_run": true }],
+        })
+    }
 }
 
 impl Admin {
@@ -112,7 +174,7 @@ impl Admin {
         if let Some(plate) = &wanted.plate
             && !plate.chars().any(char::is_alphanumeric)
         {
-            return Err(Refusal::bad(
+            return Err(Refusal::missing(
                 "say how the `plate` begins, with letters or digits",
             ));
         }
@@ -167,7 +229,7 @@ impl Admin {
             action,
             which,
             to,
-            rate: wanted.rate,
+            rate: wanted.rate.map(|rate| rate.trim_end().to_owned()),
             by: wanted.by,
         })
     }
@@ -213,8 +275,22 @@ impl Admin {
     }
 }
 
-pub(super) fn check_rate(rate: &str) -> Result<Rate, Refusal> {
-    Rate::parse(rate).map_err(|_| Refusal::bad(format!("`rate: {rate}`: expected {RATE_HELP}")))
+/// What [`check_rate`] takes.
+const RATE: &str = "^[1-9][0-9]{0,5}/(s|m|h)$";
+
+/// Narrower than rates in routes.yaml, so that it can be told by a pattern.
+fn check_rate(rate: &str) -> Result<(), Refusal> {
+    let plain = rate.strip_suffix('\n').unwrap_or(rate); // to some a pattern's end is before the last line's
+    let told = plain.split_once('/').is_some_and(|(count, per)| {
+        let digits = count.len() <= 6 && count.bytes().all(|byte| byte.is_ascii_digit());
+        digits && !count.is_empty() && !count.starts_with('0') && matches!(per, "s" | "m" | "h")
+    });
+    match told {
+        true => Ok(()),
+        false => Err(Refusal::bad(format!(
+            "`rate: {rate}`: expected {RATE_HELP}"
+        ))),
+    }
 }
 
 fn fate_word(word: &str) -> Result<Fate, Refusal> {

@@ -282,6 +282,6 @@ impl Word for Place {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string" })
+        json!({ "type": "string", "pattern": Self::PATTERN })
     }
 }
