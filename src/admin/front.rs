@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 
 use super::body::Body;
-use super::gate::Gate;
+use super::gate::{CSRF_FIELD, Gate};
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Refusal, dashboard, findface, login, pages};
@@ -146,17 +146,32 @@ where
     }
 }
 
-/// Who changed what, for the log. What was sent are ids and names: no secret is ever sent here.
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+/// A form without the token of the login that sent it.
+fn without_token(form: &[u8]) -> String {
+    let fields = form_urlencoded::parse(form).filter(|(name, _)| name != CSRF_FIELD);
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}
+
+/// Who changed what, for the log. What was sent are ids and names: no secret is ever sent here but a form's token, which is
+/// left out.
 fn tell(
     visitor: &Visitor,
     caller: Caller,
     request: &Request<Bytes>,
     answer: &Result<Response<Body>, Refusal>,
 ) {
-    // The address of a webhook may hold a token.
-    let body = match request.uri().path().starts_with(findface::ROOT) {
-        true => "".into(),
-        false => String::from_utf8_lossy(request.body()),
+    let is_form = request.headers().get(CONTENT_TYPE);
+    let is_form = is_form.is_some_and(|kind| kind.as_bytes().starts_with(FORM));
+    let body = if request.uri().path().starts_with(findface::ROOT) {
+        String::new() // the address of a webhook may hold a token
+    } else if is_form {
+        without_token(request.body())
+    } else {
+        String::from_utf8_lossy(request.body()).into_owned()
     };
     let body: String = body
         .chars()

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, config, reference, search, sources, targets};
+use super::dashboard::{assets, config, reference, search, sources, targets, undelivered, works};
 use super::gate::Gate;
 use super::operation::{Look, Operation, Schemas, Steer, Told};
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{document, findface, health, lists, login, overview, steer};
+use super::{document, findface, health, jobs, lists, login, overview, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -166,6 +166,10 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/assets/icon.svg", Access::Open, "the picture in the browser's tab", |ask| Box::pin(assets::icon(ask))),
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
+    get("/undelivered", READ, "what is not delivered", |ask| Box::pin(undelivered::page(ask))),
+    post("/undelivered", STEER, "sends it again, or gives it up: a form", |ask| Box::pin(undelivered::act(ask))),
+    get("/jobs/{id}", READ, "how far a job is", |ask| Box::pin(works::page(ask))),
+    post("/jobs/{id}/cancel", STEER, "ends it: a form", |ask| Box::pin(works::cancel(ask))),
     look("/api/v1/openapi.json", Access::Someone, "what can be asked here, for programs (OpenAPI 3.1)", &Look(|ask, asked| Box::pin(document::openapi(ask, asked)))),
     get("/api/v1/docs", Access::Someone, "the same to read", |ask| Box::pin(reference::page(ask))),
     look("/api/v1/me", Access::Someone, "who you are here, and what you may do", &Look(|ask, asked| Box::pin(login::me(ask, asked)))),
@@ -196,6 +200,13 @@ pub(crate) static ROUTES: &[Route] = &[
     look("/api/v1/quarantine", READ, "what was not understood", &Look(|ask, asked| Box::pin(api::quarantine(ask, asked)))),
     look("/api/v1/quarantine/{id}/original", READ, "its body", &Look(|ask, asked| Box::pin(api::quarantined(ask, asked)))),
     look("/api/v1/forgotten", READ, "what was forgotten on request, without the plates", &Look(|ask, asked| Box::pin(api::forgotten(ask, asked)))),
+    look("/api/v1/undelivered", READ, "what is not delivered, by target and reason", &Look(|ask, asked| Box::pin(jobs::groups(ask, asked)))),
+    look("/api/v1/undelivered/deliveries", READ, "the same one by one (?plate=AB123)", &Look(|ask, asked| Box::pin(jobs::undelivered(ask, asked)))),
+    look("/api/v1/jobs", READ, "work on many deliveries or events", &Look(|ask, asked| Box::pin(jobs::list(ask, asked)))),
+    look("/api/v1/jobs/{id}", READ, "one job and how far it is", &Look(|ask, asked| Box::pin(jobs::read(ask, asked)))),
+
+    steer("/api/v1/jobs", STEER, "tries again, gives up or plans anew many", &Steer(|ask, sent| Box::pin(jobs::create(ask, sent)))),
+    steer("/api/v1/jobs/{id}/cancel", STEER, "ends a job; what is done stays", &Steer(|ask, sent| Box::pin(jobs::cancel(ask, sent)))),
 
     steer("/api/v1/retry", STEER, "makes dead and held deliveries due again", &Steer(|ask, sent| Box::pin(steer::retry(ask, sent)))),
     steer("/api/v1/replay", STEER, "plans events anew", &Steer(|ask, sent| Box::pin(steer::replay(ask, sent)))),

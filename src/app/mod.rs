@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Bell, Gate, attend};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -152,13 +152,16 @@ impl App {
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
+        let bell = Bell::default();
         let admin = Admin {
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
             webhooks: Some(hooks.clone()),
+            bell: Some(bell.clone()),
         };
+        delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -258,6 +261,7 @@ pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError
         metrics,
         planner,
         webhooks: None,
+        bell: None,
     })
 }
 

@@ -258,6 +258,15 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
             | "/targets/{name}",
         ) => (Value::Null, 200),
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
+        (
+            "GET" | "POST",
+            "/api/v1/jobs/{id}" | "/jobs/{id}" | "/api/v1/jobs/{id}/cancel" | "/jobs/{id}/cancel",
+        ) => {
+            (json!({}), 404) // there is none of that id
+        }
+        ("GET", "/undelivered") => (Value::Null, 200),
+        ("POST", "/undelivered") => (json!({}), 400), // no button was pressed
+        ("POST", "/api/v1/jobs") => (json!({ "action": "retry", "all": true }), 200),
         ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/api/v1/") => (Value::Null, 200),
         ("POST", "/api/v1/retry") => (json!({ "all": true }), 200),

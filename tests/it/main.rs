@@ -43,6 +43,7 @@ mod sinks; // databases, mail servers, Home Assistant over MQTT
 mod store; // `camhook store`: checked, damaged, copied under load
 mod tidy; // what compilers and linters do not check
 mod trust; // `camhook trust`: certificates, and pins in routes.yaml
+mod undelivered; // what did not arrive, found, sent again, given up, planned anew
 mod user_tests; // `camhook test`
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do
