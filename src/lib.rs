@@ -25,6 +25,7 @@ mod schedule;
 mod decide;
 mod template;
 // 3
+mod alerts;
 mod import;
 mod render;
 mod routes;

@@ -168,6 +168,13 @@ pub(super) async fn sources(ask: Ask<'_>) -> Answer {
     Ok(ok(&Value::Array(rows)))
 }
 
+/// What is wrong now.
+pub(super) async fn alerts(ask: Ask<'_>) -> Answer {
+    let now = ask.admin.clock.now();
+    let alerts = ask.admin.planner.alerts();
+    Ok(ok(&alerts.iter().map(|alert| alert.row(now)).collect()))
+}
+
 pub(super) async fn quarantine(ask: Ask<'_>) -> Answer {
     let page = ask.parameters().page()?;
     caught_up(ask.admin).await;

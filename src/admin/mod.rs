@@ -38,6 +38,7 @@ use refusal::Refusal;
 use table::Ask;
 use visitor::Visitor;
 
+use crate::alerts::Alert;
 use crate::clock::Clock;
 use crate::event::EventId;
 use crate::lists::Lists;
@@ -70,6 +71,9 @@ pub(crate) trait Planner: Send + Sync {
 
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
+
+    /// What is wrong now.
+    fn alerts(&self) -> Arc<Vec<Alert>>;
 
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;

@@ -109,6 +109,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/deliveries", READ, "what became of it (?fate=dead)", |ask| Box::pin(api::deliveries(ask))),
     get("/api/v1/targets", READ, "where it goes", |ask| Box::pin(api::targets(ask))),
     get("/api/v1/sources", READ, "who sends", |ask| Box::pin(api::sources(ask))),
+    get("/api/v1/alerts", READ, "what is wrong now", |ask| Box::pin(api::alerts(ask))),
     get("/api/v1/lists", READ, "what plates are looked up in", |ask| Box::pin(lists::lists(ask))),
     get("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", |ask| Box::pin(lists::list(ask))),
     get("/api/v1/quarantine", READ, "what was not understood", |ask| Box::pin(api::quarantine(ask))),

@@ -1,6 +1,7 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
 mod addresses;
+mod alerts;
 mod certificates;
 mod overdue;
 mod planner;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::admin::{self, Admin, Gate};
+use crate::alerts::{Awake, Judge};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -30,6 +32,7 @@ use crate::tls;
 
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
+use alerts::{Watched, Watchman};
 use certificates::Certificates;
 use planner::Plans;
 
@@ -62,6 +65,7 @@ pub struct App {
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
     certificates: Certificates,
+    alerting: Arc<ArcSwap<Watched>>,
     gate: Arc<Gate>,
 }
 
@@ -116,6 +120,7 @@ impl App {
         let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
+        let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
@@ -143,6 +148,18 @@ impl App {
         ));
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
+        let watchman = Watchman {
+            store: store.clone(),
+            metrics: metrics.clone(),
+            plans: plans.clone(),
+            watched: alerting.clone(),
+            certificates: certificates.clone(),
+            shown: surroundings.certificates.clone(),
+            board: plans.board().clone(),
+            judge: Judge::default(),
+            awake: Awake::default(),
+        };
+        delivering.spawn(watchman.watch(delivering.clone()));
 
         let admin = Admin {
             store: store.clone(),
@@ -189,6 +206,7 @@ impl App {
             fetches,
             refreshes,
             certificates,
+            alerting,
             gate,
         };
         app.follow(watched, follower);
@@ -240,6 +258,7 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
     let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    planner.board().put(alerts::remembered(&store));
     Ok(Admin {
         store,
         clock,

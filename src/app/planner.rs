@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 
 use crate::admin::{Planner, Promise, ReplayError};
+use crate::alerts::{Alert, Board};
 use crate::clock::Clock;
 use crate::config::Planned;
 use crate::decide::Written;
@@ -24,6 +26,7 @@ pub(super) struct Plans {
     now: ArcSwap<Planned>,
     turn: Mutex<()>,
     changed: Notify,
+    board: Board,
 }
 
 impl Plans {
@@ -34,7 +37,13 @@ impl Plans {
             now: ArcSwap::from_pointee(planned.clone()),
             turn: Mutex::default(),
             changed: Notify::new(),
+            board: Board::default(),
         }
+    }
+
+    /// What is wrong, as whoever watches puts it there.
+    pub(super) fn board(&self) -> &Board {
+        &self.board
     }
 
     /// Returns the routes that are no more.
@@ -53,6 +62,18 @@ impl Plans {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Decides what becomes of an event that camhook itself has to tell.
+    pub(super) fn decide(
+        &self,
+        event: Arc<Event>,
+        now: Timestamp,
+        written: &mut Written,
+    ) -> Vec<(Arc<Event>, Plan)> {
+        let today = self.now.load_full();
+        let memory = self.store.memory();
+        routes::decide(&today.routes, event, &today.lists, now, memory, written)
     }
 
     /// Whether any route has a step that is decided on arrival.
@@ -165,6 +186,10 @@ impl Planner for Plans {
             .iter()
             .map(|source| (source.name.clone(), source.source.kind()))
             .collect()
+    }
+
+    fn alerts(&self) -> Arc<Vec<Alert>> {
+        self.board.alerts()
     }
 
     fn lists(&self) -> Lists {

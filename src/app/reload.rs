@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::App;
+use super::alerts::Watched;
 use super::certificates::Certificates;
 use super::planner::Plans;
 use crate::admin::{Gate, Planner as _};
@@ -31,6 +32,7 @@ struct Running {
     refreshes: Arc<Refreshes>,
     metrics: Metrics,
     certificates: Certificates,
+    alerting: Arc<arc_swap::ArcSwap<Watched>>,
     gate: Arc<Gate>,
     settings: Fixed,
 }
@@ -77,6 +79,7 @@ impl App {
             refreshes: self.refreshes.clone(),
             metrics: self.metrics.clone(),
             certificates: self.certificates.clone(),
+            alerting: self.alerting.clone(),
             gate: self.gate.clone(),
             settings,
         };
@@ -144,6 +147,7 @@ impl Running {
                         "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
                     );
                 }
+                self.alerting.store(Arc::new(Watched::of(&config)));
                 let subscriptions = config.subscriptions();
                 let fetchers = config.fetchers();
                 let (door, pipelines) = config.open();

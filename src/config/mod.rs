@@ -58,8 +58,8 @@ use crate::sources::DecodeSettings;
 use crate::steps::Step;
 use crate::targets::http::{Clients, Sessions};
 use crate::template::{Engine, Known};
-use crate::tls::Offer;
-use crate::{admin, delivery, server, sources, store, targets, telemetry};
+use crate::tls::{Offer, Seen};
+use crate::{admin, alerts, delivery, server, sources, store, targets, telemetry};
 
 use mistake::Mistake;
 
@@ -82,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) admin_tls: Option<Offer>,
     pub(crate) store: store::Settings,
     pub(crate) log: telemetry::Settings,
+    pub(crate) alerts: alerts::Settings,
     /// In the file's order; the one at `/` is always among them.
     pub(crate) sources: Vec<Source>,
     pub(crate) lists: Lists,
@@ -104,6 +105,8 @@ pub(crate) struct Config {
 pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) sessions: Sessions,
+    /// Those that targets have shown.
+    pub(crate) certificates: Seen,
 }
 
 impl Default for Surroundings {
@@ -111,6 +114,7 @@ impl Default for Surroundings {
         Self {
             clock: Clock::system(),
             sessions: Sessions::default(),
+            certificates: Seen::default(),
         }
     }
 }
@@ -243,6 +247,7 @@ impl Config {
             callers: BTreeMap::new(),
             clock: &around.clock,
             sessions: &around.sessions,
+            certificates: &around.certificates,
         };
         let mut config = Self::build(&mut loader);
         config.files = std::mem::take(&mut loader.files);
@@ -274,6 +279,7 @@ impl Config {
         let admin = looking::admin(loader);
         let store: entry::Store = loader.settings("store");
         let log = loader.settings("log");
+        let alerts = loader.settings("alerts");
         let server_tls = secured::server(loader, &server);
         let admin_tls = secured::admin(loader, &admin);
         if let Some(second) = server.tls.as_ref().and_then(|tls| tls.listen) {
@@ -301,7 +307,7 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let clients = Clients::new(loader.sessions.clone());
+        let clients = Clients::noting(loader.sessions.clone(), loader.certificates.clone());
         let (sources, source_names) = incoming::sources(loader, &clients);
         secured::sources(loader, &server, &sources);
         let store = store::Settings {
@@ -328,6 +334,7 @@ impl Config {
             admin_tls,
             store,
             log,
+            alerts,
             sources,
             lists,
             refreshed,

@@ -53,6 +53,7 @@ mod shed;
 mod snapshot;
 mod steer;
 mod survey;
+mod watch;
 mod writer;
 
 use std::path::PathBuf;

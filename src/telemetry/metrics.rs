@@ -55,6 +55,19 @@ pub(crate) struct Numbers {
     pub(crate) list_age_seconds: Family<ListOnly, Gauge>,
     /// What a step took, by route and step; `finish` is writing the pictures that steps made.
     pub(crate) step_seconds: Family<RouteStep, Histogram, fn() -> Histogram>,
+    /// 1 while an alert stands, 0 while what it is about is watched and well.
+    pub(crate) alerts: Family<AlertSubject, Gauge>,
+    /// When a camera's last event came, in seconds since 1970.
+    pub(crate) camera_last_event: Family<CameraOnly, Gauge>,
+    /// When the certificate that a target showed ends, in seconds since 1970.
+    pub(crate) target_certificate_ends: Family<TargetOnly, Gauge>,
+    /// The store's file system.
+    pub(crate) disk_size_bytes: Gauge,
+    pub(crate) disk_free_bytes: Gauge,
+    /// `store.max_size`.
+    pub(crate) store_max_bytes: Gauge,
+    /// Of the store, what holds events that targets have not got.
+    pub(crate) store_undelivered_bytes: Gauge,
     /// What a deciding step forgot before its time, because it remembers no more than so much.
     pub(crate) steps_forgotten: Family<RouteStep, Counter>,
 }
@@ -96,6 +109,17 @@ pub(crate) struct TargetOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TargetOnly {
     pub(crate) target: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct AlertSubject {
+    pub(crate) alert: &'static str,
+    pub(crate) subject: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CameraOnly {
+    pub(crate) camera: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -197,6 +221,13 @@ impl Metrics {
             list_rows: Family::default(),
             list_age_seconds: Family::default(),
             step_seconds: Family::new_with_constructor(seconds),
+            alerts: Family::default(),
+            camera_last_event: Family::default(),
+            target_certificate_ends: Family::default(),
+            disk_size_bytes: Gauge::default(),
+            disk_free_bytes: Gauge::default(),
+            store_max_bytes: Gauge::default(),
+            store_undelivered_bytes: Gauge::default(),
             steps_forgotten: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
@@ -288,6 +319,37 @@ impl Metrics {
             "step_seconds",
             "What a step on the way to a target took",
             numbers.step_seconds.clone(),
+        );
+        registry.register("alerts", "Whether an alert stands", numbers.alerts.clone());
+        registry.register(
+            "camera_last_event_timestamp_seconds",
+            "When a camera's last event came, since 1970",
+            numbers.camera_last_event.clone(),
+        );
+        registry.register(
+            "target_certificate_expires_timestamp_seconds",
+            "When the certificate that a target showed ends, since 1970",
+            numbers.target_certificate_ends.clone(),
+        );
+        registry.register(
+            "disk_size_bytes",
+            "Size of the store's file system",
+            numbers.disk_size_bytes.clone(),
+        );
+        registry.register(
+            "disk_free_bytes",
+            "What camhook may still take of it",
+            numbers.disk_free_bytes.clone(),
+        );
+        registry.register(
+            "store_max_bytes",
+            "The limit of the store's size",
+            numbers.store_max_bytes.clone(),
+        );
+        registry.register(
+            "store_undelivered_bytes",
+            "Bytes of the store that hold what targets have not got",
+            numbers.store_undelivered_bytes.clone(),
         );
         registry.register(
             "steps_forgotten",

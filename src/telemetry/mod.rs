@@ -7,6 +7,6 @@ mod metrics;
 pub(crate) use flood::tell_left_out;
 pub(crate) use logs::{Settings, start};
 pub(crate) use metrics::{
-    ListOnly, Listener, Metrics, Refused, Reloaded, RouteStep, SourceKind, SourceOnly, Status,
-    StepHandles, TargetFate, TargetOnly, TargetOutcome,
+    AlertSubject, CameraOnly, ListOnly, Listener, Metrics, Refused, Reloaded, RouteStep,
+    SourceKind, SourceOnly, Status, StepHandles, TargetFate, TargetOnly, TargetOutcome,
 };

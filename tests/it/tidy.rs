@@ -22,7 +22,7 @@ const LADDER: [&[&str]; 8] = [
     &["event", "fate", "payload", "lists", "likeness", "schedule"],
     &["template", "decide"],
     &[
-        "sources", "routes", "store", "steps", "render", "targets", "sample", "import",
+        "sources", "routes", "store", "steps", "render", "targets", "sample", "import", "alerts",
     ],
     &["server", "delivery", "fetch", "refresh", "admin"],
     &["config"],
