@@ -4,8 +4,9 @@ use http::StatusCode;
 
 use super::api::Answer;
 use super::table::Ask;
-use super::{Refusal, pages};
+use super::{Admin, Refusal, pages};
 use crate::fate::Fate;
+use crate::store::StoreError;
 use crate::telemetry::{TargetFate, TargetOnly};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -26,7 +27,16 @@ pub(super) async fn ready(ask: Ask<'_>) -> Answer {
 }
 
 pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
-    let admin = ask.admin;
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(pages::text(
+        StatusCode::OK,
+        kind,
+        ask.admin.numbers().await?,
+    ))
+}
+
+/// Measures what is only looked at when somebody asks.
+async fn measure(admin: &Admin) -> Result<(), StoreError> {
     let now = admin.clock.now();
     for summary in admin.store.targets().await? {
         let age = summary
@@ -58,6 +68,13 @@ pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
         .metrics
         .store_damaged_records
         .set(i64::try_from(admin.store.damaged_records()).unwrap_or(i64::MAX));
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    Ok(pages::text(StatusCode::OK, kind, admin.metrics.page()))
+    Ok(())
+}
+
+impl Admin {
+    /// All numbers as Prometheus reads them.
+    pub(crate) async fn numbers(&self) -> Result<String, StoreError> {
+        measure(self).await?;
+        Ok(self.metrics.page())
+    }
 }

@@ -16,16 +16,6 @@ pub(crate) enum What {
 }
 
 impl What {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::TargetFailing,
-        Self::Undelivered,
-        Self::CameraSilent,
-        Self::DiskFull,
-        Self::StoreFull,
-        Self::Quarantine,
-        Self::Certificate,
-    ];
-
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::TargetFailing => "target_failing",
@@ -36,10 +26,6 @@ impl What {
             Self::Quarantine => "quarantine",
             Self::Certificate => "certificate",
         }
-    }
-
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|what| what.as_str() == word)
     }
 
     /// What `value` and `threshold` count.

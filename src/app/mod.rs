@@ -3,6 +3,7 @@
 mod addresses;
 mod alerts;
 mod certificates;
+mod collector;
 mod overdue;
 mod planner;
 mod reload;
@@ -121,6 +122,7 @@ impl App {
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
+        let telling = std::mem::take(&mut config.telemetry);
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
@@ -167,6 +169,9 @@ impl App {
             metrics: metrics.clone(),
             planner: plans.clone(),
         };
+        if let Some(otlp) = &telling.otlp {
+            collector::begin(otlp, &admin, &delivering);
+        }
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,

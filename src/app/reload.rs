@@ -18,7 +18,7 @@ use crate::fetch::Fetches;
 use crate::refresh::Refreshes;
 use crate::server::{Door, Subscriptions};
 use crate::tasks::Tasks;
-use crate::telemetry::{ListOnly, Metrics, Reloaded};
+use crate::telemetry::{ListOnly, Metrics, Reloaded, Telemetry};
 
 /// What a new config is put into.
 struct Running {
@@ -38,11 +38,18 @@ struct Running {
 }
 
 /// What only a restart can change.
-#[derive(PartialEq)]
 pub(super) struct Fixed {
     /// `admin.listen`.
     admin: SocketAddr,
     others: String,
+    telemetry: Telemetry,
+}
+
+impl PartialEq for Fixed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.admin, &self.others) == (other.admin, &other.others)
+            && self.telemetry.is_the_same(&other.telemetry)
+    }
 }
 
 impl Fixed {
@@ -52,10 +59,12 @@ impl Fixed {
             admin,
             store,
             log,
+            telemetry,
             ..
         } = config;
         Self {
             admin: admin.listen,
+            telemetry: telemetry.clone(),
             others: format!(
                 "{:?} {} {store:?} {log:?}",
                 server.fixed(),
@@ -127,7 +136,7 @@ impl Running {
             Ok(Ok(mut config)) => {
                 if Fixed::of(&config) != self.settings {
                     tracing::warn!(
-                        "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
+                        "what changed in `server`, `admin.listen`, `store`, `log` or `telemetry` is taken up by a restart only (`catch_all` and certificates apart)"
                     );
                 }
                 // Who may look was checked for the address in the file; another one is still bound.

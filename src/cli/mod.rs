@@ -89,6 +89,8 @@ enum Command {
     Sources,
     /// What plates are looked up in; `show NAME PLATE` tells whether a plate is in it.
     Lists(lists::Arguments),
+    /// Lists what is wrong now: targets that fail, cameras that are silent, a disk that fills.
+    Alerts,
     /// Requests that were kept but not understood.
     Quarantine(look::Quarantine),
     /// Make dead and held deliveries due again.
@@ -191,6 +193,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Targets(arguments) => steer::targets(&common, arguments).await,
             Command::Sources => look::sources(&common).await,
             Command::Lists(arguments) => lists::lists(&common, arguments).await,
+            Command::Alerts => look::alerts(&common).await,
             Command::Quarantine(arguments) => look::quarantine(&common, arguments).await,
             Command::Retry(arguments) => steer::retry(&common, arguments).await,
             Command::Replay(arguments) => steer::replay(&common, arguments).await,

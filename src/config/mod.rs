@@ -82,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) admin_tls: Option<Offer>,
     pub(crate) store: store::Settings,
     pub(crate) log: telemetry::Settings,
+    pub(crate) telemetry: telemetry::Telemetry,
     pub(crate) alerts: alerts::Settings,
     /// In the file's order; the one at `/` is always among them.
     pub(crate) sources: Vec<Source>,
@@ -279,6 +280,7 @@ impl Config {
         let admin = looking::admin(loader);
         let store: entry::Store = loader.settings("store");
         let log = loader.settings("log");
+        let telemetry = looking::telemetry(loader);
         let alerts = loader.settings("alerts");
         let server_tls = secured::server(loader, &server);
         let admin_tls = secured::admin(loader, &admin);
@@ -334,6 +336,7 @@ impl Config {
             admin_tls,
             store,
             log,
+            telemetry,
             alerts,
             sources,
             lists,

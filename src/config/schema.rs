@@ -57,6 +57,7 @@ pub(super) fn strict() -> Value {
     );
     let presets = g.subschema_for::<Presets>();
     let alerts = g.subschema_for::<alerts::Settings>();
+    let telemetry = g.subschema_for::<telemetry::Telemetry>();
     let list = joined(
         "A table to look plates up in: one of `csv`, `http` and `parkpow`.",
         &[
@@ -139,6 +140,7 @@ pub(super) fn strict() -> Value {
             "admin": admin,
             "store": store,
             "log": log,
+            "telemetry": telemetry,
             "alerts": alerts,
             "sources": named("Places that cameras post to, by name.", &source),
             "presets": presets,

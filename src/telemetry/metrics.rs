@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::otlp::Spans;
 use crate::name::Name;
 
 /// All metrics of one camhook. Cheap to clone.
@@ -68,6 +69,10 @@ pub(crate) struct Numbers {
     pub(crate) store_max_bytes: Gauge,
     /// Of the store, what holds events that targets have not got.
     pub(crate) store_undelivered_bytes: Gauge,
+    /// Spans that the collector did not get.
+    pub(crate) otlp_dropped: Counter,
+    /// Where what took its time is told; nowhere unless there is a collector.
+    pub(crate) spans: Spans,
     /// What a deciding step forgot before its time, because it remembers no more than so much.
     pub(crate) steps_forgotten: Family<RouteStep, Counter>,
 }
@@ -228,6 +233,8 @@ impl Metrics {
             disk_free_bytes: Gauge::default(),
             store_max_bytes: Gauge::default(),
             store_undelivered_bytes: Gauge::default(),
+            otlp_dropped: Counter::default(),
+            spans: Spans::default(),
             steps_forgotten: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
@@ -350,6 +357,11 @@ impl Metrics {
             "store_undelivered_bytes",
             "Bytes of the store that hold what targets have not got",
             numbers.store_undelivered_bytes.clone(),
+        );
+        registry.register(
+            "otlp_dropped",
+            "Spans that the OpenTelemetry collector did not get",
+            numbers.otlp_dropped.clone(),
         );
         registry.register(
             "steps_forgotten",

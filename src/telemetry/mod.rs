@@ -3,6 +3,7 @@
 mod flood;
 mod logs;
 mod metrics;
+mod otlp;
 
 pub(crate) use flood::tell_left_out;
 pub(crate) use logs::{Settings, start};
@@ -10,3 +11,4 @@ pub(crate) use metrics::{
     AlertSubject, CameraOnly, ListOnly, Listener, Metrics, Refused, Reloaded, RouteStep,
     SourceKind, SourceOnly, Status, StepHandles, TargetFate, TargetOnly, TargetOutcome,
 };
+pub(crate) use otlp::{Exporter, Otlp, Role, Span, SpanId, Spans, Telemetry, Trace, Value};

@@ -37,7 +37,11 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
-    ("reqwest", &["targets", "fetch", "refresh", "cli", "app"]),
+    (
+        "reqwest",
+        &["targets", "fetch", "refresh", "cli", "app", "telemetry"],
+    ),
+    ("opentelemetry_proto", &["telemetry"]),
     ("tokio_postgres", &["targets"]),
     ("lettre", &["targets"]),
     ("ring::signature", &["targets"]),
