@@ -25,7 +25,7 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(4),
 ];
 /// What is still waiting when camhook stops gets so much time.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The way to one collector. Cheap to clone.
 #[derive(Clone)]
@@ -84,20 +84,16 @@ impl Exporter {
         // Deliveries that end meanwhile still put theirs here.
         let farewell = async {
             loop {
-                let room = BATCH.saturating_sub(batch.len());
-                let more = tokio::time::timeout(LINGER, waiting.recv_many(&mut batch, room.max(1)));
-                let more = more.await.unwrap_or(0);
-                if batch.is_empty() || (more > 0 && batch.len() < BATCH) {
-                    if more == 0 {
-                        return;
-                    }
-                    continue;
+                let more = waiting.recv_many(&mut batch, BATCH);
+                let _ = tokio::time::timeout(LINGER, more).await;
+                if batch.is_empty() {
+                    return;
                 }
                 self.spans(&batch, false).await;
                 batch.clear();
             }
         };
-        let _ = tokio::time::timeout(FAREWELL + LINGER, farewell).await;
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
     }
 
     /// Tells of these; what the collector does not take is counted and lost.
