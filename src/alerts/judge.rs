@@ -340,3 +340,195 @@ fn ending(whose: &str, ends: Option<Timestamp>, limit: Span, now: Timestamp) -> 
     };
     finding(What::Certificate, whose, limit, view)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::settings::{OrOff, Percent};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            disk_full: OrOff(Some(Percent(90.0))),
+            ..Settings::default()
+        }
+    }
+
+    fn target(delivered: u64, failed: u64) -> TargetFacts {
+        TargetFacts {
+            name: Name::new("vms").unwrap(),
+            held: None,
+            paused: false,
+            waiting: 1,
+            oldest: None,
+            delivered,
+            failed,
+        }
+    }
+
+    fn view(findings: Vec<Finding>, what: What) -> &'static str {
+        let found = findings.into_iter().find(|finding| finding.what == what);
+        match found.map(|finding| finding.view) {
+            Some(View::Bad { .. }) => "bad",
+            Some(View::Good { .. }) => "good",
+            Some(View::Unsure) => "unsure",
+            None => "none",
+        }
+    }
+
+    #[test]
+    fn a_target_fails_when_attempts_fail_for_long_and_none_delivers() {
+        let mut judge = Judge::default();
+        let mut look = |second, target| {
+            let facts = Facts {
+                targets: vec![target],
+                ..Facts::default()
+            };
+            let awake = Awake::default();
+            let none = std::iter::empty();
+            let findings = judge.look(&settings(), &facts, &awake, none, at(second));
+            view(findings, What::TargetFailing)
+        };
+        assert_eq!(look(0, target(5, 0)), "good");
+        assert_eq!(look(30, target(5, 0)), "unsure", "nothing was tried");
+        assert_eq!(look(60, target(5, 1)), "unsure", "not for long");
+        assert_eq!(look(300, target(5, 1)), "unsure");
+        assert_eq!(look(360, target(5, 2)), "bad");
+        assert_eq!(look(390, target(5, 2)), "bad");
+        assert_eq!(look(420, target(6, 3)), "good", "one got through");
+        assert_eq!(look(480, target(6, 4)), "unsure", "it begins anew");
+        let idle = TargetFacts {
+            waiting: 0,
+            ..target(6, 5)
+        };
+        assert_eq!(look(9_000, idle), "good");
+        let paused = TargetFacts {
+            paused: true,
+            ..target(6, 6)
+        };
+        assert_eq!(look(9_030, paused), "unsure", "somebody knows what they do");
+        let held = |since| TargetFacts {
+            held: Some((at(since), "401".to_owned())),
+            ..target(6, 6)
+        };
+        assert_eq!(look(9_060, held(9_000)), "unsure");
+        assert_eq!(
+            look(9_060, held(8_000)),
+            "bad",
+            "also from before a restart"
+        );
+    }
+
+    #[test]
+    fn what_is_full_begins_at_its_threshold_and_ends_below() {
+        let mut judge = Judge::default();
+        let mut look = |facts: &Facts, what| {
+            let none = std::iter::empty();
+            let findings = judge.look(&settings(), facts, &Awake::default(), none, at(0));
+            view(findings, what)
+        };
+        for (used, word) in [
+            (50.0, "good"),
+            (88.0, "good"),
+            (89.0, "unsure"),
+            (90.0, "bad"),
+        ] {
+            let facts = Facts {
+                disk: Some(used),
+                ..Facts::default()
+            };
+            assert_eq!(look(&facts, What::DiskFull), word, "{used}");
+        }
+        assert_eq!(look(&Facts::default(), What::DiskFull), "none");
+        for (store, refuses, word) in [
+            (Some(10.0), None, "good"),
+            (Some(79.0), None, "unsure"),
+            (Some(81.0), None, "bad"),
+            (
+                Some(10.0),
+                Some("no space left on device".to_owned()),
+                "bad",
+            ),
+        ] {
+            let facts = Facts {
+                store,
+                refuses,
+                ..Facts::default()
+            };
+            assert_eq!(look(&facts, What::StoreFull), word, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_before_it_ends() {
+        let mut judge = Judge::default();
+        let day = 86_400;
+        for (ends, word) in [
+            (None, "unsure"),
+            (Some(at(15 * day)), "good"),
+            (Some(at(13 * day)), "bad"),
+            (Some(at(-day)), "bad"),
+        ] {
+            let facts = Facts {
+                certificates: vec![("vms".to_owned(), ends)],
+                ..Facts::default()
+            };
+            let none = std::iter::empty();
+            let findings = judge.look(&settings(), &facts, &Awake::default(), none, at(0));
+            assert_eq!(view(findings, What::Certificate), word);
+        }
+    }
+
+    #[test]
+    fn ids_that_nobody_chose_stay_bounded_and_a_silent_camera_ends_by_its_own_event_only() {
+        let mut judge = Judge::default();
+        let settings: Settings = serde_json::from_value(serde_json::json!({
+            "camera_silent": { "after": "1h", "cameras": { "shed": "off", "new": "2h" } },
+        }))
+        .unwrap();
+        let mut look = |facts: &Facts, standing: &[&'static str], second| {
+            let standing = standing.iter().copied();
+            let mut findings =
+                judge.look(&settings, facts, &Awake::default(), standing, at(second));
+            findings.retain(|finding| finding.what == What::CameraSilent);
+            findings
+        };
+        let cameras = |names: &[(&str, i64)]| Facts {
+            cameras: names
+                .iter()
+                .map(|(name, last)| ((*name).to_owned(), at(*last)))
+                .collect(),
+            ..Facts::default()
+        };
+        let word = |findings: &[Finding], camera: &str| {
+            let mine = findings.iter().filter(|finding| finding.subject == camera);
+            view(mine.cloned().collect(), What::CameraSilent)
+        };
+        let seen = cameras(&[("gate", 0), ("shed", 0)]);
+        let found = look(&seen, &[], 3_601);
+        assert_eq!(
+            (word(&found, "gate"), word(&found, "shed")),
+            ("bad", "none")
+        );
+        assert_eq!(word(&found, "new"), "good", "it may yet come");
+        // Its last event is no longer kept.
+        assert_eq!(
+            word(&look(&cameras(&[]), &["gate"], 9_000), "gate"),
+            "unsure"
+        );
+        assert_eq!(
+            word(
+                &look(&cameras(&[("gate", 8_990)]), &["gate"], 9_000),
+                "gate"
+            ),
+            "good"
+        );
+        assert_eq!(word(&look(&cameras(&[]), &[], 10_900), "new"), "bad");
+        let many: Vec<(String, i64)> = (0..2_000).map(|n| (format!("c{n}"), n)).collect();
+        let many: Vec<(&str, i64)> = many.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        assert!(look(&cameras(&many), &[], 10_900).len() <= CAMERAS_MAX);
+    }
+}

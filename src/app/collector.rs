@@ -4,26 +4,45 @@ use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::tasks::Tasks;
-use crate::telemetry::{Exporter, Otlp};
+use crate::telemetry::{Exporter, Metrics, Telemetry, WaitingSpans};
 
-/// Begins to tell; what follows is told until `tasks` stop.
-pub(super) fn begin(settings: &Otlp, admin: &Admin, tasks: &Tasks) {
-    let exporter = match Exporter::new(settings, &admin.metrics) {
-        Ok(exporter) => exporter,
-        Err(error) => {
-            tracing::error!(error, "no collector is told of anything");
-            return;
-        }
-    };
-    if settings.traces {
-        let dropped = admin.metrics.otlp_dropped.clone();
-        if let Some(waiting) = admin.metrics.spans.open(dropped, settings.propagate) {
-            tasks.spawn(exporter.clone().tell_spans(waiting, tasks.clone()));
-        }
+/// What is told, and to whom.
+pub(super) struct Collector {
+    exporter: Exporter,
+    waiting: Option<WaitingSpans>,
+    numbers: Option<Duration>,
+}
+
+impl Collector {
+    /// To be called before anything is taken in or sent: from now on spans wait.
+    pub(super) fn new(settings: &Telemetry, metrics: &Metrics) -> Option<Self> {
+        let otlp = settings.otlp.as_ref()?;
+        let exporter = Exporter::new(otlp, metrics);
+        let exporter = exporter
+            .inspect_err(|error| tracing::error!(error, "no collector is told of anything"));
+        let open = || {
+            let dropped = metrics.otlp_dropped.clone();
+            metrics.spans.open(dropped, otlp.propagate)
+        };
+        Some(Self {
+            exporter: exporter.ok()?,
+            waiting: if otlp.traces { open() } else { None },
+            numbers: otlp
+                .metrics
+                .then(|| otlp.every.0.max(Duration::from_secs(1))),
+        })
     }
-    if settings.metrics {
-        let every = settings.every.0.max(Duration::from_secs(1));
-        tasks.spawn(tell_numbers(exporter, admin.clone(), every, tasks.clone()));
+
+    /// Tells until `tasks` stop.
+    pub(super) fn begin(self, admin: &Admin, tasks: &Tasks) {
+        if let Some(waiting) = self.waiting {
+            let telling = self.exporter.clone().tell_spans(waiting, tasks.clone());
+            tasks.spawn(telling);
+        }
+        if let Some(every) = self.numbers {
+            let (admin, exporter) = (admin.clone(), self.exporter);
+            tasks.spawn(tell_numbers(exporter, admin, every, tasks.clone()));
+        }
     }
 }
 

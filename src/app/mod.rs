@@ -35,6 +35,7 @@ use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use alerts::{Watched, Watchman};
 use certificates::Certificates;
+use collector::Collector;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -98,6 +99,7 @@ impl App {
         let open_files = descriptors::raise();
         let connections = connections_within(&config, open_files);
         let metrics = Metrics::new();
+        let collector = Collector::new(&config.telemetry, &metrics);
         let (server_tls, admin_tls) = (config.server_tls.take(), config.admin_tls.take());
         let certificates = Certificates::new(server_tls, admin_tls, &clock, &metrics);
         let server = Server::bind(&config.server, certificates.server.clone()).await?;
@@ -122,7 +124,6 @@ impl App {
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
-        let telling = std::mem::take(&mut config.telemetry);
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
@@ -169,8 +170,8 @@ impl App {
             metrics: metrics.clone(),
             planner: plans.clone(),
         };
-        if let Some(otlp) = &telling.otlp {
-            collector::begin(otlp, &admin, &delivering);
+        if let Some(collector) = collector {
+            collector.begin(&admin, &delivering);
         }
         accepting.spawn(listener.run(
             certificates.admin.clone(),

@@ -11,4 +11,6 @@ pub(crate) use metrics::{
     AlertSubject, CameraOnly, ListOnly, Listener, Metrics, Refused, Reloaded, RouteStep,
     SourceKind, SourceOnly, Status, StepHandles, TargetFate, TargetOnly, TargetOutcome,
 };
-pub(crate) use otlp::{Exporter, Otlp, Role, Span, SpanId, Spans, Telemetry, Trace, Value};
+pub(crate) use otlp::{
+    Exporter, Role, Span, SpanId, Spans, Telemetry, Trace, Value, WaitingSpans,
+};

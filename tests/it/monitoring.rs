@@ -119,8 +119,8 @@ routes:
 async fn every_metric_that_rules_and_dashboard_ask_for_is_told_with_those_labels() {
     let vms = Receiver::that(|taken| match taken.path.as_str() {
         "/list" => Answer::status(200)
-            .header("content-type", "text/csv")
-            .body("plate\nAB123CD\n"),
+            .header("content-type", "application/json")
+            .body(r#"[{"plate": "AB123CD"}]"#),
         _ => Answer::status(200),
     })
     .await;

@@ -18,6 +18,7 @@ mod power;
 mod removal;
 mod set_clock;
 mod shed;
+mod watch;
 
 use std::sync::Mutex as StdMutex;
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use prost::Message;
 use tokio::time::Instant;
 
-use super::{Otlp, Receiver, Span, numbers, words};
+use super::{Otlp, Span, WaitingSpans, numbers, words};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::tls;
@@ -60,7 +60,7 @@ impl Exporter {
     }
 
     /// Tells of spans until camhook stops, and then of those that still wait.
-    pub(crate) async fn tell_spans(self, mut waiting: Receiver, tasks: Tasks) {
+    pub(crate) async fn tell_spans(self, mut waiting: WaitingSpans, tasks: Tasks) {
         let mut batch = Vec::with_capacity(BATCH);
         while !tasks.is_stopping() {
             tokio::select! {

@@ -43,7 +43,7 @@ pub(crate) enum Value {
 #[derive(Clone, Default)]
 pub(crate) struct Spans(Arc<OnceLock<Queue>>);
 
-pub(crate) type Receiver = mpsc::Receiver<Span>;
+pub(crate) type WaitingSpans = mpsc::Receiver<Span>;
 
 struct Queue {
     sender: mpsc::Sender<Span>,
@@ -53,7 +53,7 @@ struct Queue {
 
 impl Spans {
     /// From now on spans wait in the queue that is returned; what finds no place there is counted. Once only.
-    pub(crate) fn open(&self, dropped: Counter, propagate: bool) -> Option<Receiver> {
+    pub(crate) fn open(&self, dropped: Counter, propagate: bool) -> Option<WaitingSpans> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let queue = Queue {
             sender,
