@@ -1,18 +1,22 @@
 //! One request from its head to its answer: name, route, gate, body, handler, and the log of who changed what.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Body;
 
+use super::body::Body;
 use super::gate::Gate;
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Refusal, login, pages};
+use crate::tasks::Tasks;
 use crate::telemetry::Refused;
 
 /// Bytes of a request's body: lists of ids are the largest.
@@ -25,16 +29,17 @@ const TOLD_MAX: usize = 300;
 
 pub(super) async fn answer<B>(
     admin: &Admin,
-    gate: &Gate,
+    gate: &Arc<Gate>,
+    tasks: &Tasks,
     caller: Caller,
     request: Request<B>,
-) -> Response<Bytes>
+) -> Response<Body>
 where
-    B: Body<Data = Bytes>,
+    B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let mut response = match lead(admin, gate, caller, &head, body).await {
+    let mut response = match lead(admin, gate, tasks, caller, &head, body).await {
         Ok(response) => response,
         Err(refusal) => {
             if matches!(refusal.status.as_u16(), 401 | 403 | 429) {
@@ -49,20 +54,28 @@ where
         }
     };
     if head.method == Method::HEAD {
-        *response.body_mut() = Bytes::new();
+        // The length is that of what GET would tell.
+        if let Body::Whole(bytes) = std::mem::take(response.body_mut())
+            && response.status() != StatusCode::NOT_MODIFIED
+        {
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, bytes.len().into());
+        }
     }
     response
 }
 
 async fn lead<B>(
     admin: &Admin,
-    gate: &Gate,
+    gate: &Arc<Gate>,
+    tasks: &Tasks,
     caller: Caller,
     head: &Parts,
     body: B,
-) -> Result<Response<Bytes>, Refusal>
+) -> Result<Response<Body>, Refusal>
 where
-    B: Body<Data = Bytes>,
+    B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let found = table::find(&head.method, head.uri.path());
@@ -91,6 +104,7 @@ where
     let ask = Ask {
         admin,
         gate: Some((gate, caller)),
+        tasks: Some(tasks),
         visitor: &visitor,
         request: &request,
         parts: &parts,
@@ -104,7 +118,7 @@ where
 
 async fn read<B>(body: B, max: usize) -> Result<Bytes, Refusal>
 where
-    B: Body<Data = Bytes>,
+    B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let collected = Limited::new(body, max).collect();
@@ -129,7 +143,7 @@ fn tell(
     visitor: &Visitor,
     caller: Caller,
     request: &Request<Bytes>,
-    answer: &Result<Response<Bytes>, Refusal>,
+    answer: &Result<Response<Body>, Refusal>,
 ) {
     let body = String::from_utf8_lossy(request.body());
     let body: String = body
@@ -152,7 +166,7 @@ fn tell(
 }
 
 /// A refusal in its outer form: browsers that lack a login are led to it.
-fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
+fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Body> {
     let status = refusal.status;
     if status == StatusCode::UNAUTHORIZED && wants_page(head) && gate.rules().has_users() {
         let mut response = pages::text(

@@ -2,22 +2,28 @@
 
 use http::StatusCode;
 
-use super::api::Answer;
+use super::answers::Text;
+use super::api::Told;
 use super::table::Ask;
-use super::{Admin, Refusal, pages};
+use super::{Admin, Refusal};
 use crate::fate::Fate;
 use crate::store::StoreError;
 use crate::telemetry::{TargetFate, TargetOnly};
 
-const TEXT: &str = "text/plain; charset=utf-8";
-
-pub(super) async fn alive() -> Answer {
-    Ok(pages::text(StatusCode::OK, TEXT, "ok\n"))
+fn plain(text: &str) -> Text {
+    Text {
+        content_type: "text/plain; charset=utf-8",
+        text: text.to_owned(),
+    }
 }
 
-pub(super) async fn ready(ask: Ask<'_>) -> Answer {
+pub(super) async fn alive(_: Ask<'_>, (): ()) -> Told<Text> {
+    Ok(plain("ok\n"))
+}
+
+pub(super) async fn ready(ask: Ask<'_>, (): ()) -> Told<Text> {
     match ask.admin.store.accepting() {
-        Ok(()) => Ok(pages::text(StatusCode::OK, TEXT, "ready\n")),
+        Ok(()) => Ok(plain("ready\n")),
         Err(error) => Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
@@ -26,13 +32,11 @@ pub(super) async fn ready(ask: Ask<'_>) -> Answer {
     }
 }
 
-pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    Ok(pages::text(
-        StatusCode::OK,
-        kind,
-        ask.admin.numbers().await?,
-    ))
+pub(super) async fn metrics(ask: Ask<'_>, (): ()) -> Told<Text> {
+    Ok(Text {
+        content_type: "text/plain; version=0.0.4; charset=utf-8",
+        text: ask.admin.numbers().await?,
+    })
 }
 
 /// Measures what is only looked at when somebody asks.

@@ -4,9 +4,13 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod answers;
 mod api;
 mod attempts;
+mod body;
 mod cookies;
+mod dashboard;
+mod document;
 mod front;
 mod gate;
 mod health;
@@ -15,6 +19,7 @@ mod listener;
 mod lists;
 mod local;
 mod login;
+mod operation;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -32,8 +37,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
+use body::Body;
 use refusal::Refusal;
 use table::Ask;
 use visitor::Visitor;
@@ -55,6 +61,7 @@ pub(crate) struct Admin {
     pub(crate) planner: Arc<dyn Planner>,
 }
 
+pub(crate) use document::openapi_value as openapi;
 pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
@@ -100,19 +107,30 @@ pub(crate) enum ReplayError {
 impl Admin {
     /// Answers the command line, which works on the store itself: there is no gate.
     pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let found = table::find(request.method(), request.uri().path());
-        let (route, parts) = match found {
-            Ok(found) => found,
-            Err(refusal) => return pages::refusal(refusal),
-        };
+        let answer = self.look_up(&request).await;
+        let (head, body) = answer.unwrap_or_else(pages::refusal).into_parts();
+        Response::from_parts(head, body.whole().unwrap_or_default())
+    }
+
+    async fn look_up(&self, request: &Request<Bytes>) -> api::Answer {
+        let (route, parts) = table::find(request.method(), request.uri().path())?;
         let visitor = Visitor::of_this_process();
         let ask = Ask {
             admin: self,
             gate: None,
+            tasks: None,
             visitor: &visitor,
-            request: &request,
+            request,
             parts: &parts,
         };
-        route.answer(ask).await.unwrap_or_else(pages::refusal)
+        let answer = route.answer(ask).await?;
+        match answer.body() {
+            Body::Whole(_) => Ok(answer),
+            Body::Stream(_) => Err(Refusal::new(
+                StatusCode::CONFLICT,
+                "not_running",
+                "this is told as it happens: start camhook, then ask again",
+            )),
+        }
     }
 }

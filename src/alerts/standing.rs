@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::{Finding, Settings, View, What, notice};
 use crate::decide::Book;
@@ -44,19 +43,14 @@ impl Alert {
         key(self.alert, &self.subject)
     }
 
-    /// As the API and the command line show it.
-    pub(crate) fn row(&self, now: Timestamp) -> Value {
-        json!({
-            "alert": self.alert,
-            "subject": self.subject,
-            "since": self.since,
-            "value": self.value,
-            "threshold": self.threshold,
-            "unit": self.alert.unit(),
-            "message": notice::message(self, false, now),
-            "advice": notice::advice(self),
-            "event": self.event,
-        })
+    /// What is wrong, in a sentence.
+    pub(crate) fn message(&self, now: Timestamp) -> String {
+        notice::message(self, false, now)
+    }
+
+    /// What to do next.
+    pub(crate) fn advice(&self) -> &'static str {
+        notice::advice(self)
     }
 }
 

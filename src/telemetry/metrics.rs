@@ -1,15 +1,18 @@
 //! The numbers behind `/metrics`. Names and labels are a promise to dashboards.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::labels::{
+    AlertSubject, CameraOnly, ListOnly, Listener, Refused, Reloaded, RouteStep, SourceKind,
+    SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
+};
 use super::otlp::Spans;
 use crate::name::Name;
 
@@ -77,86 +80,6 @@ pub(crate) struct Numbers {
     pub(crate) steps_forgotten: Family<RouteStep, Counter>,
 }
 
-/// Counted for each event, so it costs no allocation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct SourceKind {
-    pub(crate) source: Name,
-    pub(crate) kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct SourceOnly {
-    pub(crate) source: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Status {
-    pub(crate) status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Refused {
-    pub(crate) error: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TargetFate {
-    pub(crate) target: Name,
-    pub(crate) fate: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TargetOutcome {
-    pub(crate) target: Name,
-    pub(crate) outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TargetOnly {
-    pub(crate) target: Name,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct AlertSubject {
-    pub(crate) alert: &'static str,
-    pub(crate) subject: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct CameraOnly {
-    pub(crate) camera: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ListOnly {
-    list: String,
-}
-
-impl ListOnly {
-    pub(crate) fn new(list: &str) -> Self {
-        Self {
-            list: list.to_owned(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Listener {
-    /// `server` or `admin`.
-    pub(crate) listener: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Reloaded {
-    pub(crate) outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RouteStep {
-    pub(crate) route: Name,
-    pub(crate) step: String,
-}
-
 /// What the steps of one route cost, at hand for each delivery.
 #[derive(Default)]
 pub(crate) struct StepHandles(Vec<(&'static str, Histogram)>);
@@ -184,12 +107,6 @@ impl StepHandles {
         if let Some((_, handle)) = self.0.iter().find(|(known, _)| *known == step) {
             handle.observe(seconds);
         }
-    }
-}
-
-impl EncodeLabelValue for Name {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        encoder.write_str(self.as_str())
     }
 }
 

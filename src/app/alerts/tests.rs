@@ -199,9 +199,8 @@ async fn an_alert_is_told_once_when_it_begins_and_once_when_it_ends_whatever_is_
         assert_eq!(site.told().await, begun);
         let board = site.watchman.board.alerts();
         assert_eq!((board.len(), board[0].alert), (1, What::TargetFailing));
-        let row = board[0].row(site.clock.now());
         assert_eq!(
-            row["message"],
+            board[0].message(site.clock.now()),
             "Target `far` has taken nothing for 65 minutes: 401."
         );
         site.state("far", TargetState::Running).await;

@@ -18,7 +18,7 @@ mod trace;
 mod words;
 
 pub(crate) use exporter::Exporter;
-pub(crate) use settings::Telemetry;
 use settings::Otlp;
+pub(crate) use settings::Telemetry;
 pub(crate) use spans::{Role, Span, Spans, Value, WaitingSpans};
 pub(crate) use trace::{SpanId, Trace};
