@@ -186,6 +186,9 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     for gone in gate.cookies.clear() {
         response.headers_mut().append(SET_COOKIE, gone);
     }
+    // Pictures that the browser kept for its user are not for the next one.
+    let kept = HeaderValue::from_static("\"cache\"");
+    response.headers_mut().insert("clear-site-data", kept);
     Ok(response)
 }
 

@@ -4,6 +4,7 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod alerts;
 mod answers;
 mod api;
 mod attempts;
@@ -20,6 +21,7 @@ mod lists;
 mod local;
 mod login;
 mod operation;
+mod overview;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -82,6 +84,9 @@ pub(crate) trait Planner: Send + Sync {
     /// What is wrong now.
     fn alerts(&self) -> Arc<Vec<Alert>>;
 
+    /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
+    fn paths(&self) -> Vec<Option<String>>;
+
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
 
@@ -94,6 +99,13 @@ pub(crate) trait Planner: Send + Sync {
         id: EventId,
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>>;
+
+    /// Sends a sample event to one target, as if this camera had sent it; returns the event's id.
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +114,8 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
+    #[error("{0}")]
+    NoWay(String),
 }
 
 impl Admin {

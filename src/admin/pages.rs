@@ -60,7 +60,6 @@ fn json_as(status: StatusCode, content_type: &str, body: &impl Serialize) -> Res
 }
 
 /// Pieces that are told as they are made.
-#[expect(dead_code, reason = "the feed is the first that streams")]
 pub(super) fn stream(content_type: &str, pieces: Pieces) -> Response<Body> {
     text(StatusCode::OK, content_type, "").map(|_| Body::Stream(pieces))
 }

@@ -7,11 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::alerts::Alert;
+use super::overview::{FailingRow, HistoryRow};
 use crate::event::{EventId, Shown};
 use crate::fate::{Fate, How, Joined, LeftOut, Part};
 use crate::name::Name;
-use crate::store::{Forgotten, Kept, Sighting, TargetState, TargetSummary};
+use crate::store::{Forgotten, Kept, Sighting, TargetActivity, TargetState, TargetSummary};
 
 /// Of what went into an event, so many are shown; they are all counted.
 const JOINED_MAX: usize = 16;
@@ -284,6 +284,12 @@ pub(super) struct TargetRow {
     deliveries: Counts,
     /// How long ago the oldest event was received that it has not got.
     oldest_undelivered_seconds: Option<i64>,
+    /// Delivered in each of the last 5 minutes, on the average.
+    delivered_per_minute: f64,
+    /// The last attempt of the last 6 hours that failed.
+    last_error: Option<FailingRow>,
+    /// What came of it in the last 3 hours; null when it had nothing to do.
+    history: Option<HistoryRow>,
 }
 
 /// Deliveries by what became of them.
@@ -298,7 +304,12 @@ struct Counts {
 }
 
 impl TargetRow {
-    pub(super) fn of(summary: &TargetSummary, configured: bool, now: Timestamp) -> Self {
+    pub(super) fn of(
+        summary: &TargetSummary,
+        configured: bool,
+        activity: Option<&TargetActivity>,
+        now: Timestamp,
+    ) -> Self {
         let (since, reason) = match &summary.state {
             TargetState::Running => (None, None),
             TargetState::Paused { since } => (Some(*since), None),
@@ -320,6 +331,11 @@ impl TargetRow {
                 filtered: summary.count(Fate::Filtered),
             },
             oldest_undelivered_seconds: summary.oldest_undelivered.map(age),
+            delivered_per_minute: activity.map_or(0.0, |activity| activity.per_minute),
+            last_error: activity
+                .and_then(|activity| activity.failures.first())
+                .map(FailingRow::of),
+            history: activity.map(|activity| HistoryRow::of(&activity.history)),
         }
     }
 }
@@ -335,40 +351,8 @@ pub(super) struct SourceRow {
     pub(super) events: u64,
     pub(super) quarantined: u64,
     pub(super) last_received: Option<Timestamp>,
-}
-
-/// Something that is wrong.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Alert")]
-pub(super) struct AlertRow {
-    /// `target_failing`, `undelivered`, `camera_silent`, `disk_full`, `store_full`, `quarantine` or `certificate`.
-    pub(super) alert: &'static str,
-    /// Which target, camera, folder, source, listener.
-    pub(super) subject: String,
-    pub(super) since: Timestamp,
-    pub(super) value: f64,
-    pub(super) threshold: f64,
-    /// What the two count: `seconds`, `percent` or `requests`.
-    pub(super) unit: &'static str,
-    pub(super) message: String,
-    /// What to do next.
-    pub(super) advice: &'static str,
-    /// The event that told its beginning; null while that cannot be kept.
-    pub(super) event: Option<EventId>,
-}
-
-impl AlertRow {
-    pub(super) fn of(alert: &Alert, now: Timestamp) -> Self {
-        Self {
-            alert: alert.alert.as_str(),
-            subject: alert.subject.clone(),
-            since: alert.since,
-            value: alert.value,
-            threshold: alert.threshold,
-            unit: alert.alert.unit(),
-            message: alert.message(now),
-            advice: alert.advice(),
-            event: alert.event,
-        }
-    }
+    pub(super) cameras: usize,
+    /// Those that have sent nothing for much longer than usual.
+    pub(super) cameras_silent: usize,
+    pub(super) events_last_day: u64,
 }

@@ -7,6 +7,7 @@ mod collector;
 mod overdue;
 mod planner;
 mod reload;
+mod trial;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 
+use super::trial::trial;
 use crate::admin::{Planner, Promise, ReplayError};
 use crate::alerts::{Alert, Board};
 use crate::clock::Clock;
@@ -192,6 +193,15 @@ impl Planner for Plans {
         self.board.alerts()
     }
 
+    fn paths(&self) -> Vec<Option<String>> {
+        let today = self.now.load();
+        today
+            .sources
+            .iter()
+            .map(|source| source.path.clone())
+            .collect()
+    }
+
     fn lists(&self) -> Lists {
         self.now.load().lists.clone()
     }
@@ -206,5 +216,19 @@ impl Planner for Plans {
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>> {
         Box::pin(self.again(id, to))
+    }
+
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>> {
+        Box::pin(async move {
+            let today = self.now.load_full();
+            let (id, intake) = trial(&today, target, camera, self.clock.now()).await?;
+            let _safe = self.store.accept(intake).await?;
+            self.store.caught_up().await;
+            Ok(id)
+        })
     }
 }

@@ -26,12 +26,12 @@ impl DiskSpace {
 }
 
 impl Store {
-    /// When the last event of each camera came, for so many cameras at most.
-    pub(crate) async fn cameras(
+    /// When the last event of each camera came, for so many at most: those that were heard last.
+    pub(crate) async fn last_heard(
         &self,
         limit: usize,
     ) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        self.read(move |db, _| cameras(db, limit)).await
+        self.read(move |db, _| last_heard(db, limit)).await
     }
 
     /// How many requests of each source were put into quarantine since then and are still there.
@@ -72,16 +72,10 @@ impl Store {
     }
 }
 
-/// Jumps from camera to camera through their index, however many events each has.
-fn cameras(db: &Connection, limit: usize) -> rusqlite::Result<Vec<(String, Timestamp)>> {
+/// A camera that is heard through several sources is one.
+fn last_heard(db: &Connection, limit: usize) -> rusqlite::Result<Vec<(String, Timestamp)>> {
     db.prepare_cached(
-        "WITH RECURSIVE known(camera) AS (
-             SELECT min(camera) FROM events WHERE camera IS NOT NULL
-             UNION ALL
-             SELECT (SELECT min(camera) FROM events WHERE camera > known.camera) FROM known WHERE known.camera IS NOT NULL
-             LIMIT ?1)
-         SELECT camera, (SELECT received_at FROM events e WHERE e.camera = known.camera ORDER BY e.number DESC LIMIT 1)
-         FROM known WHERE camera IS NOT NULL",
+        "SELECT camera, max(last_received) FROM cameras WHERE camera <> '' GROUP BY camera ORDER BY 2 DESC, 1 LIMIT ?1",
     )?
     .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok((row.get(0)?, moment(row.get(1)?)))

@@ -223,6 +223,7 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
     let way = path.replace("{id}", event).replace("{n}", "0");
     let way = way
         .replace("/lists/{name}", "/lists/residents")
+        .replace("/sources/{name}", "/sources/auto")
         .replace("{name}", "vms");
     let (body, status) = match (method, path) {
         ("GET", "/login") => (Value::Null, 200),
@@ -230,6 +231,16 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
             (Value::Null, 404) // there is none
         }
+        ("GET", "/quarantine/{id}") => (Value::Null, 404),
+        ("POST", "/quarantine/{id}/decode") => (Value::Null, 404),
+        ("POST", "/targets/{name}/pause" | "/targets/{name}/resume" | "/targets/{name}/test") => {
+            (Value::Null, 303)
+        } // forms
+        (
+            "GET",
+            "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets"
+            | "/targets/{name}",
+        ) => (Value::Null, 200),
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/api/v1/") => (Value::Null, 200),
@@ -237,9 +248,12 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("POST", "/api/v1/replay") => (json!({ "events": [event] }), 200),
         ("POST", "/api/v1/purge") => (json!({ "before": "2000-01-01T00:00:00Z" }), 200),
         ("POST", "/api/v1/forget") => (json!({ "plate": "NOBODY1" }), 200),
-        ("POST", "/api/v1/targets/{name}/pause" | "/api/v1/targets/{name}/resume") => {
-            (json!({}), 200)
-        }
+        (
+            "POST",
+            "/api/v1/targets/{name}/pause"
+            | "/api/v1/targets/{name}/resume"
+            | "/api/v1/targets/{name}/test",
+        ) => (json!({}), 200),
         _ => panic!(
             "{method} {path} is new: say here what it is asked, and what it answers to who may"
         ),

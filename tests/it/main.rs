@@ -9,6 +9,7 @@
 mod harness;
 
 mod alerts; // what is wrong is told, once, and when it is over
+mod api; // the API against its own description
 mod borders; // values that want out of their place in a path, url, topic, header, mail or statement
 mod bounds; // memory, open files and the log stay within their limits
 mod camera; // `camhook camera` against cameras

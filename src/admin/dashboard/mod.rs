@@ -4,6 +4,11 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+mod forms;
 mod parts;
 pub(super) mod reference;
+pub(super) mod search;
 pub(super) mod shell;
+pub(super) mod sources;
+mod spark;
+pub(super) mod targets;

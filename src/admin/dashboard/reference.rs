@@ -117,7 +117,7 @@ fn form(document: &Value, schema: &Value) -> Markup {
     let any = ["anyOf", "oneOf"]
         .into_iter()
         .find_map(|word| schema[word].as_array());
-    if let Some(any) = any {
+    if let Some(any) = any.filter(|_| schema["properties"].is_null()) {
         return html! { @for (n, one) in any.iter().enumerate() { @if n > 0 { ", or " } (form(document, one)) } };
     }
     let kinds = match &schema["type"] {

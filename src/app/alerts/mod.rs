@@ -123,7 +123,7 @@ impl Watchman {
             .targets
             .iter()
             .map(|(name, _)| self.target(name, &summaries));
-        let cameras = store.cameras(CAMERAS_MAX).await?;
+        let cameras = store.last_heard(CAMERAS_MAX).await?;
         let quarantined = match settings.quarantine.0 {
             Some(rate) => {
                 let within = SignedDuration::try_from(rate.per).unwrap_or(SignedDuration::MAX);

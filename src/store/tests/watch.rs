@@ -6,7 +6,7 @@ use super::*;
 async fn each_camera_has_its_last_event_and_each_source_what_went_into_quarantine_lately() {
     let bench = Bench::new();
     let store = bench.open();
-    assert!(store.cameras(10).await.unwrap().is_empty());
+    assert!(store.last_heard(10).await.unwrap().is_empty());
     for (camera, seconds) in [("gate", 10), ("yard", 10), ("gate", 10), ("door", 10)] {
         let (_, intake) =
             bench.intake(camera, "AB123", Bytes::from_static(b"0123456789"), &["vms"]);
@@ -17,8 +17,8 @@ async fn each_camera_has_its_last_event_and_each_source_what_went_into_quarantin
     let at = |seconds| START + SignedDuration::from_secs(seconds);
     let known = [("door", 30), ("gate", 20), ("yard", 10)];
     let known = known.map(|(camera, seconds)| (camera.to_owned(), at(seconds)));
-    assert_eq!(store.cameras(10).await.unwrap(), known);
-    assert_eq!(store.cameras(2).await.unwrap(), known[..2]);
+    assert_eq!(store.last_heard(10).await.unwrap(), known);
+    assert_eq!(store.last_heard(2).await.unwrap(), known[..2]);
 
     for _ in 0..3 {
         let original = Arc::new(Original {
