@@ -26,6 +26,7 @@ mod webhooks;
 mod decide;
 mod template;
 // 3
+mod alerts;
 mod import;
 mod render;
 mod routes;

@@ -4,6 +4,7 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod alerts;
 mod answers;
 mod api;
 mod attempts;
@@ -48,6 +49,7 @@ use refusal::Refusal;
 use table::Ask;
 use visitor::Visitor;
 
+use crate::alerts::Alert;
 use crate::clock::Clock;
 use crate::event::{Event, EventId};
 use crate::fate::Plan;
@@ -89,6 +91,9 @@ pub(crate) trait Planner: Send + Sync {
 
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
+
+    /// What is wrong now.
+    fn alerts(&self) -> Arc<Vec<Alert>>;
 
     /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
     fn paths(&self) -> Vec<Option<String>>;

@@ -16,7 +16,7 @@ use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{document, findface, health, jobs, lists, login, overview, steer};
+use super::{alerts, document, findface, health, jobs, lists, login, overview, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -195,6 +195,7 @@ pub(crate) static ROUTES: &[Route] = &[
     look("/api/v1/targets", READ, "where it goes", &Look(|ask, asked| Box::pin(api::targets(ask, asked)))),
     look("/api/v1/sources", READ, "who sends", &Look(|ask, asked| Box::pin(api::sources(ask, asked)))),
     look("/api/v1/cameras", READ, "which cameras, and which are silent", &Look(|ask, asked| Box::pin(overview::cameras(ask, asked)))),
+    look("/api/v1/alerts", READ, "what is wrong now", &Look(|ask, asked| Box::pin(alerts::alerts(ask, asked)))),
     look("/api/v1/lists", READ, "what plates are looked up in", &Look(|ask, asked| Box::pin(lists::lists(ask, asked)))),
     look("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", &Look(|ask, asked| Box::pin(lists::list(ask, asked)))),
     look("/api/v1/quarantine", READ, "what was not understood", &Look(|ask, asked| Box::pin(api::quarantine(ask, asked)))),

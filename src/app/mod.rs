@@ -1,7 +1,9 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
 mod addresses;
+mod alerts;
 mod certificates;
+mod collector;
 mod file;
 mod hooks;
 mod overdue;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::admin::{self, Admin, Bell, Gate, attend};
+use crate::alerts::{Awake, Judge};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -33,7 +36,9 @@ use crate::tls;
 
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
+use alerts::{Watched, Watchman};
 use certificates::Certificates;
+use collector::Collector;
 use file::File;
 use hooks::Hooks;
 use planner::Plans;
@@ -67,6 +72,7 @@ pub struct App {
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
     certificates: Certificates,
+    alerting: Arc<ArcSwap<Watched>>,
     gate: Arc<Gate>,
 }
 
@@ -98,6 +104,7 @@ impl App {
         let open_files = descriptors::raise();
         let connections = connections_within(&config, open_files);
         let metrics = Metrics::new();
+        let collector = Collector::new(&config.telemetry, &metrics);
         let (server_tls, admin_tls) = (config.server_tls.take(), config.admin_tls.take());
         let certificates = Certificates::new(server_tls, admin_tls, &clock, &metrics);
         let server = Server::bind(&config.server, certificates.server.clone()).await?;
@@ -124,6 +131,7 @@ impl App {
         let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
+        let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
@@ -151,6 +159,18 @@ impl App {
         ));
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
+        let watchman = Watchman {
+            store: store.clone(),
+            metrics: metrics.clone(),
+            plans: plans.clone(),
+            watched: alerting.clone(),
+            certificates: certificates.clone(),
+            shown: surroundings.certificates.clone(),
+            board: plans.board().clone(),
+            judge: Judge::default(),
+            awake: Awake::default(),
+        };
+        delivering.spawn(watchman.watch(delivering.clone()));
 
         let bell = Bell::default();
         let admin = Admin {
@@ -162,6 +182,9 @@ impl App {
             bell: Some(bell.clone()),
         };
         delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
+        if let Some(collector) = collector {
+            collector.begin(&admin, &delivering);
+        }
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -201,6 +224,7 @@ impl App {
             fetches,
             refreshes,
             certificates,
+            alerting,
             gate,
         };
         let asks = reload::Asks { loads, changes };
@@ -255,6 +279,7 @@ pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError
     let (file, _) = File::new(path, clock.clone());
     let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
     let planner = Arc::new(planner);
+    planner.board().put(alerts::remembered(&store));
     Ok(Admin {
         store,
         clock,

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::App;
+use super::alerts::Watched;
 use super::certificates::Certificates;
 use super::file;
 use super::hooks::{self, Hooks};
@@ -21,7 +22,7 @@ use crate::refresh::Refreshes;
 use crate::server::{Door, Subscriptions};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::telemetry::{ListOnly, Metrics, Reloaded};
+use crate::telemetry::{ListOnly, Metrics, Reloaded, Telemetry};
 use crate::webhooks::{Webhook, is_reserved};
 
 /// What others ask for, to be done one after the other.
@@ -44,6 +45,7 @@ struct Running {
     refreshes: Arc<Refreshes>,
     metrics: Metrics,
     certificates: Certificates,
+    alerting: Arc<arc_swap::ArcSwap<Watched>>,
     gate: Arc<Gate>,
     hooks: Arc<Hooks>,
     store: Store,
@@ -53,11 +55,18 @@ struct Running {
 }
 
 /// What only a restart can change.
-#[derive(PartialEq)]
 pub(super) struct Fixed {
     /// `admin.listen`.
     admin: SocketAddr,
     others: String,
+    telemetry: Telemetry,
+}
+
+impl PartialEq for Fixed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.admin, &self.others) == (other.admin, &other.others)
+            && self.telemetry.is_the_same(&other.telemetry)
+    }
 }
 
 impl Fixed {
@@ -67,10 +76,12 @@ impl Fixed {
             admin,
             store,
             log,
+            telemetry,
             ..
         } = config;
         Self {
             admin: admin.listen,
+            telemetry: telemetry.clone(),
             others: format!(
                 "{:?} {} {store:?} {log:?}",
                 server.fixed(),
@@ -100,6 +111,7 @@ impl App {
             refreshes: self.refreshes.clone(),
             metrics: self.metrics.clone(),
             certificates: self.certificates.clone(),
+            alerting: self.alerting.clone(),
             gate: self.gate.clone(),
             hooks,
             store: self.store.clone(),
@@ -201,7 +213,7 @@ impl Running {
         let restart_due = Fixed::of(&config) != self.settings;
         if restart_due {
             tracing::warn!(
-                "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
+                "what changed in `server`, `admin.listen`, `store`, `log` or `telemetry` is taken up by a restart only (`catch_all` and certificates apart)"
             );
         }
         // Who may look was checked for the address in the file; another one is still bound.
@@ -225,6 +237,7 @@ impl Running {
                 "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
             );
         }
+        self.alerting.store(Arc::new(Watched::of(&config)));
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();

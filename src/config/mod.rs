@@ -61,8 +61,8 @@ use crate::sources::DecodeSettings;
 use crate::steps::Step;
 use crate::targets::http::{Clients, Sessions};
 use crate::template::{Engine, Known};
-use crate::tls::Offer;
-use crate::{admin, delivery, server, sources, store, targets, telemetry};
+use crate::tls::{Offer, Seen};
+use crate::{admin, alerts, delivery, server, sources, store, targets, telemetry};
 
 use mistake::Mistake;
 
@@ -86,6 +86,8 @@ pub(crate) struct Config {
     pub(crate) admin_tls: Option<Offer>,
     pub(crate) store: store::Settings,
     pub(crate) log: telemetry::Settings,
+    pub(crate) telemetry: telemetry::Telemetry,
+    pub(crate) alerts: alerts::Settings,
     /// In the file's order; the one at `/` is always among them.
     pub(crate) sources: Vec<Source>,
     pub(crate) lists: Lists,
@@ -111,6 +113,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) sessions: Sessions,
     pub(crate) webhooks: WebhooksFrom,
+    /// Those that targets have shown.
+    pub(crate) certificates: Seen,
 }
 
 impl Default for Surroundings {
@@ -119,6 +123,7 @@ impl Default for Surroundings {
             clock: Clock::system(),
             sessions: Sessions::default(),
             webhooks: WebhooksFrom::Store,
+            certificates: Seen::default(),
         }
     }
 }
@@ -253,6 +258,7 @@ impl Config {
             callers: BTreeMap::new(),
             clock: &around.clock,
             sessions: &around.sessions,
+            certificates: &around.certificates,
         };
         let mut config = Self::build(&mut loader);
         config.files = std::mem::take(&mut loader.files);
@@ -288,6 +294,8 @@ impl Config {
         let admin = looking::admin(loader);
         let store: entry::Store = loader.settings("store");
         let log = loader.settings("log");
+        let telemetry = looking::telemetry(loader);
+        let alerts = loader.settings("alerts");
         let server_tls = secured::server(loader, &server);
         let admin_tls = secured::admin(loader, &admin);
         if let Some(second) = server.tls.as_ref().and_then(|tls| tls.listen) {
@@ -315,7 +323,7 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let clients = Clients::new(loader.sessions.clone());
+        let clients = Clients::noting(loader.sessions.clone(), loader.certificates.clone());
         let (sources, source_names) = incoming::sources(loader, &clients);
         secured::sources(loader, &server, &sources);
         let store = store::Settings {
@@ -342,6 +350,8 @@ impl Config {
             admin_tls,
             store,
             log,
+            telemetry,
+            alerts,
             sources,
             lists,
             refreshed,
