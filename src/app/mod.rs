@@ -289,12 +289,10 @@ fn begin_counting(config: &Config, metrics: &Metrics) {
     }
 }
 
+/// Removes what is old: at once, for one that is started again every minute must not grow for ever, and then now and then.
 async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
+    let mut busy = Some(clock.busy());
     loop {
-        let _busy = tokio::select! {
-            () = tasks.stopping() => return,
-            busy = clock.sleep(RETAIN_EVERY) => busy,
-        };
         let retained = tokio::select! {
             () = tasks.stopping() => return,
             retained = store.retain() => retained,
@@ -303,6 +301,11 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
             tracing::warn!(%error, "could not remove old events");
         }
         telemetry::tell_left_out();
+        drop(busy.take());
+        busy = tokio::select! {
+            () = tasks.stopping() => return,
+            busy = clock.sleep(RETAIN_EVERY) => Some(busy),
+        };
     }
 }
 

@@ -89,7 +89,8 @@ impl Store {
             .await
     }
 
-    /// Forgets these, and returns when nothing of them is on disk any more.
+    /// Forgets these, and returns when nothing of them is on disk any more. What is not kept any more may still lie in blocks
+    /// that wait to be used again, so the disk is looked over when there are none, too.
     pub(crate) async fn forget(
         &self,
         plate: &str,
@@ -111,9 +112,6 @@ impl Store {
             ended: found.iter().map(|one| one.waiting.len() as u64).sum(),
             delivered: tally(&found),
         };
-        if found.is_empty() {
-            return Ok((told, found));
-        }
         let texts = found
             .iter()
             .filter(|one| matches!(one.why, Why::Exact | Why::Like))

@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::catalog::{Catalog, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, SystemDisk};
-use super::forgetting::Job;
+use super::forgetting::{Job, Left};
 use super::index::{Index, News};
 use super::indexer::Indexer;
 use super::log::Log;
@@ -98,9 +98,12 @@ impl Store {
                 "the clock was set back; what waits was judged anew"
             );
         }
-        let job = Job::read(&*catalog.disk, &folder).map_err(StoreError::Failed)?;
-        let job = job.map(|job| job.within(next_lsn.saturating_sub(1)));
-        if let Some(job) = &job {
+        let left = Job::read(&*catalog.disk, &folder).map_err(StoreError::Failed)?;
+        let left = left.map(|left| match left {
+            Left::All(job) => Left::All(job.within(next_lsn.saturating_sub(1))),
+            Left::ToSay(told) => Left::ToSay(told),
+        });
+        if let Some(Left::All(job)) = &left {
             index.forget(job).map_err(told)?;
             index.news = News::default();
         }
@@ -138,7 +141,7 @@ impl Store {
             path: index_path.clone(),
             pictures: settings.pictures,
             looked_at: HashMap::new(),
-            scrub: job.map(Scrub::of),
+            scrub: left.map(Scrub::left),
             told: index_receiver,
             writer: writer_sender.clone(),
             active,

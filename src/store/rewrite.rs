@@ -295,7 +295,8 @@ fn copy(old: &dyn DiskFile, new: &dyn DiskFile, from: u64, to: u64) -> std::io::
     Ok(())
 }
 
-fn blank(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+/// Overwrites with zeros.
+pub(super) fn blank(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
     let mut at = from;
     while at < to {
         let piece = (to - at).min(PIECE as u64) as usize;

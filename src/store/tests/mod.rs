@@ -7,6 +7,7 @@ mod by_hand;
 mod damage;
 mod faults;
 mod forget;
+mod forget_power;
 mod index_files;
 mod joined;
 mod leasing;

@@ -254,6 +254,23 @@ impl Files {
         self
     }
 
+    /// The files that have these bytes in them.
+    pub(super) fn holding(&self, bytes: &[u8]) -> Vec<String> {
+        let holds = |inode: &u64| {
+            let inode = &self.inodes[inode];
+            let all: Vec<u8> = inode
+                .written
+                .iter()
+                .flat_map(|block| block.iter().copied())
+                .collect();
+            memchr::memmem::find(&all, bytes).is_some()
+        };
+        let names = self.names.iter().filter(|(_, inode)| holds(inode));
+        names
+            .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         let names = self.names.keys();
         names
