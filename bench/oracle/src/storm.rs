@@ -159,6 +159,7 @@ impl Storm {
         }
         drop(told);
         let mut said = Instant::now();
+        let mut told = 0;
         while self.goes_on(began) {
             running = self.round(running, &address).await?;
             if !self.order.quiet && said.elapsed() > Duration::from_secs(20) {
@@ -166,6 +167,10 @@ impl Storm {
                 let inner = self.books.inner();
                 let (sent, arrived) = (inner.sent.len(), inner.arrivals.len());
                 let faults = inner.faults.len();
+                for fault in inner.faults.iter().skip(told).take(5) {
+                    println!("fault: {:?}: {}", fault.event, fault.what);
+                }
+                told = faults;
                 drop(inner);
                 println!(
                     "{:6.0} s: {} kills, {sent} sent, {arrived} arrivals, {faults} faults",
