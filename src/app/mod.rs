@@ -101,7 +101,8 @@ impl App {
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
         let (looking, kept) = (&config.admin, &config.store.path);
-        let gate = Gate::new(looking, listener.address(), kept, clock.clone());
+        let proxies = config.server.proxies();
+        let gate = Gate::new(looking, proxies, listener.address(), kept, clock.clone());
 
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;

@@ -13,13 +13,14 @@ use hyper::body::{Body, Incoming};
 
 use super::answer::{self, Refusal, Reply};
 use super::body::{self, Limits};
-use super::caller::{Caller, Proxies};
+use super::caller::Caller;
 use super::door::{Call, Door, Entry};
 use super::guard::Guard;
 use super::mask;
 use crate::budget::{Budget, Reserved};
 use crate::clock::Clock;
 use crate::event::Original;
+use crate::reach::Proxies;
 use crate::sources::Answer;
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Status};

@@ -130,6 +130,8 @@ impl Store {
         let job = Job {
             told,
             lsn: 0,
+            plate: plate.to_owned(),
+            like,
             texts: texts.into_iter().collect(),
             events: of(false),
             quarantined: of(true),
@@ -181,7 +183,7 @@ fn tally(found: &[Sighting]) -> Vec<(Name, u64)> {
     tally.into_values().collect()
 }
 
-fn is_like(text: &str, plate: &str, like: bool) -> bool {
+pub(super) fn is_like(text: &str, plate: &str, like: bool) -> bool {
     let fold = if like { Fold::LookAlike } else { Fold::Plate };
     fold.letters(text).eq(fold.letters(plate)) || normal_plate(text) == normal_plate(plate)
 }
@@ -245,7 +247,7 @@ impl Inner {
 }
 
 /// Whether a request that nobody understood has the plate in it, as it was asked for or with nothing between its letters.
-fn tells(bytes: &[u8], plate: &str) -> bool {
+pub(super) fn tells(bytes: &[u8], plate: &str) -> bool {
     let bytes = bytes.to_ascii_lowercase();
     [
         plate.trim().to_lowercase(),

@@ -24,6 +24,11 @@ pub(super) struct Job {
     pub(super) told: Forgotten,
     /// Nothing behind this record is of it.
     pub(super) lsn: u64,
+    /// As it was asked for, and whether those like it are meant, too.
+    #[serde(default)]
+    pub(super) plate: String,
+    #[serde(default)]
+    pub(super) like: bool,
     pub(super) texts: Vec<String>,
     pub(super) events: Vec<(i64, EventId)>,
     pub(super) quarantined: Vec<(i64, EventId)>,
@@ -63,6 +68,8 @@ impl Job {
         Self {
             told,
             lsn: 0,
+            plate: String::new(),
+            like: false,
             texts: Vec::new(),
             events: Vec::new(),
             quarantined: Vec::new(),

@@ -35,6 +35,7 @@ mod outcomes;
 mod pictures;
 mod probe;
 mod purge;
+mod purged;
 mod query;
 mod record;
 mod redact;

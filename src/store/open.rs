@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::cache::Cache;
 use super::catalog::{Catalog, Position, Record, Segment};
 use super::desk::Desks;
-use super::disk::{Disk, SystemDisk};
+use super::disk::{Disk, PRIVATE, SystemDisk};
 use super::forgetting::{Job, Left};
 use super::index::{Index, News};
 use super::indexer::Indexer;
@@ -60,7 +61,8 @@ impl Store {
         let folder = settings.path.clone();
         let failed =
             |error: std::io::Error| StoreError::Failed(format!("{}: {error}", folder.display()));
-        make_folder(&*disk, &folder.join("log")).map_err(failed)?;
+        make_folder(&*disk, &folder).map_err(failed)?;
+        make_private_folder(&*disk, &folder.join("log")).map_err(failed)?;
         let lock = lock(&folder)?;
         let segment_bytes =
             (settings.max_size / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES) / 4096
@@ -224,6 +226,18 @@ pub(super) fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()>
     disk.sync_folder(parent)
 }
 
+/// The same for one that only this account may look into. One that is there stays as it is.
+fn make_private_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().mode(0o700).create(folder)?;
+    disk.sync_folder(folder)?;
+    folder
+        .parent()
+        .map_or(Ok(()), |parent| disk.sync_folder(parent))
+}
+
 pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let failed =
@@ -232,6 +246,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(PRIVATE)
         .open(&path)
         .map_err(|error| failed(&error))?;
     match file.try_lock() {

@@ -18,6 +18,8 @@ pub(super) struct Scrub {
     job: Job,
     erasure: Erasure,
     reply: Option<Reply>,
+    /// Segments in which may be more of it than the index knows.
+    unseen: VecDeque<u64>,
     /// Segments to look through; none before the active one has ended.
     todo: Option<VecDeque<u64>>,
     /// It is on disk nowhere any more, and that is not said yet.
@@ -30,6 +32,7 @@ impl Scrub {
             erasure: job.erasure(),
             job,
             reply: None,
+            unseen: VecDeque::new(),
             todo: None,
             is_clean: false,
         }
@@ -93,15 +96,20 @@ impl Indexer {
     /// Tells who waits; it is tried again later.
     fn forgetting_failed(&mut self, error: StoreError) {
         tracing::error!(%error, "forgetting on request");
-        if let Some(scrub) = &mut self.scrub {
-            scrub.todo = None;
-            if let Some(reply) = scrub.reply.take() {
-                let _ = reply.send(Err(error));
-            }
-            if scrub.job.is_of_nothing() && !scrub.is_clean {
-                self.scrub = None; // nobody waits for it any more
-                self.room.catalog.keep_spares(true);
-            }
+        let Some(scrub) = &mut self.scrub else { return };
+        scrub.todo = None;
+        let is_given_up = scrub.job.is_of_nothing() && !scrub.is_clean;
+        if let Some(reply) = scrub.reply.take() {
+            let _ = reply.send(Err(match is_given_up {
+                true => StoreError::Failed(format!(
+                    "{error}; but nothing is known to be left of this: ask again"
+                )),
+                false => error,
+            }));
+        }
+        if is_given_up {
+            self.scrub = None; // nobody waits for it any more
+            self.room.catalog.keep_spares(true);
         }
     }
 
@@ -138,7 +146,11 @@ impl Indexer {
         }
         let earlier = segments.iter().map(|segment| segment.header.number);
         let earlier = earlier.filter(|number| *number < active && !scrub.is_clean);
-        scrub.todo = Some(earlier.collect());
+        let earlier: VecDeque<u64> = earlier.collect();
+        if !scrub.job.plate.is_empty() {
+            scrub.unseen.clone_from(&earlier);
+        }
+        scrub.todo = Some(earlier);
         if let Err(error) = self.index.forget(&scrub.job) {
             let _ = self.index.rollback(); // a second time changes nothing
             self.forgetting_failed(failed(error));
@@ -147,7 +159,14 @@ impl Indexer {
 
     /// One segment, or the end of it.
     pub(super) fn scrub_some(&mut self) {
+        if let Err(error) = self.see_some() {
+            self.forgetting_failed(error);
+            return;
+        }
         let Some(scrub) = &mut self.scrub else { return };
+        if !scrub.unseen.is_empty() {
+            return;
+        }
         let Some(todo) = &mut scrub.todo else { return };
         let done = match todo.pop_front() {
             Some(number) => {
@@ -170,6 +189,28 @@ impl Indexer {
         if let Err(error) = done {
             self.forgetting_failed(error);
         }
+    }
+
+    /// One segment, for what the index has let go of. All of it is known, and would be known after a crash, before any
+    /// segment is written anew.
+    fn see_some(&mut self) -> Result<(), StoreError> {
+        let Some(scrub) = &mut self.scrub else {
+            return Ok(());
+        };
+        let Some(number) = scrub.unseen.pop_front() else {
+            return Ok(());
+        };
+        let (mut job, last) = (scrub.job.clone(), scrub.unseen.is_empty());
+        self.look_for_purged(&mut job, number).map_err(failed)?;
+        if last && job.told.is_something() {
+            job.write(&*self.room.catalog.disk, &self.folder)
+                .map_err(failed)?;
+        }
+        if let Some(scrub) = &mut self.scrub {
+            scrub.erasure = job.erasure();
+            scrub.job = job;
+        }
+        Ok(())
     }
 
     /// What says that it is forgotten comes last of all, when no file tells it any more: not even the one that asks for it.

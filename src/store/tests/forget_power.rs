@@ -2,7 +2,7 @@
 //! while any file tells it.
 
 use super::matrix::{Rig, SECRET, open_at, traces, verify};
-use super::model::{Files, ModelDisk};
+use super::model::{EIO, Fault, Files, ModelDisk};
 use super::*;
 
 /// The disk before one operation.
@@ -71,7 +71,8 @@ async fn a_power_failure_while_forgetting_leaves_the_old_or_the_new_and_no_lie()
 
     let (mut old, mut new, mut said, mut lies_looked_for) = (0, 0, 0, 0);
     for (n, image) in images.iter().enumerate() {
-        for seed in 0..3 {
+        // With the index as it was then, and without one, by turns.
+        for seed in [n as u64 % 2] {
             let when = format!("image {n} of {}, {}, seed {seed}", images.len(), image.told);
             let folder = tempfile::tempdir().unwrap();
             std::fs::create_dir(folder.path().join("log")).unwrap();
@@ -79,7 +80,7 @@ async fn a_power_failure_while_forgetting_leaves_the_old_or_the_new_and_no_lie()
             for (name, bytes) in index {
                 std::fs::write(folder.path().join(name), bytes).unwrap();
             }
-            let left = image.files.after_power_loss(n as u64 * 3 + seed);
+            let left = image.files.after_power_loss(n as u64);
             let told = !traces(&left).is_empty();
             let begun = left.names().iter().any(|name| name == "forgetting.json");
             let disk = ModelDisk::of(left.moved(rig.bench.folder.path(), folder.path()));
@@ -183,4 +184,115 @@ async fn what_is_kept_no_more_but_lies_in_blocks_that_wait_to_be_used_goes_as_we
     let store = rig.open();
     verify(&store, &rig.acknowledged, "opened again").await;
     store.close().await;
+}
+
+/// Each operation of it fails, once or for a while: what it says is true, nothing else is lost, and it comes to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_operation_of_it_fails_it_tells_no_lie_and_comes_to_its_end() {
+    let (mut nth, mut done, mut later, mut refused) = (0, 0, 0, 0);
+    loop {
+        let times = if nth % 2 == 0 { 1 } else { 3 };
+        let when = format!("operation {nth} fails, {times} in a row");
+        let mut rig = Rig::new(ModelDisk::default());
+        rig.bench.max_size = 3 << 20;
+        let (store, secrets) = filled(&mut rig).await;
+        rig.disk.inject_nth(nth, Fault::Errno(EIO), times);
+        let told = store.forget(SECRET, false).await;
+        let hits = rig.disk.hits();
+        match &told {
+            Ok(_) => {
+                rig.is_forgotten(&when);
+                done += 1;
+            }
+            Err(why) if why.to_string().contains("nothing was forgotten") => {
+                for id in secrets {
+                    assert!(store.event(id).await.is_ok(), "{when}: {why}");
+                }
+                refused += 1;
+            }
+            Err(why) => {
+                assert!(
+                    why.to_string().contains("goes on by itself"),
+                    "{when}: {why}"
+                );
+                later += 1;
+            }
+        }
+        rig.disk.lift();
+        if told.is_err() && !store.sightings(SECRET, false).await.unwrap().is_empty() {
+            store.forget(SECRET, false).await.unwrap();
+        }
+        for _ in 0..100 {
+            if !store.forgotten().await.unwrap().is_empty() {
+                break;
+            }
+            store.retain().await.unwrap();
+            store.caught_up().await;
+        }
+        assert_eq!(store.forgotten().await.unwrap().len(), 1, "{when}");
+        rig.is_forgotten(&when);
+        verify(&store, &rig.acknowledged, &when).await;
+        store.close().await;
+        rig.forget_index();
+        let store = rig.open();
+        verify(&store, &rig.acknowledged, &format!("{when}, opened again")).await;
+        store.close().await;
+        if hits == 0 {
+            break;
+        }
+        nth += 1;
+    }
+    assert!(
+        nth > 20 && done > 0 && later > 5 && refused > 3,
+        "{nth}: {done} {later} {refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_purge_has_removed_before_goes_from_its_segment_as_well() {
+    for (keeps, with_index) in [(true, true), (false, true), (false, false)] {
+        let mut rig = Rig::new(ModelDisk::default());
+        rig.bench.max_size = 3 << 20;
+        let store = rig.open();
+        let purged = rig.send_secret(&store, &["log"]).await;
+        rig.send(&store, &["vms"]).await.unwrap(); // waits, and so the segment stays
+        store.caught_up().await;
+        for one in lease(&store, "log", Order::None).await {
+            settle(&store, one, Settled::Delivered).await;
+        }
+        rig.bench.wait(10);
+        let kept = match keeps {
+            true => Some(rig.send_secret(&store, &["vms"]).await),
+            false => None,
+        };
+        store.caught_up().await;
+        let before = rig.bench.clock.now() - SignedDuration::from_secs(5);
+        assert_eq!(store.purge(before).await.unwrap(), 1);
+        assert!(store.event(purged).await.is_err());
+        assert!(!traces(&rig.disk.files()).is_empty(), "its record is there");
+        let store = match with_index {
+            true => store,
+            false => {
+                store.close().await;
+                rig.forget_index();
+                rig.open()
+            }
+        };
+
+        let (told, found) = store.forget(SECRET, false).await.unwrap();
+        let live = usize::from(keeps);
+        assert_eq!((told.events, found.len()), (live as u64 + 1, live));
+        rig.is_forgotten("with what was purged");
+        assert_eq!(store.forgotten().await.unwrap().len(), 1);
+        if let Some(kept) = kept {
+            assert!(store.event(kept).await.is_err());
+        }
+        verify(&store, &rig.acknowledged, "after it").await;
+        store.close().await;
+        rig.forget_index();
+        let store = rig.open();
+        verify(&store, &rig.acknowledged, "opened again").await;
+        assert!(store.event(purged).await.is_err());
+        store.close().await;
+    }
 }
