@@ -40,6 +40,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
+    let caller = gate.caller(caller, &head);
     let mut response = match lead(admin, gate, tasks, caller, &head, body).await {
         Ok(response) => response,
         Err(refusal) => {

@@ -26,6 +26,7 @@ use super::table::{Access, Route};
 use super::visitor::{Caller, Visitor, Who};
 use crate::clock::Clock;
 use crate::name::Name;
+use crate::reach::Proxies;
 
 /// The header in which our own pages send the token of their session.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
@@ -43,12 +44,14 @@ pub(crate) struct Gate {
     pub(super) attempts: Attempts,
     pub(super) cookies: Names,
     pub(super) clock: Clock,
+    proxies: Proxies,
 }
 
 impl Gate {
-    /// Before a listener that is bound to this address; the key goes into the store's folder.
+    /// Before a listener that is bound to this address, behind these proxies; the key goes into the store's folder.
     pub(crate) fn new(
         settings: &Settings,
+        proxies: Proxies,
         bound: SocketAddr,
         store: &std::path::Path,
         clock: Clock,
@@ -62,7 +65,16 @@ impl Gate {
             attempts: Attempts::default(),
             cookies: Names::of_port(bound.port()),
             clock,
+            proxies,
         })
+    }
+
+    /// Who calls, where a proxy that is trusted speaks for somebody: whoever guesses is slowed down, and not all behind it.
+    pub(super) fn caller(&self, connected: Caller, head: &Parts) -> Caller {
+        Caller {
+            address: self.proxies.sender(connected.address, &head.headers),
+            ..connected
+        }
     }
 
     /// Another config: who is not in it any more is out at once.

@@ -113,7 +113,8 @@ impl App {
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
         let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
         let (looking, kept) = (&config.admin, &config.store.path);
-        let gate = Gate::new(looking, listener.address(), kept, clock.clone());
+        let proxies = config.server.proxies();
+        let gate = Gate::new(looking, proxies, listener.address(), kept, clock.clone());
 
         let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
@@ -331,12 +332,10 @@ fn begin_counting(config: &Config, metrics: &Metrics) {
     }
 }
 
+/// Removes what is old: at once, for one that is started again every minute must not grow for ever, and then now and then.
 async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
+    let mut busy = Some(clock.busy());
     loop {
-        let _busy = tokio::select! {
-            () = tasks.stopping() => return,
-            busy = clock.sleep(RETAIN_EVERY) => busy,
-        };
         let retained = tokio::select! {
             () = tasks.stopping() => return,
             retained = store.retain() => retained,
@@ -345,6 +344,11 @@ async fn housekeeping(store: Store, clock: Clock, tasks: Tasks) {
             tracing::warn!(%error, "could not remove old events");
         }
         telemetry::tell_left_out();
+        drop(busy.take());
+        busy = tokio::select! {
+            () = tasks.stopping() => return,
+            busy = clock.sleep(RETAIN_EVERY) => Some(busy),
+        };
     }
 }
 

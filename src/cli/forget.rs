@@ -41,7 +41,14 @@ pub(super) async fn forget(common: &Common, arguments: Arguments) -> Result<(), 
     }
     let found = answer["found"].as_array().cloned().unwrap_or_default();
     if found.is_empty() {
-        line("nothing is kept of it");
+        // What a purge had removed, and its segments still had.
+        let left = ["events", "requests"].map(|field| answer[field].as_u64().unwrap_or(0));
+        line(&match left.iter().sum() {
+            0_u64 => "nothing is kept of it".to_owned(),
+            left => format!(
+                "nothing was kept of it but {left} removed before, whose bytes are gone now, too"
+            ),
+        });
         return Ok(());
     }
     let columns = [

@@ -1,5 +1,6 @@
 //! Mistakes of a config file, and how they are shown.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
@@ -9,6 +10,9 @@ use miette::{
 
 /// How many mistakes of one file are told.
 const MISTAKES_MAX: usize = 200;
+/// A longer line is shown in part only: so many characters before a mistake, and from it on.
+const LINE_MAX: usize = 1_000;
+const AROUND: usize = 60;
 
 /// Something in the file that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +134,8 @@ impl Report {
 
     /// All mistakes, for a terminal or for everything else.
     pub(crate) fn render(&self, terminal: bool) -> String {
-        if terminal {
+        let is_wide = |page: &Page| page.source.lines().any(|line| line.len() > LINE_MAX);
+        if terminal && !self.pages.iter().any(is_wide) {
             self.graphical()
         } else {
             self.plain()
@@ -146,6 +151,7 @@ impl Report {
             let _ = writeln!(page, "{}: {}", self.place(mistake), mistake.message);
             if let Some(line) = source.lines().nth(number - 1) {
                 let margin = number.to_string();
+                let (line, column) = around(line, column);
                 let lead: String = line
                     .chars()
                     .take(column - 1)
@@ -196,6 +202,26 @@ impl Report {
     }
 }
 
+/// What is shown of a line, and the column in that: of one that was written for machines only what stands around, or each
+/// of many mistakes would show all of it again.
+fn around(line: &str, column: usize) -> (Cow<'_, str>, usize) {
+    if line.len() <= LINE_MAX {
+        return (line.into(), column);
+    }
+    let skipped = (column - 1).saturating_sub(AROUND);
+    let mut shown: String = line.chars().skip(skipped).take(2 * AROUND).collect();
+    let column = if skipped > 0 {
+        shown.insert(0, '…');
+        column - skipped + 1
+    } else {
+        column
+    };
+    if line.chars().nth(skipped + 2 * AROUND).is_some() {
+        shown.push('…');
+    }
+    (shown.into(), column)
+}
+
 /// The byte itself, or the last one before it where a character begins.
 pub(super) fn boundary(text: &str, byte: usize) -> usize {
     let mut at = byte.min(text.len());
@@ -238,4 +264,36 @@ pub(super) fn suggestion<'a>(
     }
     let list: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
     Some(format!("{what}: {}", list.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_endless_line_what_stands_around_each_mistake_is_shown() {
+        let source = "a: {".to_owned() + &"é: 1, ".repeat(20_000) + "}";
+        let at = |word: usize| 4 + word * "é: 1, ".len();
+        let places = [at(0), at(10_000), at(19_999)];
+        let mistakes = places.map(|place| Mistake::new(place..place + 2, "no such key"));
+        let report = Report::new("r.yaml".to_owned(), source, mistakes.to_vec());
+        let told = report.plain();
+        assert!(told.len() < 2_000, "{}", told.len());
+        assert_eq!(report.render(true), told);
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 9);
+        assert!(
+            lines[3].starts_with("r.yaml:1:50005: no such key"),
+            "{}",
+            lines[3]
+        );
+        for (shown, carets) in [
+            (lines[1], lines[2]),
+            (lines[4], lines[5]),
+            (lines[7], lines[8]),
+        ] {
+            let column = carets.chars().position(|c| c == '^').unwrap();
+            assert_eq!(shown.chars().nth(column), Some('é'), "{shown}\n{carets}");
+        }
+    }
 }

@@ -262,7 +262,12 @@ impl Config {
         };
         let mut config = Self::build(&mut loader);
         config.files = std::mem::take(&mut loader.files);
-        let follows = |mistake: &Mistake| root.broken_at(mistake.span.start);
+        let broken = root.broken();
+        let follows = |mistake: &Mistake| {
+            let at = mistake.span.start;
+            let before = broken.range(..=at).next_back();
+            before.is_some_and(|(_, end)| at < *end)
+        };
         let found = std::mem::take(&mut loader.checker.mistakes);
         mistakes.extend(found.into_iter().filter(|mistake| !follows(mistake)));
 

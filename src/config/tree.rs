@@ -1,5 +1,6 @@
 //! A YAML file as a tree that remembers where everything stands.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
@@ -144,12 +145,23 @@ impl Node {
         }
     }
 
-    /// Whether the byte stands in a scalar that lacks what it was to take from outside.
-    pub(super) fn broken_at(&self, byte: usize) -> bool {
+    /// Where scalars stand that lack what they were to take from outside: the end of each by its beginning.
+    pub(super) fn broken(&self) -> BTreeMap<usize, usize> {
+        let mut found = BTreeMap::new();
+        self.find_broken(&mut found);
+        found
+    }
+
+    fn find_broken(&self, found: &mut BTreeMap<usize, usize>) {
         match &self.shape {
-            Shape::Map(entries) => entries.iter().any(|(_, value)| value.broken_at(byte)),
-            Shape::List(items) => items.iter().any(|item| item.broken_at(byte)),
-            Shape::Scalar(scalar) => scalar.broken && self.at.contains(&byte),
+            Shape::Map(entries) => entries
+                .iter()
+                .for_each(|(_, value)| value.find_broken(found)),
+            Shape::List(items) => items.iter().for_each(|item| item.find_broken(found)),
+            Shape::Scalar(scalar) if scalar.broken => {
+                found.insert(self.at.start, self.at.end);
+            }
+            Shape::Scalar(_) => {}
         }
     }
 

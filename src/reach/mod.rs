@@ -9,14 +9,19 @@
 //! metadata of clouds are, need a permission of their own.
 //!
 //! What the config itself names is not asked about: most systems that camhook delivers to are in the same LAN.
+//!
+//! The other way round, [`Proxies`] says from where somebody reaches camhook: the listeners, which do not know each other, ask it.
 
 mod place;
+mod proxies;
 mod range;
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use url::{Host, Url};
+
+pub(crate) use proxies::{ForwardedBy, Network, Proxies};
 
 use place::Place;
 

@@ -3,15 +3,13 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use ipnet::IpNet;
 use jiff::Timestamp;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 use super::answer::{Asked, Refusal};
@@ -20,6 +18,7 @@ use super::digest::{Algorithm, DigestSettings, Said};
 use super::nonces::Nonces;
 use super::path;
 use super::signature::SignatureSettings;
+use crate::reach::Network;
 use crate::secret::Secret;
 
 /// Who may send. Of `token`, `basic` and `digest` one is enough; `allow`, `client_cert` and `signature` are asked for besides.
@@ -55,10 +54,6 @@ pub(crate) struct Basic {
     pub(crate) username: String,
     pub(crate) password: Secret,
 }
-
-/// A network, or one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Network(IpNet);
 
 /// Asks whether this request may enter, for those who try bytes that nobody thought of. Panics when it may, for nobody knows
 /// the secrets.
@@ -208,40 +203,6 @@ fn credentials<'a>(parts: &'a Parts, schemes: &[&str]) -> Option<&'a str> {
                 .any(|known| known.eq_ignore_ascii_case(scheme))
         })
         .map(|(_, rest)| rest.trim())
-}
-
-impl Network {
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse()
-            .or_else(|_| text.parse().map(|address: IpAddr| address.into()))
-            .map(Self)
-            .map_err(|_| {
-                format!("`{text}` is no network: expected such as `10.0.0.0/8` or `192.0.2.7`")
-            })
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Network {
-    fn schema_name() -> Cow<'static, str> {
-        "Network".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "an address or a network such as `10.0.0.0/8`" })
-    }
 }
 
 /// An empty token would let everybody in whose path ends in nothing.

@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 
 use super::answer::{self, Refusal, Reply};
 use super::body::{self, Limits};
-use super::caller::{Caller, Proxies};
+use super::caller::Caller;
 use super::door::{Call, Door, Entry};
 use super::guard::Guard;
 use super::mask;
@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use crate::budget::{Budget, Reserved};
 use crate::clock::Clock;
 use crate::event::Original;
+use crate::reach::Proxies;
 use crate::sources::Answer;
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Status};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::auth::{AuthSettings, Network};
-use super::caller::{ForwardedBy, Proxies};
+use super::auth::AuthSettings;
 use super::mqtt::MqttSettings;
+use crate::reach::{ForwardedBy, Network, Proxies};
 use crate::units::{ByteSize, Span};
 
 /// Where cameras post, and what they may ask of this machine.
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     /// HTTPS for cameras: `{ cert, key }`. Default: plain HTTP.
     pub(crate) tls: Option<TlsSettings>,
     /// Addresses and networks of reverse proxies that tell whom they speak for, such as `[10.0.0.2]`: `allow`, the log and
-    /// the events then have the address of the sender itself. Default: none.
+    /// the events then have the address of the sender itself, and so has who logs in at the admin address. Default: none.
     pub(crate) trusted_proxies: Vec<Network>,
     /// The header in which they tell it: `x-forwarded-for` or `forwarded`. The other is not looked at. Default
     /// `x-forwarded-for`.
@@ -87,7 +87,8 @@ impl Settings {
         }
     }
 
-    pub(super) fn proxies(&self) -> Proxies {
+    /// Whose word on where a request comes from is believed, on both listeners.
+    pub(crate) fn proxies(&self) -> Proxies {
         Proxies {
             trusted: self.trusted_proxies.clone(),
             header: self.forwarded_by,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::catalog::{Catalog, Record, Segment};
 use super::disk::{Disk, DiskFile, LookingDisk, SystemDisk};
-use super::forgetting::Job;
+use super::forgetting::{Job, Left};
 use super::open::make_folder;
 use super::record::What;
 use super::scan::Found;
@@ -139,7 +139,8 @@ fn copy_all(folder: &Path, to: &Path) -> Result<(BTreeMap<u64, Copied>, Option<J
         }
         copied?;
         // Before it is looked whether a copy has more than its segment: what is forgotten from now on shows there.
-        let job = Job::read(&LookingDisk, folder).map_err(StoreError::Failed)?;
+        let left = Job::read(&LookingDisk, folder).map_err(StoreError::Failed)?;
+        let job = left.and_then(Left::job);
         if copies.values().any(|copy| copy.is_stale(&catalog)) {
             continue;
         }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
 use super::damage::{Damage, Damages};
 use super::disk::{Disk, DiskFile};
+use super::rewrite::blank;
 pub(super) use super::segment::Record;
 use super::segment::{HEAD_BYTES, Head, Header, read_record, record};
 
@@ -35,6 +37,8 @@ pub(super) struct Catalog {
     pub(super) segment_bytes: u64,
     pub(super) damages: Damages,
     pub(super) files: Mutex<Files>,
+    /// While something is being forgotten: no blocks are kept, for nobody knows what is in them.
+    pub(super) keeps_no_spares: AtomicBool,
 }
 
 #[derive(Default)]
@@ -175,7 +179,8 @@ impl Catalog {
         let path = self.path(number);
         let mut spare = None;
         let is_whole = segment.bytes == self.segment_bytes && segment.held == segment.bytes;
-        if is_whole && files.spares.len() < SPARES_MAX {
+        let keeps = !self.keeps_no_spares.load(Ordering::SeqCst);
+        if is_whole && keeps && files.spares.len() < SPARES_MAX {
             let name = self.folder.join(format!("spare-{:010}", files.next_spare));
             files.next_spare += 1;
             self.disk.rename(&path, &name)?;
@@ -198,6 +203,30 @@ impl Catalog {
         for (path, _) in std::mem::take(&mut files.spares) {
             if let Err(error) = self.disk.remove(&path) {
                 tracing::warn!(file = %path.display(), %error, "cannot remove a spare segment");
+            }
+        }
+    }
+
+    /// Whether blocks of removed segments are kept from now on.
+    pub(super) fn keep_spares(&self, keep: bool) {
+        self.keeps_no_spares.store(!keep, Ordering::SeqCst);
+    }
+
+    /// The same, with nothing left of what is in them, for good. What fails stays a spare.
+    pub(super) fn wipe_spares(&self) -> io::Result<()> {
+        loop {
+            let Some((path, len)) = self.files().spares.pop() else {
+                return self.disk.sync_folder(&self.folder);
+            };
+            let wiped = (|| {
+                let file = self.disk.open(&path)?;
+                blank(&*file, 0, file.len()?)?;
+                file.sync()?;
+                self.disk.remove(&path)
+            })();
+            if let Err(error) = wiped {
+                self.files().spares.push((path, len));
+                return Err(error);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::catalog::{Catalog, Segment};
 use super::compare::{self, Difference};
 use super::damage::Damage;
 use super::disk::{LookingDisk, SystemDisk};
-use super::forgetting::Job;
+use super::forgetting::{Job, Left};
 use super::index::{Index, NUMBERS_PER_RECORD};
 use super::open::{catch_up, change, lock};
 use super::scan::Found;
@@ -176,7 +176,7 @@ impl Reading<'_> {
 }
 
 fn look(folder: &Path, running: bool) -> Result<Checked, String> {
-    let begun = Job::read(&LookingDisk, folder)?;
+    let begun = Job::read(&LookingDisk, folder)?.and_then(Left::job);
     let moment = Moment::of(&folder.join("index.sqlite"));
     let catalog = look_at(folder)?;
     let segments = catalog.segments();
@@ -269,7 +269,7 @@ fn look(folder: &Path, running: bool) -> Result<Checked, String> {
     reading.checked.index = match moment {
         Err(state) => state,
         Ok(moment) => {
-            let job = begun.or(Job::read(&LookingDisk, folder)?);
+            let job = begun.or(Job::read(&LookingDisk, folder)?.and_then(Left::job));
             judge(&moment, &mut reading, gone, job)
         }
     };

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +38,9 @@ pub(super) trait DiskFile: Send + Sync {
     fn let_go(&self);
 }
 
+/// What is kept is for nobody's eyes but those of the account that camhook runs under.
+pub(super) const PRIVATE: u32 = 0o600;
+
 /// The system's own files.
 pub(super) struct SystemDisk;
 
@@ -59,6 +62,7 @@ impl Disk for SystemDisk {
             .read(true)
             .write(true)
             .create_new(true)
+            .mode(PRIVATE)
             .open(path)?;
         Ok(Arc::new(file))
     }

@@ -89,7 +89,8 @@ impl Store {
             .await
     }
 
-    /// Forgets these, and returns when nothing of them is on disk any more.
+    /// Forgets these, and returns when nothing of them is on disk any more. What is not kept any more may still lie in blocks
+    /// that wait to be used again, so the disk is looked over when there are none, too.
     pub(crate) async fn forget(
         &self,
         plate: &str,
@@ -111,9 +112,6 @@ impl Store {
             ended: found.iter().map(|one| one.waiting.len() as u64).sum(),
             delivered: tally(&found),
         };
-        if found.is_empty() {
-            return Ok((told, found));
-        }
         let texts = found
             .iter()
             .filter(|one| matches!(one.why, Why::Exact | Why::Like))
@@ -132,6 +130,8 @@ impl Store {
         let job = Job {
             told,
             lsn: 0,
+            plate: plate.to_owned(),
+            like,
             texts: texts.into_iter().collect(),
             events: of(false),
             quarantined: of(true),
@@ -193,7 +193,7 @@ fn tally(found: &[Sighting]) -> Vec<(Name, u64)> {
     tally.into_values().collect()
 }
 
-fn is_like(text: &str, plate: &str, like: bool) -> bool {
+pub(super) fn is_like(text: &str, plate: &str, like: bool) -> bool {
     let fold = if like { Fold::LookAlike } else { Fold::Plate };
     fold.letters(text).eq(fold.letters(plate)) || normal_plate(text) == normal_plate(plate)
 }
@@ -257,7 +257,7 @@ impl Inner {
 }
 
 /// Whether a request that nobody understood has the plate in it, as it was asked for or with nothing between its letters.
-fn tells(bytes: &[u8], plate: &str) -> bool {
+pub(super) fn tells(bytes: &[u8], plate: &str) -> bool {
     let bytes = bytes.to_ascii_lowercase();
     [
         plate.trim().to_lowercase(),

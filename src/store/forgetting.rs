@@ -7,11 +7,12 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::books::name_from;
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::index::{Index, NUMBERS_PER_RECORD};
 use super::pictures::siblings;
 use super::record::Forgotten;
 use super::redact::Erasure;
+use super::rewrite::blank;
 use crate::event::EventId;
 use crate::fate::Fate;
 
@@ -23,12 +24,32 @@ pub(super) struct Job {
     pub(super) told: Forgotten,
     /// Nothing behind this record is of it.
     pub(super) lsn: u64,
+    /// As it was asked for, and whether those like it are meant, too.
+    #[serde(default)]
+    pub(super) plate: String,
+    #[serde(default)]
+    pub(super) like: bool,
     pub(super) texts: Vec<String>,
     pub(super) events: Vec<(i64, EventId)>,
     pub(super) quarantined: Vec<(i64, EventId)>,
     pub(super) deliveries: Vec<i64>,
 }
 
+/// All that is left of it when nothing of it is on disk any more: that is still to be said in the log.
+#[derive(Serialize, Deserialize)]
+struct Done {
+    done: Forgotten,
+}
+
+/// What an earlier run left to do.
+#[derive(Clone)]
+pub(super) enum Left {
+    All(Job),
+    /// It is on disk nowhere, and nothing says so yet.
+    ToSay(Forgotten),
+}
+
+const NEW: &str = "forgetting.new";
 const FILE: &str = "forgetting.json";
 
 impl Job {
@@ -41,6 +62,24 @@ impl Job {
             deliveries: self.deliveries.iter().copied().collect(),
             texts: self.texts.clone(),
         }
+    }
+
+    pub(super) fn of_nothing(told: Forgotten) -> Self {
+        Self {
+            told,
+            lsn: 0,
+            plate: String::new(),
+            like: false,
+            texts: Vec::new(),
+            events: Vec::new(),
+            quarantined: Vec::new(),
+            deliveries: Vec::new(),
+        }
+    }
+
+    /// Whether nothing was found: then only traces are looked for, in blocks and in what steps remember.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.events.is_empty() && self.quarantined.is_empty()
     }
 
     /// The same for a log that ends with this record, where later numbers will be those of others.
@@ -59,51 +98,80 @@ impl Job {
 
     /// Makes sure that it is done, whatever happens.
     pub(super) fn write(&self, disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
-        let (path, new) = (Self::path(folder), folder.join("forgetting.new"));
-        if new.exists() {
-            disk.remove(&new)?;
-        }
-        let file = disk.create(&new)?;
         let bytes = serde_json::to_vec(self).map_err(std::io::Error::other)?;
-        file.write_at(&mut [IoSlice::new(&bytes)], 0)?;
-        file.sync()?;
-        disk.rename(&new, &path)?;
-        disk.sync_folder(folder)
+        replace(disk, folder, &bytes)
+    }
+
+    /// It is nowhere else any more, so what is written of it here goes as well: all but what may be said of it.
+    pub(super) fn write_done(&self, disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+        let done = Done {
+            done: self.told.clone(),
+        };
+        let bytes = serde_json::to_vec(&done).map_err(std::io::Error::other)?;
+        let old = disk.open(&Self::path(folder))?;
+        replace(disk, folder, &bytes)?;
+        blank(&*old, 0, old.len()?)?;
+        old.sync()
     }
 
     /// What an earlier run left to do.
     pub(super) fn read(
         disk: &dyn Disk,
         folder: &Path,
-    ) -> std::result::Result<Option<Self>, String> {
-        let begun = folder.join("forgetting.new");
-        if begun.exists() {
-            let _ = disk.remove(&begun);
-        }
+    ) -> std::result::Result<Option<Left>, String> {
+        // Begun, and never asked for.
+        let _ = disk.remove(&folder.join(NEW));
         let path = Self::path(folder);
-        match std::fs::read(&path) {
-            Ok(bytes) if bytes.contains(&0) => {
-                let _ = disk.remove(&path); // it was done: its bytes are gone, the file was to follow
-                Ok(None)
-            }
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| format!("{}: {error}", path.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{}: {error}", path.display())),
+        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let bytes = match disk.open(&path) {
+            Ok(file) => whole(&*file).map_err(|error| told(&error))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(told(&error)),
+        };
+        if bytes.contains(&0) {
+            let _ = disk.remove(&path); // it was done: its bytes are gone, the file was to follow
+            return Ok(None);
         }
+        if let Ok(Done { done }) = serde_json::from_slice(&bytes) {
+            return Ok(Some(Left::ToSay(done)));
+        }
+        let job = serde_json::from_slice(&bytes).map_err(|error| told(&error))?;
+        Ok(Some(Left::All(job)))
     }
 
-    /// It is done: the file goes, and its bytes with it.
+    /// It is done, and said.
     pub(super) fn remove(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
-        let path = Self::path(folder);
-        let file = disk.open(&path)?;
-        let zeros = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
-        file.write_at(&mut [IoSlice::new(&zeros)], 0)?;
-        file.sync()?;
-        disk.remove(&path)?;
+        disk.remove(&Self::path(folder))?;
         disk.sync_folder(folder)
     }
+}
+
+impl Left {
+    /// What is to be forgotten still.
+    pub(super) fn job(self) -> Option<Job> {
+        match self {
+            Self::All(job) => Some(job),
+            Self::ToSay(_) => None,
+        }
+    }
+}
+
+/// Puts these bytes in the file's place: at any moment one of both is there, whole.
+fn replace(disk: &dyn Disk, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = folder.join(NEW);
+    let _ = disk.remove(&new); // of a try that failed
+    let file = disk.create(&new)?;
+    file.write_at(&mut [IoSlice::new(bytes)], 0)?;
+    file.sync()?;
+    disk.rename(&new, &Job::path(folder))?;
+    disk.sync_folder(folder)
+}
+
+fn whole(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 impl Index {

@@ -42,6 +42,7 @@ mod pictures;
 mod plates;
 mod probe;
 mod purge;
+mod purged;
 mod quarantine;
 mod query;
 mod record;

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,8 +14,8 @@ use tokio::sync::Semaphore;
 use super::cache::Cache;
 use super::catalog::{Catalog, Position, Record, Segment};
 use super::desk::Desks;
-use super::disk::{Disk, SystemDisk};
-use super::forgetting::Job;
+use super::disk::{Disk, PRIVATE, SystemDisk};
+use super::forgetting::{Job, Left};
 use super::index::{Index, News};
 use super::indexer::Indexer;
 use super::log::Log;
@@ -60,7 +61,8 @@ impl Store {
         let folder = settings.path.clone();
         let failed =
             |error: std::io::Error| StoreError::Failed(format!("{}: {error}", folder.display()));
-        make_folder(&*disk, &folder.join("log")).map_err(failed)?;
+        make_folder(&*disk, &folder).map_err(failed)?;
+        make_private_folder(&*disk, &folder.join("log")).map_err(failed)?;
         let lock = lock(&folder)?;
         let segment_bytes =
             (settings.max_size / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES) / 4096
@@ -98,9 +100,12 @@ impl Store {
                 "the clock was set back; what waits was judged anew"
             );
         }
-        let job = Job::read(&*catalog.disk, &folder).map_err(StoreError::Failed)?;
-        let job = job.map(|job| job.within(next_lsn.saturating_sub(1)));
-        if let Some(job) = &job {
+        let left = Job::read(&*catalog.disk, &folder).map_err(StoreError::Failed)?;
+        let left = left.map(|left| match left {
+            Left::All(job) => Left::All(job.within(next_lsn.saturating_sub(1))),
+            Left::ToSay(told) => Left::ToSay(told),
+        });
+        if let Some(Left::All(job)) = &left {
             index.forget(job).map_err(told)?;
             index.news = News::default();
         }
@@ -138,7 +143,7 @@ impl Store {
             path: index_path.clone(),
             pictures: settings.pictures,
             looked_at: HashMap::new(),
-            scrub: job.map(Scrub::of),
+            scrub: left.map(Scrub::left),
             told: index_receiver,
             writer: writer_sender.clone(),
             active,
@@ -222,6 +227,18 @@ pub(super) fn make_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()>
     disk.sync_folder(parent)
 }
 
+/// The same for one that only this account may look into. One that is there stays as it is.
+fn make_private_folder(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().mode(0o700).create(folder)?;
+    disk.sync_folder(folder)?;
+    folder
+        .parent()
+        .map_or(Ok(()), |parent| disk.sync_folder(parent))
+}
+
 pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let failed =
@@ -230,6 +247,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(PRIVATE)
         .open(&path)
         .map_err(|error| failed(&error))?;
     match file.try_lock() {

@@ -123,6 +123,13 @@ pub(crate) struct Forgotten {
     pub(crate) delivered: Vec<(Name, u64)>,
 }
 
+impl Forgotten {
+    /// Whether there was anything of it.
+    pub(super) fn is_something(&self) -> bool {
+        self.events + self.requests > 0
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct Carried {
     pub(super) number: i64,

@@ -13,7 +13,7 @@ use super::index::NUMBERS_PER_RECORD;
 use super::record::normal_plate;
 use super::request::RequestIn;
 use super::rewrite::Lesser;
-use super::segment::{Record, RecordKind};
+use super::segment::{Pictured, Record, RecordKind};
 use crate::event::EventId;
 use crate::fate::Plan;
 
@@ -91,9 +91,9 @@ impl Shed {
 /// A request, or fetched pictures, without pictures. What the vendor told stays where it is apart from them; a document that
 /// holds a picture itself (as base64) goes with it. `None` when there is nothing to remove.
 pub(super) fn without_pictures(record: &Record, shed: &Shed) -> Result<Option<Lesser>, String> {
-    match record.kind {
-        RecordKind::Request => request_without_pictures(record, shed),
-        RecordKind::Fetched => {
+    match record.kind.pictured() {
+        Some(Pictured::Request) => request_without_pictures(record, shed),
+        Some(Pictured::Fetched) => {
             let mut meta = parsed(&record.meta)?;
             if list(&meta["pictures"]).is_empty() {
                 return Ok(None);
@@ -104,17 +104,7 @@ pub(super) fn without_pictures(record: &Record, shed: &Shed) -> Result<Option<Le
             meta["notes"] = notes.into();
             Ok(Some(lesser(record.kind, &meta, vec![])))
         }
-        RecordKind::Quarantine
-        | RecordKind::Outcome
-        | RecordKind::PlanAgain
-        | RecordKind::Retry
-        | RecordKind::Target
-        | RecordKind::Purge
-        | RecordKind::Carry
-        | RecordKind::Seal
-        | RecordKind::Erased
-        | RecordKind::Forgot
-        | RecordKind::Worked => Ok(None),
+        None => Ok(None),
     }
 }
 

@@ -78,6 +78,24 @@ impl Catalog {
         }))
     }
 
+    /// Reads what a look over a segment found, but what is damaged.
+    pub(super) fn read_wanted(
+        &self,
+        segment: Segment,
+        survey: &Survey,
+        each: &mut dyn FnMut(&Record),
+    ) -> Result<(), String> {
+        let number = segment.header.number;
+        let told = |error: std::io::Error| format!("{}: {error}", self.path(number).display());
+        let (file, header) = self.file(number).map_err(told)?;
+        for (offset, _) in &survey.wanted {
+            if let Ok((head, data)) = read_record(&*file, header.salt, *offset).map_err(told)? {
+                each(&record(head, data)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Looks over a segment that is not written any more. `wanted` is shown every record without its payload. What is damaged
     /// is passed over; only a `thorough` look, which reads the payloads as well, finds all of that.
     pub(super) fn survey(
@@ -295,7 +313,8 @@ fn copy(old: &dyn DiskFile, new: &dyn DiskFile, from: u64, to: u64) -> std::io::
     Ok(())
 }
 
-fn blank(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+/// Overwrites with zeros.
+pub(super) fn blank(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
     let mut at = from;
     while at < to {
         let piece = (to - at).min(PIECE as u64) as usize;

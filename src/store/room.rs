@@ -1,6 +1,7 @@
 //! Whether there is room: on the disk, and under `max_size`.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::FallocateFlags;
 
 use super::catalog::Catalog;
-use super::disk::is_full;
+use super::disk::{PRIVATE, is_full};
 use crate::telemetry::Metrics;
 
 /// Room set aside so that outcomes can be written when nothing else can.
@@ -132,6 +133,7 @@ fn reserve(path: &Path, bytes: u64) -> std::io::Result<()> {
         .write(true)
         .create(true)
         .truncate(true)
+        .mode(PRIVATE)
         .open(path)?;
     rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
     Ok(())

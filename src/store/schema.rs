@@ -1,9 +1,12 @@
 //! The index's tables, and opening them. Operators may look at them with `sqlite3` while camhook runs.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::disk::PRIVATE;
 /// Written into the file; an index of another version is rebuilt from the log.
 const VERSION: i64 = 7;
 
@@ -299,6 +302,12 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 fn try_open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    // SQLite gives its log the rights of the file itself. Where this fails, what it says is told by the opening.
+    let _ = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(path);
     let mut db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;

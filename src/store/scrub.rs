@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::forgetting::Job;
+use super::forgetting::{Job, Left};
 use super::indexer::Indexer;
 use super::record::{Forgotten, What};
 use super::redact::Erasure;
@@ -18,18 +18,34 @@ pub(super) struct Scrub {
     job: Job,
     erasure: Erasure,
     reply: Option<Reply>,
+    /// Segments in which may be more of it than the index knows.
+    unseen: VecDeque<u64>,
     /// Segments to look through; none before the active one has ended.
     todo: Option<VecDeque<u64>>,
+    /// It is on disk nowhere any more, and that is not said yet.
+    is_clean: bool,
 }
 
 impl Scrub {
-    /// What an earlier run left.
-    pub(super) fn of(job: Job) -> Self {
+    fn of(job: Job) -> Self {
         Self {
             erasure: job.erasure(),
             job,
             reply: None,
+            unseen: VecDeque::new(),
             todo: None,
+            is_clean: false,
+        }
+    }
+
+    /// What an earlier run left.
+    pub(super) fn left(left: Left) -> Self {
+        match left {
+            Left::All(job) => Self::of(job),
+            Left::ToSay(told) => Self {
+                is_clean: true,
+                ..Self::of(Job::of_nothing(told))
+            },
         }
     }
 
@@ -52,7 +68,10 @@ impl Indexer {
             return;
         }
         job.lsn = self.index.progress.lsn;
-        if let Err(error) = job.write(&*self.room.catalog.disk, &self.folder) {
+        // Of nothing, nothing has to go on after a crash: who asked was not answered.
+        if !job.is_of_nothing()
+            && let Err(error) = job.write(&*self.room.catalog.disk, &self.folder)
+        {
             let why = format!("nothing was forgotten: {error}");
             let _ = reply.send(Err(StoreError::Failed(why)));
             return;
@@ -65,7 +84,7 @@ impl Indexer {
             Ok(()) => {
                 self.tell_news();
                 self.cache.clear();
-                let _ = self.writer.send(Command::Roll);
+                self.end_segment();
             }
             Err(error) => {
                 let _ = self.index.rollback();
@@ -77,11 +96,31 @@ impl Indexer {
     /// Tells who waits; it is tried again later.
     fn forgetting_failed(&mut self, error: StoreError) {
         tracing::error!(%error, "forgetting on request");
-        if let Some(scrub) = &mut self.scrub {
-            scrub.todo = None;
-            if let Some(reply) = scrub.reply.take() {
-                let _ = reply.send(Err(error));
+        let Some(scrub) = &mut self.scrub else { return };
+        scrub.todo = None;
+        let is_given_up = scrub.job.is_of_nothing() && !scrub.is_clean;
+        if let Some(reply) = scrub.reply.take() {
+            let _ = reply.send(Err(match is_given_up {
+                true => StoreError::Failed(format!(
+                    "{error}; but nothing is known to be left of this: ask again"
+                )),
+                false => error,
+            }));
+        }
+        if is_given_up {
+            self.scrub = None; // nobody waits for it any more
+            self.room.catalog.keep_spares(true);
+        }
+    }
+
+    /// Has the writer go on in another segment, whose blocks have nothing of it, either.
+    fn end_segment(&mut self) {
+        self.room.catalog.keep_spares(false);
+        match self.room.catalog.wipe_spares() {
+            Ok(()) => {
+                let _ = self.writer.send(Command::Roll);
             }
+            Err(error) => self.forgetting_failed(failed(error)),
         }
     }
 
@@ -89,7 +128,7 @@ impl Indexer {
     pub(super) fn go_on_forgetting(&mut self) {
         let idle = self.scrub.as_ref().is_some_and(|scrub| !scrub.is_at_work());
         if idle {
-            let _ = self.writer.send(Command::Roll);
+            self.end_segment();
         }
     }
 
@@ -106,7 +145,12 @@ impl Indexer {
             return;
         }
         let earlier = segments.iter().map(|segment| segment.header.number);
-        scrub.todo = Some(earlier.filter(|number| *number < active).collect());
+        let earlier = earlier.filter(|number| *number < active && !scrub.is_clean);
+        let earlier: VecDeque<u64> = earlier.collect();
+        if !scrub.job.plate.is_empty() {
+            scrub.unseen.clone_from(&earlier);
+        }
+        scrub.todo = Some(earlier);
         if let Err(error) = self.index.forget(&scrub.job) {
             let _ = self.index.rollback(); // a second time changes nothing
             self.forgetting_failed(failed(error));
@@ -115,10 +159,22 @@ impl Indexer {
 
     /// One segment, or the end of it.
     pub(super) fn scrub_some(&mut self) {
+        if let Err(error) = self.see_some() {
+            self.forgetting_failed(error);
+            return;
+        }
         let Some(scrub) = &mut self.scrub else { return };
+        if !scrub.unseen.is_empty() {
+            return;
+        }
         let Some(todo) = &mut scrub.todo else { return };
         let done = match todo.pop_front() {
-            Some(number) => clean(&self.room.catalog, number, &scrub.erasure).map_err(failed),
+            Some(number) => {
+                // Where nothing was found no record can be of it but what steps remember, and that is in their heads.
+                let thorough = !scrub.job.is_of_nothing();
+                let cleaned = clean(&self.room.catalog, number, &scrub.erasure, thorough);
+                cleaned.map_err(failed)
+            }
             None => {
                 let job = scrub.job.clone();
                 let finished = self.finish_forgetting(&job);
@@ -135,17 +191,58 @@ impl Indexer {
         }
     }
 
-    fn finish_forgetting(&mut self, job: &Job) -> Result<(), StoreError> {
-        self.index.wring_out().map_err(failed)?;
-        self.room.catalog.drop_spares();
-        for suffix in ["", "-wal", "-shm"] {
-            // An index that was set aside because it could not be read.
-            let aside = self.folder.join(format!("index.sqlite.unreadable{suffix}"));
-            let _ = std::fs::remove_file(aside);
+    /// One segment, for what the index has let go of. All of it is known, and would be known after a crash, before any
+    /// segment is written anew.
+    fn see_some(&mut self) -> Result<(), StoreError> {
+        let Some(scrub) = &mut self.scrub else {
+            return Ok(());
+        };
+        let Some(number) = scrub.unseen.pop_front() else {
+            return Ok(());
+        };
+        let (mut job, last) = (scrub.job.clone(), scrub.unseen.is_empty());
+        self.look_for_purged(&mut job, number).map_err(failed)?;
+        if last && job.told.is_something() {
+            job.write(&*self.room.catalog.disk, &self.folder)
+                .map_err(failed)?;
         }
-        self.say_now(What::Forgot(Box::new(job.told.clone())))
-            .map_err(failed)?;
-        Job::remove(&*self.room.catalog.disk, &self.folder).map_err(failed)?;
+        if let Some(scrub) = &mut self.scrub {
+            scrub.erasure = job.erasure();
+            scrub.job = job;
+        }
+        Ok(())
+    }
+
+    /// What says that it is forgotten comes last of all, when no file tells it any more: not even the one that asks for it.
+    fn finish_forgetting(&mut self, job: &Job) -> Result<(), StoreError> {
+        let is_clean = self.scrub.as_ref().is_some_and(|scrub| scrub.is_clean);
+        let disk = self.room.catalog.disk.clone();
+        if !is_clean {
+            self.index.wring_out().map_err(failed)?;
+            for suffix in ["", "-wal", "-shm"] {
+                // An index that was set aside because it could not be read.
+                let aside = self.folder.join(format!("index.sqlite.unreadable{suffix}"));
+                let _ = std::fs::remove_file(aside);
+            }
+            // The index's own log is empty now, and must not come back as it was. (Its other files hold locks.)
+            if let Ok(file) = disk.open(&self.folder.join("index.sqlite-wal")) {
+                file.sync().map_err(failed)?;
+            }
+            self.room.catalog.wipe_spares().map_err(failed)?;
+            if !job.is_of_nothing() {
+                job.write_done(&*disk, &self.folder).map_err(failed)?;
+            }
+            disk.sync_folder(&self.folder).map_err(failed)?;
+            if let Some(scrub) = &mut self.scrub {
+                scrub.is_clean = true;
+            }
+        }
+        if job.told.is_something() {
+            self.say_now(What::Forgot(Box::new(job.told.clone())))
+                .map_err(failed)?;
+            Job::remove(&*disk, &self.folder).map_err(failed)?;
+        }
+        self.room.catalog.keep_spares(true);
         self.room.measure();
         let Forgotten {
             events, requests, ..
@@ -156,12 +253,17 @@ impl Indexer {
 }
 
 /// Takes it out of one segment.
-fn clean(catalog: &super::catalog::Catalog, number: u64, erasure: &Erasure) -> Result<(), String> {
+fn clean(
+    catalog: &super::catalog::Catalog,
+    number: u64,
+    erasure: &Erasure,
+    thorough: bool,
+) -> Result<(), String> {
     let segments = catalog.segments();
     let Some(segment) = segments.into_iter().find(|s| s.header.number == number) else {
         return Ok(()); // it was removed meanwhile
     };
-    let survey = catalog.survey(segment, true, &mut |seen| {
+    let survey = catalog.survey(segment, thorough, &mut |seen| {
         let rest = erasure.rest_of(seen.lsn, seen.kind, &seen.meta, None)?;
         Ok(rest.is_some())
     })?;

@@ -99,7 +99,33 @@ impl fmt::Display for NoRecord {
     }
 }
 
+/// Kinds of records that may hold pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pictured {
+    Request,
+    Fetched,
+}
+
 impl RecordKind {
+    /// Whether it may hold pictures that can go before it. What nobody understood has none that anybody knows of.
+    pub(super) fn pictured(self) -> Option<Pictured> {
+        match self {
+            Self::Request => Some(Pictured::Request),
+            Self::Fetched => Some(Pictured::Fetched),
+            Self::Quarantine
+            | Self::Outcome
+            | Self::PlanAgain
+            | Self::Retry
+            | Self::Target
+            | Self::Purge
+            | Self::Carry
+            | Self::Seal
+            | Self::Erased
+            | Self::Forgot
+            | Self::Worked => None,
+        }
+    }
+
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
         [
             Self::Request,

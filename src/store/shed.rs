@@ -15,7 +15,7 @@ use super::indexer::Indexer;
 use super::redact::{Rule, Shed, without_pictures};
 use super::request::RequestIn;
 use super::rewrite::Glimpse;
-use super::segment::RecordKind;
+use super::segment::Pictured;
 use crate::event::EventId;
 
 /// Segments that are written anew at one time, so that deliveries are not held up for long.
@@ -123,8 +123,8 @@ impl Indexer {
         if seen.payload_bytes == 0 {
             return Ok(false);
         }
-        match seen.kind {
-            RecordKind::Request => {
+        match seen.kind.pictured() {
+            Some(Pictured::Request) => {
                 let Ok(request) = serde_json::from_slice::<RequestIn>(&seen.meta) else {
                     return Ok(false); // damaged
                 };
@@ -146,7 +146,7 @@ impl Indexer {
                 }
                 Ok(true)
             }
-            RecordKind::Fetched => {
+            Some(Pictured::Fetched) => {
                 #[derive(serde::Deserialize)]
                 struct Of {
                     event: EventId,
@@ -168,17 +168,7 @@ impl Indexer {
                     None => Ok(true),
                 }
             }
-            RecordKind::Quarantine
-            | RecordKind::Outcome
-            | RecordKind::PlanAgain
-            | RecordKind::Retry
-            | RecordKind::Target
-            | RecordKind::Purge
-            | RecordKind::Carry
-            | RecordKind::Seal
-            | RecordKind::Erased
-            | RecordKind::Forgot
-            | RecordKind::Worked => Ok(false),
+            None => Ok(false),
         }
     }
 }

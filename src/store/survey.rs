@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::catalog::{Catalog, Files, Segment, file_name};
@@ -126,6 +127,7 @@ impl Catalog {
             segment_bytes,
             damages: Damages::default(),
             files: Mutex::new(files),
+            keeps_no_spares: AtomicBool::new(false),
         })
     }
 }

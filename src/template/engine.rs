@@ -88,6 +88,9 @@ impl Engine {
         if let Some(range) = source::endless_tag(source) {
             return Err(source::endless(range));
         }
+        if let Some(range) = source::deep_block(source) {
+            return Err(source::too_deep(range));
+        }
         let form = match ["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             true => self.form(source::keep(source), names)?,
             false => Form::Literal,

@@ -64,6 +64,48 @@ pub(super) fn endless_tag(text: &str) -> Option<Range<usize>> {
     None
 }
 
+/// Blocks (`if`, `for`, …) that may stand in one another. The engine goes down into each by calling itself.
+const BLOCKS_MAX: usize = 100;
+
+/// What is wrong with more of them.
+pub(super) fn too_deep(range: Range<usize>) -> Mistake {
+    Mistake {
+        message: format!("this block stands in {BLOCKS_MAX} others, which is as deep as they go"),
+        help: Some("is an `{% endif %}` or `{% endfor %}` missing before it?".to_owned()),
+        range,
+        path: Vec::new(),
+        others: Vec::new(),
+    }
+}
+
+/// The first block that stands too deep in others, as bytes of the text.
+pub(super) fn deep_block(text: &str) -> Option<Range<usize>> {
+    let mut depth = 0_usize;
+    let mut from = 0;
+    while let Some(open) = text[from..].find("{%").map(|at| from + at) {
+        let rest = &text[open + 2..];
+        let end = open + 2 + rest.find("%}").unwrap_or(rest.len());
+        from = end;
+        let tag = text[open + 2..end].trim_matches(['-', '+', ' ', '\t', '\n', '\r']);
+        let word = tag.split(|c: char| !c.is_ascii_alphabetic()).next();
+        match word.unwrap_or_default() {
+            "raw" => from = end + text[end..].find("endraw").unwrap_or(text.len() - end),
+            "endraw" => {}
+            word if word.starts_with("end") => depth = depth.saturating_sub(1),
+            "set" if tag.contains('=') => {}
+            "if" | "for" | "set" | "with" | "filter" | "macro" | "call" | "block"
+            | "autoescape" => {
+                depth += 1;
+            }
+            _ => {}
+        }
+        if depth > BLOCKS_MAX {
+            return Some(open..(end + 2).min(text.len()));
+        }
+    }
+    None
+}
+
 /// Whether one expression has more operators than are taken.
 pub(super) fn is_endless(expression: &str) -> bool {
     let mut operators = 0;
@@ -98,6 +140,21 @@ mod tests {
         assert_eq!(endless_tag(&(short + &long)), Some(at..at + long.len() - 2));
         assert!(!is_endless(&format!("a == '{}'", "+".repeat(5_000))));
         assert!(!is_endless(&format!("a in [{}]", "'X1', ".repeat(5_000))));
+    }
+
+    #[test]
+    fn blocks_stand_in_one_another_only_so_deep() {
+        let (open, close) = ("{%- if 1 %}", "{% endif -%}");
+        let deep = |n: usize| open.repeat(n) + &close.repeat(n);
+        assert_eq!(deep_block(&deep(BLOCKS_MAX)), None);
+        assert_eq!(deep_block(&(open.to_owned() + close).repeat(5_000)), None);
+        assert_eq!(deep_block(&"{% set a = 1 %}".repeat(5_000)), None);
+        let raw = format!("{{% raw %}}{}{{% endraw %}}", open.repeat(5_000));
+        assert_eq!(deep_block(&raw), None);
+        let at = open.len() * BLOCKS_MAX;
+        let found = deep_block(&deep(50_000));
+        assert_eq!(found, Some(at..at + open.len()));
+        assert_eq!(deep_block(&"{% if".repeat(5_000)), None, "one tag");
     }
 
     #[test]

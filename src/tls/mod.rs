@@ -13,6 +13,7 @@
 
 mod acceptor;
 mod client;
+mod judging;
 mod known;
 mod offer;
 mod pem;
@@ -23,6 +24,7 @@ mod stream;
 
 pub(crate) use acceptor::Acceptor;
 pub(crate) use client::Client;
+pub(crate) use judging::{Judge, Judging};
 pub(crate) use known::client_config;
 pub(crate) use offer::{Ask, Offer, Wanted};
 pub(crate) use pem::{certificates, private_key};

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use image::ImageFormat;
 
-use crate::harness::{Process, Receiver, client, eventually, get, multipart, picture, recognition};
+use crate::harness::{
+    Answer, Process, Receiver, Within, client, eventually, get, multipart, picture, recognition,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -244,4 +246,135 @@ async fn a_flood_of_refused_requests_does_not_fill_the_log() {
         })
         .sum();
     assert_eq!(written + left_out, SENT);
+}
+
+/// Pictures that are fetched and a list that is refreshed ask the same budget as everybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_and_refreshed_stays_within_a_tight_budget_and_all_arrives() {
+    const BUDGET: u64 = 8 * MIB;
+    let frame = "GIF89a".to_owned() + &"the whole frame ".repeat(150_000); // 2.4 MB
+    let pictures = Receiver::that(move |taken| match taken.path.contains("full") {
+        true => Answer::status(200).body(&frame),
+        false => Answer::status(200).body("GIF89a only the face"),
+    })
+    .await;
+    let rows: Vec<String> = (0..20_000)
+        .map(|n| format!("{{\"plate\": \"AB{n}\"}}"))
+        .collect();
+    let rows = format!("[{}]", rows.join(","));
+    let list = Receiver::that(move |_| Answer::status(200).body(&rows)).await;
+    let receiver = Receiver::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let host = pictures.url().replace("http://", "");
+    let routes = format!(
+        "server: {{ listen: 127.0.0.1:0, budget: 8MiB }}\nadmin: {{ listen: 127.0.0.1:0 }}\n\
+         lists:\n  large: {{ http: {{ url: \"{}/plates\", key: plate }} }}\n\
+         sources:\n  ff: {{ kind: findface, path: /, fetch: {{ hosts: [\"{host}\"] }} }}\n\
+         targets:\n  vms: {{ http: {{ url: \"{}\", image: \"{{{{ images.frame }}}}\" }}, concurrency: 8 }}\n\
+         routes:\n  - {{ name: all, when: \"'AB19999' in lists.large\", to: [vms] }}\n",
+        list.url(),
+        receiver.url()
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let camhook = Process::start_again(folder.path());
+    list.wait_for(1).await;
+    let lists = format!("{}/api/v1/lists", camhook.admin);
+    eventually("the list is there", async || {
+        get(&lists).await.text().await.unwrap().contains("20000")
+    })
+    .await;
+    for n in 0..10 {
+        let url = pictures.url();
+        let event = serde_json::json!([{
+            "id": format!("46116860184273879{n:02}"), "object_type": "face", "bs_type": "overall", "camera": 7,
+            "created_date": "2026-01-31T12:00:00Z",
+            "fullframe": format!("{url}/full.jpg"), "thumbnail": format!("{url}/face.jpg"),
+        }]);
+        let sent = client()
+            .post(&camhook.url)
+            .header("content-type", "application/json");
+        let sent = sent.body(event.to_string()).send().await.unwrap();
+        assert_eq!(sent.status(), 200);
+    }
+    let mut most = 0;
+    while receiver.requests() < 10 {
+        most = most.max(inflight(&camhook).await);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!((2 * MIB..=BUDGET).contains(&most), "{most}");
+    eventually("all of it is given back", async || {
+        inflight(&camhook).await == 0
+    })
+    .await;
+    for taken in receiver.taken() {
+        assert_eq!(taken.body.len(), 6 + 16 * 150_000, "whole");
+    }
+}
+
+/// Bytes that the files below a folder take of the disk, and whether any of them has these in it.
+fn on_disk(folder: &std::path::Path, bytes: &[u8]) -> (u64, bool) {
+    use std::os::unix::fs::MetadataExt;
+    let (mut held, mut found) = (0, false);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            let (more, there) = on_disk(&path, bytes);
+            (held, found) = (held + more, found || there);
+            continue;
+        }
+        held += path.metadata().unwrap().blocks() * 512;
+        let content = std::fs::read(&path).unwrap();
+        found |= content.windows(bytes.len()).any(|window| window == bytes);
+    }
+    (held, found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_pictures_leave_the_disk_by_themselves_and_their_events_stay() {
+    let receiver = Receiver::new().await;
+    let camhook = Within::start(&format!(
+        "store: {{ path: data, keep: 30d, max_size: 64MiB, pictures: {{ keep: 1h }} }}\n\
+         sources:\n  stream: {{ kind: platerecognizer, path: / }}\n\
+         targets:\n  vms: {{ http: {{ url: \"{}\", original: true }} }}\n\
+         routes:\n  - {{ name: all, to: [vms] }}\n",
+        receiver.url()
+    ))
+    .await;
+    let photo = picture(
+        1280,
+        720,
+        &[([9, 9, 700, 500], [9, 90, 200])],
+        ImageFormat::Png,
+    );
+    // Noise behind the picture's end, so that it is large, and not to be packed.
+    let noise = |at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8 | 1;
+    let noise: Vec<u8> = (0..1_000_000).map(noise).collect();
+    let mark = &noise[500_000..500_040];
+    for n in 0..4 {
+        let json = recognition("gate", &[(&format!("ab{n}"), [9, 9, 90, 60])]).to_string();
+        let photo = [&photo[..], &noise[..]].concat();
+        let (kind, body) = multipart(&json, &[("upload", &photo)]);
+        camhook.post(&kind, body).await;
+    }
+    receiver.wait_for(4).await;
+    let data = camhook.folder().join("data");
+    let (before, there) = on_disk(&data, mark);
+    assert!(there && before > 4_000_000, "{before}");
+
+    // Nobody is asked to do it: only time passes.
+    camhook.advance(3.0 * 3_600.0).await;
+    let (after, there) = on_disk(&data, mark);
+    assert!(!there, "the pictures are on disk");
+    assert!(after + 3_500_000 < before, "{before} became {after}");
+    let events = camhook.get("/api/v1/events").await;
+    let events = events.as_array().unwrap();
+    assert_eq!(events.len(), 4);
+    for event in events {
+        let note = event["repaired"][0].as_str().unwrap();
+        assert!(note.contains("store.pictures.keep"), "{note}");
+        assert_eq!(event["raw"]["hook"]["event"], "recognition");
+        let id = event["id"].as_str().unwrap();
+        let told = camhook.text(&format!("/api/v1/events/{id}/images/0")).await;
+        assert!(told.contains("store.pictures.keep"), "{told}");
+    }
 }

@@ -31,10 +31,19 @@ pub(crate) struct House {
 impl House {
     /// `admin` is what stands below `admin:` beside `listen`.
     pub(crate) async fn start(admin: &str) -> Self {
+        Self::start_behind("[]", admin).await
+    }
+
+    /// The same behind these proxies.
+    async fn start_behind(proxies: &str, admin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::stepped(START.parse().unwrap());
         std::fs::write(folder.path().join("residents.csv"), "plate\nAB123\n").unwrap();
         write(folder.path(), admin);
+        let routes = folder.path().join("routes.yaml");
+        let file = std::fs::read_to_string(&routes).unwrap();
+        let behind = format!("server: {{ trusted_proxies: {proxies}, ");
+        std::fs::write(&routes, file.replacen("server: { ", &behind, 1)).unwrap();
         let app = App::start(&folder.path().join("routes.yaml"), clock.clone()).await;
         let app = app.unwrap_or_else(|error| panic!("{error}"));
         Self { app, clock, folder }
@@ -821,6 +830,46 @@ async fn a_login_form_counts_only_from_the_browser_that_asked_for_it() {
     assert!(
         !page.contains("evil") && !page.contains("<b>") && !page.contains("<script"),
         "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_each_client_is_counted_and_behind_others_the_proxy() {
+    let house = House::start_behind("[127.0.0.9]", &everybody()).await;
+    let me = house.at("/api/v1/me");
+    let get = async |headers: &[(&str, String)], client: &str, proxy: [u8; 4]| {
+        let mut all = headers.to_vec();
+        all.push(("x-forwarded-for", client.to_owned()));
+        let proxy = Some(IpAddr::from(proxy));
+        send(&me, Method::GET, &all, String::new(), proxy)
+            .await
+            .status()
+    };
+    let trusted = [127, 0, 0, 9];
+    let guess = |n: usize| basic(&format!("nobody-{n}"), "guess");
+    for n in 0..20 {
+        // What stands before the last address is the guesser's own invention.
+        let client = format!("198.51.100.{n}, 192.0.2.66");
+        assert_eq!(get(&guess(n), &client, trusted).await, 401);
+    }
+    assert_eq!(get(&guess(20), "192.0.2.66", trusted).await, 429);
+    let rita = basic("rita", "password of rita");
+    assert_eq!(
+        get(&rita, "192.0.2.7", trusted).await,
+        200,
+        "another client"
+    );
+
+    let stranger = [127, 0, 0, 10];
+    for n in 0..20 {
+        let client = format!("192.0.2.{}", 100 + n);
+        assert_eq!(get(&guess(100 + n), &client, stranger).await, 401);
+    }
+    let client = "192.0.2.200";
+    assert_eq!(
+        get(&guess(120), client, stranger).await,
+        429,
+        "nobody believes it"
     );
 }
 

@@ -1,6 +1,6 @@
 //! What was sent, what camhook said to it, and what arrived where: the whole history of each event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -100,6 +100,12 @@ pub struct Inner {
     /// What must not be: found while running.
     pub faults: Vec<Fault>,
     pub replaying: bool,
+    /// Events whose plates camhook was asked to forget, and when it said that it had.
+    pub forgotten: BTreeMap<u32, Option<Duration>>,
+    /// Deliveries to `brief` that camhook told as expired, by the ids of their events.
+    pub expired: HashSet<String>,
+    /// Events that `camhook purge` said it removed.
+    pub purged: u64,
 }
 
 /// A broken promise.
@@ -167,6 +173,12 @@ impl Books {
     pub fn happened(&self, what: impl Into<String>) {
         let now = self.now();
         self.inner().happened.push((now, what.into()));
+    }
+
+    /// camhook said that it had forgotten it.
+    pub fn forgotten(&self, number: u32) {
+        let now = self.now();
+        self.inner().forgotten.insert(number, Some(now));
     }
 
     /// Three faults that did not happen.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::books::{Answer, Arrival, Fault, Inner, Sent};
 use crate::event::{self, Sender};
+use crate::gone::{self, There};
 use crate::routes::TARGETS;
 use crate::storm::{Running, Storm};
 use crate::wire;
@@ -118,22 +119,26 @@ pub async fn retry(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
             .cli(&running.at.admin, &["retry", "--all"])
             .await?;
     }
-    let counts = quiet(running).await?;
-    if sum(&counts, &["dead"]) > 0 {
-        let (rows, _) = wire::ask(
-            &running.at.admin,
-            "/api/v1/deliveries?fate=dead&limit=3",
-            None,
-        )
-        .await?;
-        let what = format!("dead though its target works and it was retried: {rows}");
-        storm.books.fault(None, what);
+    quiet(running).await?;
+    let left = rows(running, "/api/v1/deliveries?fate=dead&limit=1000").await?;
+    let mut bare = 0;
+    for row in left {
+        let last = row["attempts"].as_array().and_then(|all| all.last());
+        let why = last.and_then(|last| last["error"].as_str());
+        if why.is_some_and(|why| why.contains("no longer kept: it was removed by `store.pictures"))
+        {
+            bare += 1;
+        } else {
+            let what = format!("dead though its target works and it was retried: {row}");
+            storm.books.fault(None, what);
+        }
     }
+    numbers.add("… in vain, for their pictures had gone, as they tell", bare);
     Ok(())
 }
 
 /// All rows of a list of the API.
-async fn rows(running: &Running, path: &str) -> Result<Vec<Value>, String> {
+pub async fn rows(running: &Running, path: &str) -> Result<Vec<Value>, String> {
     let mut all = Vec::new();
     let mut next = Some(path.to_owned());
     while let Some(path) = next {
@@ -157,23 +162,33 @@ async fn rows(running: &Running, path: &str) -> Result<Vec<Value>, String> {
 /// # Errors
 /// When camhook does not answer.
 pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> Result<(), String> {
-    let counts = counts(running).await?;
+    let there = account(storm, running).await?;
     let expired = rows(
         running,
         "/api/v1/deliveries?target=brief&fate=expired&limit=1000",
     )
     .await?;
+    let dead = rows(running, "/api/v1/deliveries?fate=dead&limit=1000").await?;
     let gate = rows(running, "/api/v1/events?source=gate&limit=1000").await?;
     let lane = rows(running, "/api/v1/events?source=lane&limit=1000").await?;
     let book = read_book(storm)?;
     let mut inner = storm.books.inner();
+    let refused = gone::was_refused(&inner);
     let Inner {
         sent,
         arrivals,
         ids,
         faults,
+        forgotten,
+        expired: seen_expired,
+        purged,
         ..
     } = &mut *inner;
+    // Wherever it did not go, that it was to be forgotten is reason enough.
+    let sent_and_wanted = || {
+        sent.iter()
+            .filter(|(number, _)| !forgotten.contains_key(number))
+    };
     let had = had(arrivals);
     let has = |target: &str, number: u32| had[index_of(target)].contains(&number);
     let mut fault = |event: u32, what: String| {
@@ -183,12 +198,16 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
         });
     };
 
-    let expired: HashSet<u32> = expired
+    let of_event = |row: &Value| ids.get(row["event"].as_str()?).copied();
+    let expired: HashSet<u32> = expired.iter().filter_map(of_event).collect();
+    let seen_expired: HashSet<u32> = seen_expired
         .iter()
-        .filter_map(|row| ids.get(row["event"].as_str()?).copied())
+        .filter_map(|id| ids.get(id).copied())
         .collect();
+    let dead: HashSet<u32> = dead.iter().filter_map(of_event).collect();
+    let (mut gone_expired, mut gone_unseen, mut gone_dead, mut bare_dead) = (0, 0, 0, 0);
     let mut numbers_of: BTreeMap<&str, usize> = BTreeMap::new();
-    for (number, sent) in sent.iter() {
+    for (number, sent) in sent_and_wanted() {
         let word = match &sent.answer {
             Some((_, Answer::Acknowledged(_))) if sent.sender.is_promised() => "acknowledged",
             Some((_, Answer::Acknowledged(_))) => "acknowledged by `relaxed`",
@@ -196,8 +215,8 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
             Some((_, Answer::Unanswered(_))) | None => "unanswered",
         };
         *numbers_of.entry(word).or_default() += 1;
-        let there = has("neutral", *number);
-        if there && word != "acknowledged" {
+        let arrived = has("neutral", *number);
+        if arrived && word != "acknowledged" {
             let word = match word {
                 "refused" => "refused, and there all the same",
                 "unanswered" => "unanswered, and there all the same",
@@ -206,21 +225,34 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
             *numbers_of.entry(word).or_default() += 1;
         }
         // What is there must be there for all, whether it was acknowledged or not: one commit has all deliveries.
-        if !sent.is_promised() && !there {
+        if !sent.is_promised() && !arrived {
             continue;
         }
-        for target in [
-            "steady", "ordered", "hostile", "limited", "locked", "neutral",
-        ] {
+        for target in ["steady", "ordered", "hostile", "locked", "neutral"] {
             if !has(target, *number) {
                 fault(*number, format!("LOST: {target} never had it"));
             }
         }
+        if !has("limited", *number) {
+            // After three refusals it is dead, and so settled: it may go, or lose its picture, before it is tried again.
+            if there.has(*number) && dead.contains(number) {
+                bare_dead += 1;
+            } else if !there.has(*number) && refused.contains(number) {
+                gone_dead += 1;
+            } else {
+                let what = "LOST: limited never had it, and it is not dead, nor refused and gone";
+                fault(*number, what.to_owned());
+            }
+        }
         if !has("brief", *number) && !expired.contains(number) {
-            fault(
-                *number,
-                "LOST: brief never had it, and it did not expire".to_owned(),
-            );
+            if there.has(*number) {
+                let what = "LOST: brief never had it, and it did not expire";
+                fault(*number, what.to_owned());
+            } else if seen_expired.contains(number) {
+                gone_expired += 1;
+            } else {
+                gone_unseen += 1;
+            }
         }
         if !book.contains(number) {
             fault(*number, "LOST: it is not in the file".to_owned());
@@ -234,15 +266,44 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
     for (word, n) in numbers_of {
         numbers.add(format!("… {word}"), n);
     }
+    let there_no_more =
+        sent_and_wanted().filter(|(number, _)| has("neutral", **number) && !there.has(**number));
+    numbers.add(
+        "events that are not kept any more, by age, for room or by `purge`",
+        there_no_more.count(),
+    );
+    numbers.add(
+        "… of so many `camhook purge` told",
+        usize::try_from(*purged).unwrap_or(0),
+    );
     numbers.add("expired at `brief`, counted", expired.len());
+    numbers.add("… and gone since they were told as expired", gone_expired);
+    numbers.add("… and gone before anybody asked", gone_unseen);
+    numbers.add(
+        "dead at `limited`, which had refused them, and gone since",
+        gone_dead,
+    );
+    numbers.add(
+        "dead at `limited`, their pictures gone, as they tell",
+        bare_dead,
+    );
     numbers.add("lines in the file", book.len());
 
     // What `dedupe` filtered says which event it is the same as, and that one was delivered.
     let mut filtered = 0;
     let by_id = filters(&gate, "passages", ids);
     let all = &*sent;
+    let mut passed: HashSet<&str> = HashSet::new();
+    for number in &had[index_of("passages")] {
+        passed.extend(sent_plate(all, *number));
+    }
+    let mut gone_filtered = 0;
     for (number, sent) in sent.iter().filter(|(_, sent)| sent.sender == Sender::Gate) {
         if !(sent.is_promised() || has("neutral", *number)) || has("passages", *number) {
+            continue;
+        }
+        if !there.has(*number) && passed.contains(sent.plate.as_str()) {
+            gone_filtered += 1;
             continue;
         }
         filtered += 1;
@@ -268,6 +329,7 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
         "filtered by `dedupe`, each explained by one that was delivered",
         filtered,
     );
+    numbers.add("… and gone, another of the plate delivered", gone_filtered);
 
     // A half goes alone or with the other, which may carry it.
     let carried: HashSet<u32> = arrivals
@@ -295,29 +357,50 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
 
     check_keys(arrivals, &mut fault, numbers);
     check_order(arrivals, sent, &mut fault, numbers);
-    for (target, (name, _)) in TARGETS.into_iter().enumerate() {
-        let keys: HashSet<&str> = arrivals
-            .iter()
-            .filter(|arrival| arrival.target == target && arrival.did.has_it())
-            .map(|arrival| arrival.key.as_str())
-            .collect();
-        let told = counts.get(name).and_then(|fates| fates.get("delivered"));
-        let told = told.copied().unwrap_or(0);
-        let here = keys.len() as u64;
-        // What expired may have arrived while its answer was lost.
-        let fits = if name == "brief" {
-            told <= here
-        } else {
-            told == here
-        };
-        if !fits {
-            faults.push(Fault {
-                what: format!("camhook tells of {told} delivered to {name}, which has {here}"),
-                event: None,
-            });
+    drop(inner);
+    gone::originals(storm, running, &there, numbers).await
+}
+
+/// Camhook counts as delivered, of the events that it still tells of, just what the targets have. Returns those events.
+async fn account(storm: &Storm, running: &Running) -> Result<There, String> {
+    for _ in 0..10 {
+        let there = There::ask(running).await?;
+        let counts = quiet(running).await?;
+        if !There::ask(running).await?.is(&there) {
+            continue; // some went just then
         }
+        let mut inner = storm.books.inner();
+        let Inner {
+            arrivals, faults, ..
+        } = &mut *inner;
+        for (target, (name, _)) in TARGETS.into_iter().enumerate() {
+            let keys: HashSet<&str> = arrivals
+                .iter()
+                .filter(|arrival| arrival.target == target && arrival.did.has_it())
+                .filter(|arrival| there.has(arrival.number))
+                .map(|arrival| arrival.key.as_str())
+                .collect();
+            let fate = |fate: &str| {
+                let told = counts.get(name).and_then(|fates| fates.get(fate));
+                told.copied().unwrap_or(0)
+            };
+            let (told, here) = (fate("delivered"), keys.len() as u64);
+            // What expired may have arrived while its answer was lost, and so may what was refused when it came again.
+            let more = match name {
+                "brief" => fate("expired"),
+                "limited" => fate("dead"),
+                _ => 0,
+            };
+            if !(told..=told + more).contains(&here) {
+                faults.push(Fault {
+                    what: format!("camhook tells of {told} delivered to {name}, which has {here}"),
+                    event: None,
+                });
+            }
+        }
+        return Ok(there);
     }
-    Ok(())
+    Err("events went and went, with nothing that came".to_owned())
 }
 
 fn sent_plate(sent: &HashMap<u32, Sent>, number: u32) -> Option<&str> {
@@ -460,14 +543,14 @@ fn read_book(storm: &Storm) -> Result<HashSet<u32>, String> {
 /// # Errors
 /// When camhook does not answer.
 pub async fn replay(storm: &Storm, running: &Running, numbers: &mut Numbers) -> Result<(), String> {
+    let there = There::ask(running).await?;
     let mut chosen: Vec<(u32, String)> = {
         let mut inner = storm.books.inner();
         inner.replaying = true;
-        let promised = inner
-            .ids
-            .iter()
-            .filter(|(_, number)| inner.sent[number].is_promised());
-        promised.map(|(id, number)| (*number, id.clone())).collect()
+        let whole = there.0.iter().filter(|(_, row)| !row.shed);
+        whole
+            .map(|(number, row)| (*number, row.id.clone()))
+            .collect()
     };
     chosen.sort();
     let step = chosen.len().div_ceil(60).max(1);
@@ -503,7 +586,12 @@ pub async fn replay(storm: &Storm, running: &Running, numbers: &mut Numbers) -> 
 ///
 /// # Errors
 /// When camhook does not end or start.
-pub async fn rebuild(storm: &mut Storm, mut running: Running) -> Result<Running, String> {
+pub async fn rebuild(
+    storm: &mut Storm,
+    mut running: Running,
+    numbers: &mut Numbers,
+) -> Result<Running, String> {
+    let was = There::ask(&running).await?;
     let before = quiet(&running).await?;
     let arrivals = storm.books.inner().arrivals.len();
     running.subject.signal("TERM").await;
@@ -516,7 +604,16 @@ pub async fn rebuild(storm: &mut Storm, mut running: Running) -> Result<Running,
     storm.home.delete_index();
     let running = storm.start().await?;
     let after = quiet(&running).await?;
-    if before != after {
+    let is = There::ask(&running).await?;
+    let came_back = is.0.keys().find(|number| !was.has(**number));
+    if let Some(number) = came_back {
+        let what = "it was gone, and is there again with a rebuilt index";
+        storm.books.fault(Some(*number), what);
+    }
+    numbers.add("events that a rebuilt index tells of", is.0.len());
+    let forgotten: Vec<u32> = storm.books.inner().forgotten.keys().copied().collect();
+    gone::is_forgotten(storm, &forgotten, "after the index was rebuilt");
+    if is.is(&was) && before != after {
         let what = format!("the rebuilt index tells {after:?}, the one before {before:?}");
         storm.books.fault(None, what);
     }

@@ -13,12 +13,17 @@
 //! - an event comes again only under the key it had, until it is replayed by hand;
 //! - camhook counts as delivered what the targets have, before and after its index was rebuilt.
 //!
+//! The store is small and its segments are, so that old events are removed all the while, by their age too, and pictures before
+//! their events; plates are forgotten. So an event may be gone: then it has been everywhere, or there is a reason why
+//! not, and what was forgotten is in no file.
+//!
 //! `kill -9` leaves what was written in the system's page cache, so this proves nothing about a loss of power.
 
 mod books;
 mod check;
 mod dice;
 mod event;
+mod gone;
 mod judge;
 mod report;
 mod routes;
@@ -128,12 +133,13 @@ async fn after(storm: &mut storm::Storm, numbers: &mut Numbers) -> Result<(), St
     let running = storm.rage().await?;
     storm.calm(&running).await?;
     judge::retry(storm, &running, numbers).await?;
+    gone::forget(storm, &running, numbers).await?;
     if storm.order.pretend {
         storm.books.pretend();
     }
     judge::judge(storm, &running, numbers).await?;
     judge::replay(storm, &running, numbers).await?;
-    let mut running = judge::rebuild(storm, running).await?;
+    let mut running = judge::rebuild(storm, running, numbers).await?;
     running.subject.signal("TERM").await;
     let _ = running.subject.wait(Duration::from_secs(60)).await;
     Ok(())

@@ -28,7 +28,12 @@ const INTRODUCTION: &str = "\
   equal; a plate that was cut out is that of its own picture;
 - **order**: where a target has `order: camera`, nothing arrived before what its camera sent earlier was accepted;
 - **twice**: what came again came under the same `Idempotency-Key`;
-- **told**: camhook counts as delivered exactly what the targets have, and after `index.sqlite` was deleted it still does.
+- **told**: camhook counts as delivered exactly what the targets have, and after `index.sqlite` was deleted it still does;
+- **gone**: the store is small, so segments follow each other and the oldest settled events go to make room, some by `store.keep`
+  or `camhook purge`, and pictures before their events. What is gone has been at every target, or was seen expired, or was refused by the target
+  itself; what is kept is to the byte what was sent, or says that its pictures went;
+- **forgotten**: plates are forgotten while it runs, and while it is killed. As soon as camhook says that one is, no file of the
+  store has its event's mark or its plate, nor in the end, nor when the index was built anew; and no target gets it later.
 
 What is dead is made due again by `camhook retry --all`, some events are sent again by `camhook replay`.
 

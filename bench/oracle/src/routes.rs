@@ -28,7 +28,12 @@ pub struct Variant {
     rate: Option<u64>,
     steady_in_order: bool,
     another: bool,
+    /// `store.keep`, which takes effect with the next start.
+    pub keep: &'static str,
 }
+
+/// Longer than any jump of the clock.
+const FOR_EVER: &str = "9999d";
 
 impl Variant {
     pub const FIRST: Self = Self {
@@ -37,6 +42,7 @@ impl Variant {
         rate: None,
         steady_in_order: false,
         another: false,
+        keep: FOR_EVER,
     };
 
     pub fn thrown(dice: &mut Dice) -> Self {
@@ -46,12 +52,25 @@ impl Variant {
             rate: dice.percent(50).then(|| 100 + dice.below(200)),
             steady_in_order: dice.percent(30),
             another: dice.percent(50),
+            keep: FOR_EVER,
         }
+    }
+
+    /// The same with a time after which settled events go.
+    #[must_use]
+    pub fn kept(self, keep: &'static str) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// The same without one.
+    #[must_use]
+    pub fn kept_for_ever(self) -> Self {
+        self.kept(FOR_EVER)
     }
 
     /// The whole file.
     #[must_use]
-    pub fn yaml(self, targets: &[Arc<Target>], max_size: &str) -> String {
+    pub fn yaml(self, targets: &[Arc<Target>], max_size: u64) -> String {
         let address = |name: &str| {
             let found = targets.iter().find(|target| target.name == name);
             found.map_or_else(String::new, |target| target.address.to_string())
@@ -61,10 +80,10 @@ impl Variant {
             "breaker: {{ failures: {}, cool_down: 200ms }}",
             self.failures
         );
+        let (keep, pictures) = (self.keep, max_size / 4);
         let mut text = format!(
             "server: {{ listen: 127.0.0.1:0 }}\nadmin: {{ listen: 127.0.0.1:0 }}\nlog: {{ level: warn }}\n\
-             # Longer than any jump of the clock: what is dead or expired is still to be counted.\n\
-             store: {{ path: data, keep: 9999d, max_size: {max_size} }}\n\
+             store: {{ path: data, keep: {keep}, max_size: {max_size}KiB, pictures: {{ keep: {keep}, max_size: {pictures}KiB }} }}\n\
              sources:\n\
              \x20 stream: {{ kind: platerecognizer, path: /stream }}\n\
              \x20 plain: {{ kind: generic, path: /plain }}\n\
@@ -97,13 +116,15 @@ impl Variant {
                 "brief" => "expires: 4s, ".to_owned(),
                 _ => String::new(),
             };
+            // What it is given up at, `limited` has refused itself: it has time to.
+            let timeout = if name == "limited" { "20s" } else { "1s" };
             let again = match name {
                 "limited" => "retry: { initial: 20ms, max: 100ms, attempts: 3, give_up_after: 1h }",
                 _ => again,
             };
             let _ = writeln!(
                 text,
-                "  {name}: {{ http: {{ url: \"{url}\", timeout: 1s, {body} }}, {more}concurrency: {}, {again}, {breaker} }}",
+                "  {name}: {{ http: {{ url: \"{url}\", timeout: {timeout}, {body} }}, {more}concurrency: {}, {again}, {breaker} }}",
                 self.concurrency
             );
         }

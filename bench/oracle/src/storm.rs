@@ -11,10 +11,12 @@ use crate::Order;
 use crate::books::Books;
 use crate::dice::Dice;
 use crate::event::Sender;
+use crate::gone;
 use crate::routes::{self, TARGETS, Variant};
 use crate::sender::Camera;
 use crate::subject::{Addresses, Home, Subject};
 use crate::target::{Mood, Target};
+use crate::wire;
 
 /// The cameras, two of a kind where more than one makes a difference.
 const CAMERAS: [Sender; 8] = [
@@ -73,7 +75,8 @@ pub struct Storm {
     dice: Dice,
     variant: Variant,
     offset: i64,
-    max_size: String,
+    /// Of the store, in KiB.
+    max_size: u64,
 }
 
 /// A running camhook and where it is.
@@ -92,10 +95,10 @@ impl Storm {
             let dice = Dice::new(order.seed, 1_000 + index as u64);
             targets.push(Target::start(name, index, wants, &books, dice).await?);
         }
-        // Small enough that segments fill and follow each other, large enough that nothing must go to make room.
+        // Small enough that segments follow each other and old ones must go, large enough for all that waits.
         let max_size = match order.kills {
-            Some(kills) if order.minutes.is_none() => format!("{}MiB", 96.max(kills * 4)),
-            _ => "20GiB".to_owned(),
+            Some(kills) if order.minutes.is_none() => (kills * 256).clamp(12 << 10, 48 << 10),
+            _ => 48 << 10,
         };
         Ok(Self {
             home: Home::new(&order.camhook, &order.folder)?,
@@ -116,7 +119,7 @@ impl Storm {
     }
 
     fn yaml(&self) -> String {
-        self.variant.yaml(&self.targets, &self.max_size)
+        self.variant.yaml(&self.targets, self.max_size)
     }
 
     /// Starts it and waits for its greeting.
@@ -156,6 +159,7 @@ impl Storm {
         }
         drop(told);
         let mut said = Instant::now();
+        let mut told = 0;
         while self.goes_on(began) {
             running = self.round(running, &address).await?;
             if !self.order.quiet && said.elapsed() > Duration::from_secs(20) {
@@ -163,6 +167,10 @@ impl Storm {
                 let inner = self.books.inner();
                 let (sent, arrived) = (inner.sent.len(), inner.arrivals.len());
                 let faults = inner.faults.len();
+                for fault in inner.faults.iter().skip(told).take(5) {
+                    println!("fault: {:?}: {}", fault.event, fault.what);
+                }
+                told = faults;
                 drop(inner);
                 println!(
                     "{:6.0} s: {} kills, {sent} sent, {arrived} arrivals, {faults} faults",
@@ -237,6 +245,9 @@ impl Storm {
     }
 
     async fn end(&mut self, mut running: Running) -> Result<(), String> {
+        if self.dice.percent(50) {
+            self.note_expired(&running).await;
+        }
         let pause = self.dice.millis(0, 60);
         match self.dice.below(100) {
             0..10 => {
@@ -270,6 +281,24 @@ impl Storm {
                 running.subject.kill().await;
                 self.killed("after a jump of the clock");
             }
+            36..46 => {
+                let Some((number, plate)) = self.to_forget() else {
+                    running.subject.kill().await;
+                    self.killed("under load");
+                    return Ok(());
+                };
+                let arguments = ["forget", plate.as_str()];
+                let asking = self.home.cli(&running.at.admin, &arguments);
+                let killing = async {
+                    tokio::time::sleep(pause * 10).await;
+                    running.subject.kill().await;
+                };
+                let (told, ()) = tokio::join!(asking, killing);
+                self.killed("while forgetting");
+                if told.is_ok() {
+                    self.was_forgotten(number, "as soon as camhook said so");
+                }
+            }
             _ => {
                 running.subject.kill().await;
                 self.killed("under load");
@@ -278,8 +307,50 @@ impl Storm {
         Ok(())
     }
 
+    /// An event that is to be forgotten, and its plate, which nobody else has.
+    fn to_forget(&mut self) -> Option<(u32, String)> {
+        let mut inner = self.books.inner();
+        let latest = u64::try_from(inner.sent.len()).unwrap_or(0);
+        for _ in 0..20 {
+            let number = latest.saturating_sub(self.dice.below(2_000).min(latest));
+            let number = u32::try_from(number).unwrap_or(0);
+            let Some(sent) = inner.sent.get(&number) else {
+                continue;
+            };
+            let alone = matches!(sent.sender, Sender::Picture | Sender::Form | Sender::Plain);
+            if alone && sent.is_acknowledged() && !inner.forgotten.contains_key(&number) {
+                let plate = sent.plate.clone();
+                inner.forgotten.insert(number, None);
+                drop(inner);
+                self.books
+                    .happened(format!("event {number} is to be forgotten"));
+                return Some((number, plate));
+            }
+        }
+        None
+    }
+
+    fn was_forgotten(&self, number: u32, when: &str) {
+        self.books.forgotten(number);
+        gone::is_forgotten(self, &[number], when);
+    }
+
+    /// What expired, as long as camhook tells of it.
+    async fn note_expired(&self, running: &Running) {
+        let path = "/api/v1/deliveries?target=brief&fate=expired&limit=1000";
+        match wire::ask(&running.at.admin, path, None).await {
+            Ok((rows, _)) => {
+                let ids = rows.as_array().into_iter().flatten();
+                let ids = ids.filter_map(|row| row["event"].as_str().map(str::to_owned));
+                self.books.inner().expired.extend(ids);
+            }
+            Err(why) => self.books.fault(None, why),
+        }
+    }
+
     /// Returns whether the index is gone.
     async fn while_down(&mut self) -> Result<bool, String> {
+        self.keeping()?;
         let rebuilds = self.dice.percent(15);
         if rebuilds {
             self.home.delete_index();
@@ -307,6 +378,21 @@ impl Storm {
         Ok(rebuilds)
     }
 
+    /// Whether what is old goes with the next start.
+    fn keeping(&mut self) -> Result<(), String> {
+        let was = self.variant.keep;
+        self.variant = if self.dice.percent(8) {
+            self.count("started with a short `store.keep`");
+            self.variant.kept("10m")
+        } else {
+            self.variant.kept_for_ever()
+        };
+        if self.variant.keep == was {
+            return Ok(());
+        }
+        self.home.write_routes(&self.yaml())
+    }
+
     fn jump(&mut self) -> Result<(), String> {
         let offset = *self.dice.pick(&OFFSETS);
         let by = offset - self.offset;
@@ -330,7 +416,9 @@ impl Storm {
 
     async fn mischief(&mut self, running: &Running) -> Result<(), String> {
         match self.dice.below(100) {
-            0..62 => self.mood().await,
+            0..50 => self.mood().await,
+            50..60 => self.forget(running).await,
+            60..62 => self.purge(running).await,
             62..70 => self.jump()?,
             70..78 => {
                 self.variant = Variant::thrown(&mut self.dice);
@@ -369,6 +457,34 @@ impl Storm {
         Ok(())
     }
 
+    async fn forget(&mut self, running: &Running) {
+        let Some((number, plate)) = self.to_forget() else {
+            return;
+        };
+        match self.home.cli(&running.at.admin, &["forget", &plate]).await {
+            Ok(_) => {
+                self.was_forgotten(number, "as soon as camhook said so");
+                self.count("camhook forget");
+            }
+            // An earlier one that a kill has cut short is gone on with.
+            Err(why) if why.contains("is being forgotten") => self.count("camhook forget, in vain"),
+            Err(why) => self.books.fault(Some(number), why),
+        }
+    }
+
+    async fn purge(&mut self, running: &Running) {
+        self.note_expired(running).await;
+        let arguments = ["--json", "purge", "--before", "60s"];
+        match self.home.cli(&running.at.admin, &arguments).await {
+            Ok(told) => {
+                let told: serde_json::Value = serde_json::from_str(&told).unwrap_or_default();
+                self.books.inner().purged += told["purged"].as_u64().unwrap_or(0);
+                self.count("camhook purge");
+            }
+            Err(why) => self.books.fault(None, why),
+        }
+    }
+
     /// A command that must not fail, for camhook runs.
     async fn command(&self, running: &Running, arguments: &[&str]) {
         if let Err(error) = self.home.cli(&running.at.admin, arguments).await {
@@ -386,7 +502,6 @@ impl Storm {
                 Mood::Says(500),
                 Mood::Says(422),
                 Mood::Says(404),
-                Mood::Away,
             ],
             "locked" => &[Mood::Well, Mood::Says(401), Mood::Says(403), Mood::Fickle],
             "hostile" => &[Mood::Fickle, Mood::Fickle, Mood::Hangs, Mood::Busy],

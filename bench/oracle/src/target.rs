@@ -13,6 +13,7 @@ use crate::books::{Arrival, Books, Did, Fault};
 use crate::check;
 use crate::dice::Dice;
 use crate::event;
+use crate::gone::STILL_UNDER_WAY;
 use crate::wire::{self, Got, Message};
 
 /// What a target is for, and so what it is sent.
@@ -285,6 +286,15 @@ impl Target {
         }
         if let Some(id) = checked.id {
             inner.ids.insert(id, number);
+        }
+        if let Some(Some(told)) = inner.forgotten.get(&number)
+            && at > *told + STILL_UNDER_WAY
+        {
+            let what = format!("{} got it long after it was forgotten", self.name);
+            inner.faults.push(Fault {
+                what,
+                event: Some(number),
+            });
         }
         let replayed = inner.replaying;
         inner.arrivals.push(Arrival {

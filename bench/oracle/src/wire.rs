@@ -122,6 +122,23 @@ pub async fn ask(
     Ok((value, next))
 }
 
+/// What camhook's admin listener answers, whatever it is.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn get(address: &str, path: &str) -> Result<(u16, Vec<u8>), String> {
+    let told = |error: std::io::Error| format!("{path}: {error}");
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .map_err(told)?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(told)?;
+    match read(&mut stream, &mut Vec::new()).await {
+        Got::Whole(answer) => Ok((answer.status().unwrap_or(0), answer.body)),
+        Got::Torn(_) | Got::Nothing => Err(format!("{path}: no answer")),
+    }
+}
+
 /// Ends a connection with a reset: what was written and not yet read by the other side may be lost.
 pub fn reset(stream: tokio::net::TcpStream) {
     let _ = stream.set_zero_linger();

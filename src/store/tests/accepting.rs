@@ -99,3 +99,37 @@ async fn a_request_larger_than_a_segment_is_kept_like_any_other() {
         [small, id]
     );
 }
+
+#[tokio::test]
+async fn what_is_kept_is_for_the_eyes_of_its_own_account() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::sized(16 << 20);
+    let store = bench.open();
+    let _ = bench.accept(&store, "gate", "AB123", &["vms"]).await;
+    store.retain().await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut seen = Vec::new();
+    for folder in ["", "log"] {
+        for entry in std::fs::read_dir(bench.folder.path().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&path), wanted, "{name}");
+            seen.push(name);
+        }
+    }
+    for name in [
+        "log",
+        "lock",
+        "ballast",
+        "index.sqlite",
+        "index.sqlite-wal",
+        "0000000001.seg",
+    ] {
+        assert!(
+            seen.iter().any(|seen| seen == name),
+            "{name} is not among {seen:?}"
+        );
+    }
+    store.close().await;
+}

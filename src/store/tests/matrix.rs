@@ -53,6 +53,29 @@ impl Rig {
         Ok(())
     }
 
+    /// An event that is to be forgotten, and is of no concern to `verify`.
+    pub(super) async fn send_secret(&self, store: &Store, targets: &[&str]) -> EventId {
+        let body = Bytes::from(vec![SECRET_FILL; BODY_BYTES]);
+        let (id, intake) = self.bench.intake("gate", SECRET, body, targets);
+        let _ = store.accept(intake).await.unwrap();
+        id
+    }
+
+    /// It is in no file, and in none that a power failure may leave.
+    pub(super) fn is_forgotten(&self, when: &str) {
+        let files = self.disk.files();
+        assert_eq!(traces(&files), Vec::<String>::new(), "{when}");
+        for seed in 0..8 {
+            let left = traces(&files.after_power_loss(seed));
+            assert_eq!(left, Vec::<String>::new(), "{when}, power loss {seed}");
+        }
+        for name in ["index.sqlite", "index.sqlite-wal"] {
+            let bytes = std::fs::read(self.bench.folder.path().join(name)).unwrap_or_default();
+            let found = memchr::memmem::find(&bytes, SECRET.as_bytes());
+            assert_eq!(found, None, "{when}: {name}");
+        }
+    }
+
     pub(super) fn forget_index(&self) {
         forget_index(self.bench.folder.path());
     }
@@ -108,15 +131,17 @@ enum Moment {
     Outcomes,
     Retention,
     Rebuild,
+    Forget,
 }
 
-const MOMENTS: [(Moment, &str); 6] = [
+const MOMENTS: [(Moment, &str); 7] = [
     (Moment::FirstUse, "first use"),
     (Moment::Event, "an event"),
     (Moment::SegmentChange, "segment change"),
     (Moment::Outcomes, "outcomes"),
     (Moment::Retention, "retention"),
     (Moment::Rebuild, "rebuild"),
+    (Moment::Forget, "forget"),
 ];
 
 const OPS: [(Op, &str); 8] = [
@@ -150,6 +175,18 @@ struct Course {
     start: Option<String>,
     refused: Vec<StoreError>,
     retain: Option<StoreError>,
+    forget: Option<StoreError>,
+}
+
+/// What is forgotten in the matrix, and what nobody else's body is filled with.
+pub(super) const SECRET: &str = "SECRET7";
+pub(super) const SECRET_FILL: u8 = 0xee;
+
+/// The files that tell of it.
+pub(super) fn traces(files: &Files) -> Vec<String> {
+    let mut found = files.holding(SECRET.as_bytes());
+    found.extend(files.holding(&[SECRET_FILL; 64]));
+    found
 }
 
 impl Course {
@@ -168,11 +205,14 @@ impl Course {
             Some(StoreError::Full(_)) => "503 full",
             Some(_) => "503 failed",
             None if self.retain.is_some() => "later",
-            None => "goes on",
+            None => match &self.forget {
+                Some(why) if why.to_string().contains("nothing was forgotten") => "refused",
+                Some(_) => "later",
+                None => "goes on",
+            },
         }
     }
 }
-
 /// Runs one moment with one fault, which lasts for so many operations; panics where a promise is broken.
 async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static str {
     let when = format!("{moment:?}, {op:?}, {fault:?} × {times}");
@@ -186,6 +226,7 @@ async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static st
             Moment::SegmentChange | Moment::Outcomes => (3, &["vms"]),
             Moment::Rebuild => (5, &["vms"]),
             Moment::Retention => (3, &[]),
+            Moment::Forget => (4, &["vms"]),
         };
         for _ in 0..count {
             rig.send(&opened, targets).await.unwrap();
@@ -195,6 +236,10 @@ async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static st
             rig.send(&opened, &["vms"]).await.unwrap();
             opened.caught_up().await;
             rig.bench.wait(8 * 86_400);
+        }
+        if moment == Moment::Forget {
+            rig.send_secret(&opened, &["vms"]).await;
+            rig.send(&opened, &["vms"]).await.unwrap();
         }
         opened.caught_up().await;
         store = Some(opened);
@@ -247,7 +292,11 @@ async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static st
                 store.caught_up().await;
             }
             Moment::Rebuild => {}
+            Moment::Forget => course.forget = store.forget(SECRET, false).await.err(),
         }
+    }
+    if moment == Moment::Forget && course.forget.is_none() {
+        rig.is_forgotten(&when);
     }
     let word = course.word(rig.disk.hits());
     rig.disk.lift();
@@ -277,6 +326,21 @@ async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static st
             rig.acknowledged.len(),
             "{when}: old events stay"
         );
+    }
+    if moment == Moment::Forget {
+        if word == "refused" {
+            store.forget(SECRET, false).await.unwrap();
+        }
+        // What was left to do is done by the housekeeping, if not before.
+        for _ in 0..100 {
+            if !store.forgotten().await.unwrap().is_empty() {
+                break;
+            }
+            store.retain().await.unwrap();
+            store.caught_up().await;
+        }
+        assert_eq!(store.forgotten().await.unwrap().len(), 1, "{when}");
+        rig.is_forgotten(&when);
     }
     verify(&store, &rig.acknowledged, &when).await;
     let before = fates(&store).await;

@@ -8,6 +8,7 @@ mod damage;
 mod faults;
 mod find;
 mod forget;
+mod forget_power;
 mod index_files;
 mod jobs;
 mod joined;

@@ -38,9 +38,18 @@ pub(super) enum Fault {
 }
 
 struct Injection {
-    op: Op,
+    /// Of which kind; `None`: of each that changes something.
+    op: Option<Op>,
     fault: Fault,
+    /// So many go well before.
+    spared: usize,
     left: usize,
+}
+
+impl Injection {
+    fn is_for(&self, op: Op) -> bool {
+        self.op.map_or(op != Op::Read, |own| own == op)
+    }
 }
 
 type Block = Arc<[u8; BLOCK]>;
@@ -254,6 +263,23 @@ impl Files {
         self
     }
 
+    /// The files that have these bytes in them.
+    pub(super) fn holding(&self, bytes: &[u8]) -> Vec<String> {
+        let holds = |inode: &u64| {
+            let inode = &self.inodes[inode];
+            let all: Vec<u8> = inode
+                .written
+                .iter()
+                .flat_map(|block| block.iter().copied())
+                .collect();
+            memchr::memmem::find(&all, bytes).is_some()
+        };
+        let names = self.names.iter().filter(|(_, inode)| holds(inode));
+        names
+            .map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         let names = self.names.keys();
         names
@@ -281,8 +307,21 @@ impl ModelDisk {
         let mut state = self.state();
         state.hits = 0;
         state.injection = Some(Injection {
-            op,
+            op: Some(op),
             fault,
+            spared: 0,
+            left: times,
+        });
+    }
+
+    /// Has the nth operation that changes something fail, whatever it is, and those behind it.
+    pub(super) fn inject_nth(&self, nth: usize, fault: Fault, times: usize) {
+        let mut state = self.state();
+        state.hits = 0;
+        state.injection = Some(Injection {
+            op: None,
+            fault,
+            spared: nth,
             left: times,
         });
     }
@@ -319,7 +358,11 @@ impl ModelDisk {
             state.watch = Some(watch);
         }
         let fault = match &mut state.injection {
-            Some(injection) if injection.op == op && injection.left > 0 => {
+            Some(injection) if injection.is_for(op) && injection.spared > 0 => {
+                injection.spared -= 1;
+                None
+            }
+            Some(injection) if injection.is_for(op) && injection.left > 0 => {
                 injection.left -= 1;
                 Some(injection.fault)
             }

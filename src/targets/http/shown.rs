@@ -8,20 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, ProtocolVersion,
-    SignatureScheme,
-};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::tls::{System, not_a_servers};
+use crate::tls::{Judge, Judging};
 
 /// A chain may be wrong in its dates in several places; no more of them are told.
 const DATES_MAX: usize = 8;
@@ -89,9 +86,8 @@ pub(crate) enum LookError {
 }
 
 /// Takes every certificate down and judges none of them; that the server has the key of its own is still proven.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Recorder {
-    provider: Arc<CryptoProvider>,
     chain: Mutex<Vec<CertificateDer<'static>>>,
 }
 
@@ -127,10 +123,7 @@ pub(crate) async fn look(
         Err(_) => return Err(late("it takes the connection and says nothing")),
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let recorder = Arc::new(Recorder {
-        provider: provider.clone(),
-        chain: Mutex::default(),
-    });
+    let recorder = Arc::new(Judging::new(Recorder::default(), provider.clone()));
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -138,7 +131,7 @@ pub(crate) async fn look(
         .with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
     let shaken = tokio::time::timeout(patience, connector.connect(name.clone(), stream)).await;
-    let chain = recorder.taken();
+    let chain = recorder.judge.taken();
     let Some((own, issuers)) = chain.split_first() else {
         return Err(match shaken {
             Ok(Ok(_)) => nothing(address, io::ErrorKind::InvalidData.into()),
@@ -328,8 +321,8 @@ impl Recorder {
     }
 }
 
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
+impl Judge for Recorder {
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -341,30 +334,5 @@ impl ServerCertVerifier for Recorder {
         let all = all.map(|shown| shown.clone().into_owned()).collect();
         *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = all;
         Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        algorithms.supported_schemes()
     }
 }

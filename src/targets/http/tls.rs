@@ -9,19 +9,16 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, OtherError, RootCertStore};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::targets::Mistakes;
-use crate::tls::{Seen, certificates, private_key};
+use crate::tls::{Judge, Judging, Seen, certificates, private_key};
 
 /// Whom to trust, and who camhook is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -62,9 +59,9 @@ enum Trust {
     Pinned([u8; 32]),
 }
 
+/// Tells what certificates it trusted, so that somebody hears before they end.
 #[derive(Debug)]
-struct Verifier {
-    provider: Arc<CryptoProvider>,
+struct Noting {
     trust: Trust,
     seen: Seen,
 }
@@ -137,11 +134,11 @@ fn verifier(
             Trust::Own { given, chain }
         }
     };
-    Ok(Arc::new(Verifier {
-        provider,
+    let judge = Noting {
         trust,
         seen: system.seen.clone(),
-    }))
+    };
+    Ok(Arc::new(Judging::new(judge, provider)))
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -250,8 +247,8 @@ impl System {
     }
 }
 
-impl Trust {
-    fn in_server(
+impl Judge for Trust {
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -291,8 +288,8 @@ impl Trust {
     }
 }
 
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
+impl Judge for Noting {
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -302,34 +299,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verified = self
             .trust
-            .in_server(end_entity, intermediates, server_name, ocsp, now)?;
+            .judge(end_entity, intermediates, server_name, ocsp, now)?;
         self.seen.note(server_name, end_entity);
         Ok(verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        algorithms.supported_schemes()
     }
 }
 
