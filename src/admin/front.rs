@@ -1,18 +1,23 @@
 //! One request from its head to its answer: name, route, gate, body, handler, and the log of who changed what.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+    WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Body;
 
+use super::body::Body;
 use super::gate::Gate;
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
-use super::{Admin, Refusal, login, pages};
+use super::{Admin, Refusal, dashboard, findface, login, pages};
+use crate::tasks::Tasks;
 use crate::telemetry::Refused;
 
 /// Bytes of a request's body: lists of ids are the largest.
@@ -25,17 +30,18 @@ const TOLD_MAX: usize = 300;
 
 pub(super) async fn answer<B>(
     admin: &Admin,
-    gate: &Gate,
+    gate: &Arc<Gate>,
+    tasks: &Tasks,
     caller: Caller,
     request: Request<B>,
-) -> Response<Bytes>
+) -> Response<Body>
 where
-    B: Body<Data = Bytes>,
+    B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
     let caller = gate.caller(caller, &head);
-    let mut response = match lead(admin, gate, caller, &head, body).await {
+    let mut response = match lead(admin, gate, tasks, caller, &head, body).await {
         Ok(response) => response,
         Err(refusal) => {
             if matches!(refusal.status.as_u16(), 401 | 403 | 429) {
@@ -50,23 +56,38 @@ where
         }
     };
     if head.method == Method::HEAD {
-        *response.body_mut() = Bytes::new();
+        // The length is that of what GET would tell.
+        if let Body::Whole(bytes) = std::mem::take(response.body_mut())
+            && response.status() != StatusCode::NOT_MODIFIED
+        {
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, bytes.len().into());
+        }
     }
     response
 }
 
 async fn lead<B>(
     admin: &Admin,
-    gate: &Gate,
+    gate: &Arc<Gate>,
+    tasks: &Tasks,
     caller: Caller,
     head: &Parts,
     body: B,
-) -> Result<Response<Bytes>, Refusal>
+) -> Result<Response<Body>, Refusal>
 where
-    B: Body<Data = Bytes>,
+    B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let found = table::find(&head.method, head.uri.path());
+    // Where there is no such interface, nothing tells that there could be one.
+    let off = is_findface(head) && gate.rules().findface.is_none();
+    let found = match off {
+        false => table::find(&head.method, head.uri.path()),
+        true => Err(Refusal::missing(
+            "nothing lives here; `admin.findface` in routes.yaml lets clients of FindFace in",
+        )),
+    };
     let always = |route: &Route| route.access == Access::Always;
     if !found.as_ref().is_ok_and(|(route, _)| always(route)) {
         gate.check_host(head)?;
@@ -92,6 +113,7 @@ where
     let ask = Ask {
         admin,
         gate: Some((gate, caller)),
+        tasks: Some(tasks),
         visitor: &visitor,
         request: &request,
         parts: &parts,
@@ -105,7 +127,7 @@ where
 
 async fn read<B>(body: B, max: usize) -> Result<Bytes, Refusal>
 where
-    B: Body<Data = Bytes>,
+    B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let collected = Limited::new(body, max).collect();
@@ -130,9 +152,13 @@ fn tell(
     visitor: &Visitor,
     caller: Caller,
     request: &Request<Bytes>,
-    answer: &Result<Response<Bytes>, Refusal>,
+    answer: &Result<Response<Body>, Refusal>,
 ) {
-    let body = String::from_utf8_lossy(request.body());
+    // The address of a webhook may hold a token.
+    let body = match request.uri().path().starts_with(findface::ROOT) {
+        true => "".into(),
+        false => String::from_utf8_lossy(request.body()),
+    };
     let body: String = body
         .chars()
         .filter(|c| !c.is_control())
@@ -153,7 +179,7 @@ fn tell(
 }
 
 /// A refusal in its outer form: browsers that lack a login are led to it.
-fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
+fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Body> {
     let status = refusal.status;
     if status == StatusCode::UNAUTHORIZED && wants_page(head) && gate.rules().has_users() {
         let mut response = pages::text(
@@ -166,7 +192,14 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
             return response;
         }
     }
-    let mut response = pages::refusal(refusal);
+    if status == StatusCode::UNAUTHORIZED && is_form(head) && gate.rules().has_users() {
+        return login::after_an_end(head);
+    }
+    let as_page = wants_page(head) || is_form(head);
+    let mut response = match as_page {
+        true => dashboard::refused::page(&refusal),
+        false => pages::refusal(refusal),
+    };
     if status == StatusCode::UNAUTHORIZED {
         let headers = response.headers_mut();
         headers.append(
@@ -184,6 +217,21 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Bytes> {
         }
     }
     response
+}
+
+/// A button that a person pressed, who waits for a page.
+fn is_form(head: &Parts) -> bool {
+    let has = |name: HeaderName, part: &str| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.contains(part))
+    };
+    head.method == Method::POST
+        && has(ACCEPT, "text/html")
+        && has(CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
+fn is_findface(head: &Parts) -> bool {
+    head.uri.path().starts_with(findface::ROOT)
 }
 
 /// A person in front of a browser: somebody who asks for a page.

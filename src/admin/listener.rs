@@ -6,15 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::body::Body;
 use super::gate::Gate;
 use super::visitor::Caller;
 use super::{Admin, front};
@@ -88,8 +87,16 @@ impl Listener {
                     None => Some((Stream::Plain(stream), None)),
                 };
                 let Some((stream, _)) = opened else { return };
-                let service =
-                    service_fn(move |request| answer(admin.clone(), gate.clone(), caller, request));
+                let streams = stop.clone();
+                let service = service_fn(move |request| {
+                    answer(
+                        admin.clone(),
+                        gate.clone(),
+                        streams.clone(),
+                        caller,
+                        request,
+                    )
+                });
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_TIMEOUT)
@@ -114,9 +121,9 @@ impl Listener {
 async fn answer(
     admin: Admin,
     gate: Arc<Gate>,
+    tasks: Tasks,
     caller: Caller,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let response = front::answer(&admin, &gate, caller, request).await;
-    Ok(response.map(Full::new))
+) -> Result<Response<Body>, Infallible> {
+    Ok(front::answer(&admin, &gate, &tasks, caller, request).await)
 }

@@ -1,22 +1,37 @@
 //! Logging in and out with a browser: plain pages without a script, for small screens and large ones.
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
-use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode};
-use serde_json::json;
+use std::sync::Arc;
 
-use super::api::{Answer, ok};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, REFERER, RETRY_AFTER, SET_COOKIE};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri};
+use jiff::Timestamp;
+use maud::html;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Refusal;
+use super::answers::Json;
+use super::api::{Answer, Told};
+use super::body::Body;
+use super::dashboard::shell;
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
-use super::pages::{self, escape};
+use super::pages;
 use super::random;
-use super::table::{Access, Ask, ROUTES};
-use super::visitor::{Caller, Who};
-use super::{Refusal, pages::html};
+use super::settings::Scope;
+use super::table::{Ask, ROUTES};
+use super::visitor::Caller;
+use crate::name::Name;
 
 /// A longer way back is forgotten.
 const WAY_MAX: usize = 2000;
+
+/// Told to who pressed a button too late.
+const ENDED: &str =
+    "Your login had ended, so what you pressed was not done. Log in, and press it again.";
 
 /// What the login form sends.
 #[derive(Default)]
@@ -36,6 +51,17 @@ pub(super) fn way_back(asked: Option<&PathAndQuery>) -> String {
             format!("/login?{}", query.append_pair("next", way).finish())
         }
     }
+}
+
+/// To the login page from a button that was pressed after the login had ended, and from there back to the button's page.
+pub(super) fn after_an_end(head: &Parts) -> Response<Body> {
+    let came = head.headers.get(REFERER);
+    let came = came.and_then(|came| came.to_str().ok()?.parse::<Uri>().ok());
+    let way = came.as_ref().and_then(|came| came.path_and_query());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("next", way.map_or("/", PathAndQuery::as_str));
+    query.append_pair("ended", "");
+    redirect(&format!("/login?{}", query.finish()))
 }
 
 /// Somewhere on this camhook, never elsewhere.
@@ -65,7 +91,9 @@ pub(super) async fn page(ask: Ask<'_>) -> Answer {
             "nobody logs in here with a password: `admin.users` is empty. Programs send `Authorization: Bearer TOKEN`",
         ));
     }
-    Ok(form(gate, caller, ask.request, StatusCode::OK, &next, ""))
+    let ended = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ended");
+    let told = if ended { ENDED } else { "" };
+    Ok(form(gate, caller, ask.request, StatusCode::OK, &next, told))
 }
 
 /// The form, tied to this browser by a cookie, so that no other page can have it sent with a name of its own choice.
@@ -76,7 +104,7 @@ fn form(
     status: StatusCode,
     next: &str,
     told: &str,
-) -> Response<Bytes> {
+) -> Response<Body> {
     let known = gate.cookies.form(request.headers());
     let is_one = |token: &&str| {
         let is_of_it = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -85,22 +113,20 @@ fn form(
     let token = known
         .filter(is_one)
         .map_or_else(random::token, str::to_owned);
-    let told = match told {
-        "" => String::new(),
-        told => format!("<p class=\"told\" role=\"alert\">{}</p>\n", escape(told)),
+    let main = html! {
+        h1 { "camhook" }
+        @if !told.is_empty() { p.told role="alert" { (told) } }
+        form method="post" action="/login" {
+            input type="hidden" name=(CSRF_FIELD) value=(token);
+            input type="hidden" name="next" value=(own_way(next));
+            label for="username" { "Name" }
+            input id="username" name="username" autocomplete="username" autocapitalize="none" required autofocus;
+            label for="password" { "Password" }
+            input id="password" name="password" type="password" autocomplete="current-password" required;
+            button { "Log in" }
+        }
     };
-    let body = format!(
-        "<h1>camhook</h1>\n{told}<form method=\"post\" action=\"/login\">\n\
-         <input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{token}\">\n\
-         <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
-         <label for=\"username\">Name</label>\n\
-         <input id=\"username\" name=\"username\" autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n\
-         <label for=\"password\">Password</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
-         <button>Log in</button>\n</form>\n",
-        escape(own_way(next)),
-    );
-    let mut response = html(status, around("Log in", &body));
+    let mut response = shell::plain(status, "Log in", &main);
     let cookie = gate.cookies.set_form(&token, is_secure(caller, request));
     response.headers_mut().append(SET_COOKIE, cookie);
     response
@@ -178,32 +204,48 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     for gone in gate.cookies.clear() {
         response.headers_mut().append(SET_COOKIE, gone);
     }
+    // Pictures that the browser kept for its user are not for the next one.
+    let kept = HeaderValue::from_static("\"cache\"");
+    response.headers_mut().insert("clear-site-data", kept);
     Ok(response)
 }
 
 /// Who asks, and what they may.
-pub(super) async fn me(ask: Ask<'_>) -> Answer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Me {
+    /// `local` is the command line of this machine, `anybody` whoever asks where there is no login.
+    #[schemars(extend("enum" = ["user", "token", "local", "anybody"]))]
+    kind: &'static str,
+    /// Of the user or token.
+    name: Option<Name>,
+    scopes: Vec<Scope>,
+    /// What a browser's login sends along when it changes something.
+    csrf: Option<String>,
+    /// When a browser's login ends.
+    expires: Option<Timestamp>,
+}
+
+pub(super) async fn me(ask: Ask<'_>, (): ()) -> Told<Json<Me>> {
     let visitor = ask.visitor;
-    let scopes: Vec<&str> = visitor.scopes.iter().map(|scope| scope.as_str()).collect();
     let session = visitor.session.as_ref().map(|(_, session)| session);
-    Ok(ok(&json!({
-        "kind": visitor.who.kind(),
-        "name": visitor.who.name(),
-        "scopes": scopes,
-        "csrf": session.map(|session| session.csrf.as_str()),
-        "expires": session.map(|session| session.expires),
-    })))
+    Ok(Json(Me {
+        kind: visitor.who.kind(),
+        name: visitor.who.name().cloned(),
+        scopes: visitor.scopes.clone(),
+        csrf: session.map(|session| session.csrf.clone()),
+        expires: session.map(|session| session.expires),
+    }))
 }
 
 /// What there is to see: a page for browsers, a text for others.
 pub(super) async fn index(ask: Ask<'_>) -> Answer {
+    let has_findface = ask
+        .gate
+        .is_some_and(|(gate, _)| gate.rules().findface.is_some());
     let listed = ROUTES.iter().filter(|route| {
-        let needed = match route.access {
-            Access::Needs(scope) => Some(scope),
-            Access::Always | Access::Open | Access::Numbers | Access::Someone => None,
-        };
-        let may = needed.is_none_or(|scope| ask.visitor.may(scope));
-        let own = matches!(route.path, "/" | "/login" | "/login.css");
+        let own = matches!(route.path, "/" | "/login") || route.path.starts_with("/assets/");
+        let there = !route.is_findface() || has_findface;
+        let may = there && ask.visitor.passes(route.access);
         may && !own && !route.changes() && !route.path.contains('{')
     });
     let (head, ()) = {
@@ -225,39 +267,14 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
             body,
         ));
     }
-    let lines = listed.map(|route| {
-        let (path, what) = (route.path, escape(route.what));
-        format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n")
-    });
-    let mut body = format!(
-        "<h1>camhook is running</h1>\n<ul>\n{}</ul>\n",
-        lines.collect::<String>()
-    );
-    if let (Who::User(name), Some((_, session))) = (&ask.visitor.who, &ask.visitor.session) {
-        body.push_str(&format!(
-            "<form method=\"post\" action=\"/logout\">\n<input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{}\">\n\
-             <button>Log out {}</button>\n</form>\n",
-            session.csrf,
-            escape(name.as_str()),
-        ));
-    }
-    Ok(html(StatusCode::OK, around("camhook", &body)))
+    let main = html! {
+        h1 { "camhook is running" }
+        ul.links { @for route in listed { li { a href=(route.path) { (route.path) } ": " (route.what) } } }
+    };
+    shell::page(&ask, None, "camhook", main).await
 }
 
-pub(super) async fn style() -> Answer {
-    let css = include_str!("login.css");
-    Ok(pages::text(StatusCode::OK, "text/css; charset=utf-8", css))
-}
-
-fn around(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title} - camhook</title>\n<link rel=\"stylesheet\" href=\"/login.css\">\n<main>\n{body}</main>\n</html>\n"
-    )
-}
-
-fn redirect(to: &str) -> Response<Bytes> {
+fn redirect(to: &str) -> Response<Body> {
     let mut response = pages::text(
         StatusCode::SEE_OTHER,
         "text/plain; charset=utf-8",
@@ -296,7 +313,7 @@ fn is_secure(caller: Caller, request: &Request<Bytes>) -> bool {
     caller.tls || tells(ORIGIN.as_str(), "https://") || tells("x-forwarded-proto", "https")
 }
 
-fn the_gate<'a>(ask: &Ask<'a>) -> Result<(&'a Gate, Caller), Refusal> {
+fn the_gate<'a>(ask: &Ask<'a>) -> Result<(&'a Arc<Gate>, Caller), Refusal> {
     ask.gate
         .ok_or_else(|| Refusal::missing("there is no login without a listener"))
 }

@@ -4,9 +4,15 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod answers;
 mod api;
 mod attempts;
+mod body;
 mod cookies;
+mod dashboard;
+mod document;
+mod file;
+mod findface;
 mod front;
 mod gate;
 mod health;
@@ -15,6 +21,8 @@ mod listener;
 mod lists;
 mod local;
 mod login;
+mod operation;
+mod overview;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -32,8 +40,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
+use body::Body;
 use refusal::Refusal;
 use table::Ask;
 use visitor::Visitor;
@@ -52,8 +61,13 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// None for a store that no camhook runs on.
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
 }
 
+pub(crate) use document::openapi_value as openapi;
+pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
+pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
@@ -71,11 +85,23 @@ pub(crate) trait Planner: Send + Sync {
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
 
+    /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
+    fn paths(&self) -> Vec<Option<String>>;
+
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
 
     /// The config file as it may be shown.
-    fn config(&self) -> String;
+    fn config(&self) -> Arc<ShownFile>;
+
+    /// What became of its loads.
+    fn loads(&self) -> Loads;
+
+    /// The file as it lies on disk, read and checked without being used.
+    fn on_disk(&self) -> Promise<'_, OnDisk>;
+
+    /// Loads the file as it lies on disk.
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>>;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(
@@ -83,6 +109,13 @@ pub(crate) trait Planner: Send + Sync {
         id: EventId,
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>>;
+
+    /// Sends a sample event to one target, as if this camera had sent it; returns the event's id.
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -91,24 +124,37 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
+    #[error("{0}")]
+    NoWay(String),
 }
 
 impl Admin {
     /// Answers the command line, which works on the store itself: there is no gate.
     pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let found = table::find(request.method(), request.uri().path());
-        let (route, parts) = match found {
-            Ok(found) => found,
-            Err(refusal) => return pages::refusal(refusal),
-        };
+        let answer = self.look_up(&request).await;
+        let (head, body) = answer.unwrap_or_else(pages::refusal).into_parts();
+        Response::from_parts(head, body.whole().unwrap_or_default())
+    }
+
+    async fn look_up(&self, request: &Request<Bytes>) -> api::Answer {
+        let (route, parts) = table::find(request.method(), request.uri().path())?;
         let visitor = Visitor::of_this_process();
         let ask = Ask {
             admin: self,
             gate: None,
+            tasks: None,
             visitor: &visitor,
-            request: &request,
+            request,
             parts: &parts,
         };
-        route.answer(ask).await.unwrap_or_else(pages::refusal)
+        let answer = route.answer(ask).await?;
+        match answer.body() {
+            Body::Whole(_) => Ok(answer),
+            Body::Stream(_) => Err(Refusal::new(
+                StatusCode::CONFLICT,
+                "not_running",
+                "this is told as it happens: start camhook, then ask again",
+            )),
+        }
     }
 }

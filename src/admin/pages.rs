@@ -1,18 +1,20 @@
 //! Answers in their outer form, and the headers that tell browsers what they may do with them.
 
-use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::Refusal;
+use super::body::{Body, Pieces};
+use super::refusal::{PROBLEM, Problem, Refusal};
 
 /// What cameras sent is shown, never run.
 const DATA: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
-/// Pages of our own: no script, no style but ours, forms to ourselves alone.
-const PAGE: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Pages of our own: our script, our style, our pictures, forms to ourselves alone.
+const PAGE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// On every answer.
 const ALWAYS: [(&str, &str); 5] = [
@@ -27,9 +29,9 @@ const ALWAYS: [(&str, &str); 5] = [
 pub(super) fn text(
     status: StatusCode,
     content_type: &str,
-    body: impl Into<Bytes>,
-) -> Response<Bytes> {
-    let mut response = Response::new(body.into());
+    body: impl Into<Body>,
+) -> Response<Body> {
+    let mut response: Response<Body> = Response::new(body.into());
     *response.status_mut() = status;
     let content_type = HeaderValue::from_str(content_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
@@ -46,39 +48,45 @@ pub(super) fn text(
     response
 }
 
-pub(super) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
-    text(status, "application/json", format!("{body}\n"))
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    json_as(status, "application/json", body)
+}
+
+fn json_as(status: StatusCode, content_type: &str, body: &impl Serialize) -> Response<Body> {
+    let mut written =
+        serde_json::to_vec(body).expect("what is told has text keys and no failing Serialize");
+    written.push(b'\n');
+    text(status, content_type, written)
+}
+
+/// Pieces that are told as they are made.
+pub(super) fn stream(content_type: &str, pieces: Pieces) -> Response<Body> {
+    text(StatusCode::OK, content_type, "").map(|_| Body::Stream(pieces))
 }
 
 /// A page of our own.
-pub(super) fn html(status: StatusCode, body: String) -> Response<Bytes> {
+pub(super) fn html(status: StatusCode, body: String) -> Response<Body> {
     let mut response = text(status, "text/html; charset=utf-8", body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE));
     response
 }
 
-pub(super) fn refusal(refusal: Refusal) -> Response<Bytes> {
-    let body = json!({ "error": refusal.error, "reason": refusal.reason });
-    let mut response = json(refusal.status, &body);
+/// Why there is no answer, for programs.
+pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
+    let problem = Problem::of(&refusal);
+    let response = json_as(refusal.status, PROBLEM, &problem);
+    refused(response, &refusal)
+}
+
+/// The headers of a refusal, whatever form it has.
+pub(super) fn refused(mut response: Response<Body>, refusal: &Refusal) -> Response<Body> {
+    let allowed = refusal.allowed.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(allowed)) = allowed {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
-}
-
-/// A text as it stands in HTML.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -2,9 +2,12 @@
 
 mod addresses;
 mod certificates;
+mod file;
+mod hooks;
 mod overdue;
 mod planner;
 mod reload;
+mod trial;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -31,6 +34,8 @@ use crate::tls;
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
+use file::File;
+use hooks::Hooks;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -104,6 +109,7 @@ impl App {
         let proxies = config.server.proxies();
         let gate = Gate::new(looking, proxies, listener.address(), kept, clock.clone());
 
+        let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -114,7 +120,9 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (file, loads) = File::new(path, clock.clone());
+        let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+        let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
@@ -150,6 +158,7 @@ impl App {
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            webhooks: Some(hooks.clone()),
         };
         accepting.spawn(listener.run(
             certificates.admin.clone(),
@@ -192,7 +201,8 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(watched, follower);
+        let asks = reload::Asks { loads, changes };
+        app.follow(watched, follower, hooks, asks);
         Ok(app)
     }
 
@@ -236,16 +246,19 @@ impl App {
 }
 
 /// Opens the store of a camhook that does not run, to look into it and steer it.
-pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
+pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError> {
     let clock = Clock::system();
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
-    let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    let (file, _) = File::new(path, clock.clone());
+    let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+    let planner = Arc::new(planner);
     Ok(Admin {
         store,
         clock,
         metrics,
         planner,
+        webhooks: None,
     })
 }
 

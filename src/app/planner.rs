@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Notify};
 
-use crate::admin::{Planner, Promise, ReplayError};
+use super::file::File;
+use super::trial::trial;
+use crate::admin::{LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
 use crate::clock::Clock;
 use crate::config::Planned;
 use crate::decide::Written;
@@ -22,16 +24,18 @@ pub(super) struct Plans {
     store: Store,
     clock: Clock,
     now: ArcSwap<Planned>,
+    pub(super) file: File,
     turn: Mutex<()>,
     changed: Notify,
 }
 
 impl Plans {
-    pub(super) fn new(store: Store, clock: Clock, planned: &Planned) -> Self {
+    pub(super) fn new(store: Store, clock: Clock, planned: &Planned, file: File) -> Self {
         Self {
             store,
             clock,
             now: ArcSwap::from_pointee(planned.clone()),
+            file,
             turn: Mutex::default(),
             changed: Notify::new(),
         }
@@ -167,12 +171,33 @@ impl Planner for Plans {
             .collect()
     }
 
+    fn paths(&self) -> Vec<Option<String>> {
+        let today = self.now.load();
+        today
+            .sources
+            .iter()
+            .map(|source| source.path.clone())
+            .collect()
+    }
+
     fn lists(&self) -> Lists {
         self.now.load().lists.clone()
     }
 
-    fn config(&self) -> String {
-        self.now.load().shown.to_string()
+    fn config(&self) -> Arc<ShownFile> {
+        self.now.load().shown.clone()
+    }
+
+    fn loads(&self) -> Loads {
+        self.file.loads()
+    }
+
+    fn on_disk(&self) -> Promise<'_, OnDisk> {
+        Box::pin(self.file.on_disk())
+    }
+
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>> {
+        Box::pin(self.file.load_now())
     }
 
     fn replay<'a>(
@@ -181,5 +206,19 @@ impl Planner for Plans {
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>> {
         Box::pin(self.again(id, to))
+    }
+
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>> {
+        Box::pin(async move {
+            let today = self.now.load_full();
+            let (id, intake) = trial(&today, target, camera, self.clock.now()).await?;
+            let _safe = self.store.accept(intake).await?;
+            self.store.caught_up().await;
+            Ok(id)
+        })
     }
 }

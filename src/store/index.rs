@@ -265,6 +265,10 @@ impl Index {
                 book.events += 1;
                 book.last_received = book.last_received.max(Some(micros(event.received_at)));
             });
+            let received_at = micros(event.received_at);
+            self.books
+                .activity
+                .came(&event.source, event.camera.as_deref(), received_at);
             let camera = event.camera.as_deref().unwrap_or("");
             for planned in &event.plan.deliveries {
                 let delivery = next_delivery;
@@ -318,6 +322,7 @@ impl Index {
         if added > 0 {
             self.books
                 .count(&planned.target, Fate::Pending, Some(segment), 1);
+            self.books.activity.planned(&planned.target, now);
             if !self.news.wake.contains(&planned.target) {
                 self.news.wake.insert(planned.target.clone());
             }

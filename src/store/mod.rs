@@ -9,6 +9,7 @@
 //! whose deliveries are then made once more under the same ids.
 
 mod accept;
+mod activity;
 mod backup;
 mod books;
 mod by_hand;
@@ -21,6 +22,7 @@ mod damage;
 mod desk;
 mod disk;
 mod due;
+mod find;
 mod forget;
 mod forgetting;
 mod index;
@@ -32,10 +34,13 @@ mod look;
 mod notes;
 mod open;
 mod outcomes;
+mod overview;
 mod pictures;
+mod plates;
 mod probe;
 mod purge;
 mod purged;
+mod quarantine;
 mod query;
 mod record;
 mod redact;
@@ -71,7 +76,11 @@ pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
-pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use look::{
+    DeliveryQuery, EventQuery, Found, FoundEvent, PageQuery, QuarantineRow, SourceSummary,
+    TargetSummary,
+};
+pub(crate) use overview::{CameraQuery, CameraSummary, Failing, History, TargetActivity};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;

@@ -22,7 +22,7 @@ const REST: &str = "log: { level: error }\nlists: { residents: { csv: residents.
                     targets: { vms: { jsonl: vms.jsonl } }\nroutes: [{ name: all, to: [vms] }]\n";
 
 /// A camhook in this process with a clock that is stepped by hand, and secrets that can be told apart.
-struct House {
+pub(crate) struct House {
     app: App,
     clock: Clock,
     folder: tempfile::TempDir,
@@ -30,7 +30,7 @@ struct House {
 
 impl House {
     /// `admin` is what stands below `admin:` beside `listen`.
-    async fn start(admin: &str) -> Self {
+    pub(crate) async fn start(admin: &str) -> Self {
         Self::start_behind("[]", admin).await
     }
 
@@ -49,7 +49,7 @@ impl House {
         Self { app, clock, folder }
     }
 
-    fn at(&self, path: &str) -> String {
+    pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.app.admin_url())
     }
 
@@ -58,7 +58,7 @@ impl House {
     }
 
     /// A camera's event; returns its id.
-    async fn event(&self) -> String {
+    pub(crate) async fn event(&self) -> String {
         let (kind, body) = form_event(1);
         let sent = client()
             .post(self.app.url())
@@ -71,7 +71,7 @@ impl House {
         events[0]["id"].as_str().unwrap().to_owned()
     }
 
-    fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         let limit: Timestamp = self.clock.moment() + SignedDuration::from_secs(seconds);
         while self.clock.step(limit) {}
         assert_eq!(self.clock.moment(), limit);
@@ -110,7 +110,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 fn write(folder: &Path, admin: &str) {
     let file = format!(
-        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n{admin}\n{REST}"
+        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n  findface: {{ hosts: [client.example] }}\n{admin}\n{REST}"
     );
     std::fs::write(folder.join("routes.yaml"), file).unwrap();
 }
@@ -130,11 +130,12 @@ fn quick(password: &str) -> String {
 }
 
 /// Everybody of the tests: a user and a token for each set of scopes, and some for wrong passwords.
-fn everybody() -> String {
+pub(crate) fn everybody() -> String {
     let mut text = "  users:\n".to_owned();
     for (name, scopes) in [
         ("anna", "admin"),
         ("rita", "read"),
+        ("mona", "metrics"),
         ("w0", "admin"),
         ("w1", "admin"),
         ("w2", "admin"),
@@ -229,25 +230,57 @@ fn hidden(page: &str) -> String {
 
 /// What each route is asked, and what it answers to who may.
 fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
-    let way = path.replace("{id}", event).replace("{n}", "0");
+    let way = match (method, path.starts_with("/v1/")) {
+        ("DELETE", true) => path.replace("{id}", "999"), // the others still need theirs
+        (_, true) => path.replace("{id}", "1"),
+        (_, false) => path.replace("{id}", event).replace("{n}", "0"),
+    };
     let way = way
         .replace("/lists/{name}", "/lists/residents")
+        .replace("/sources/{name}", "/sources/auto")
         .replace("{name}", "vms");
+    let webhook =
+        json!({ "name": "a client", "target": "https://client.example/in?token=hidden-word" });
     let (body, status) = match (method, path) {
-        ("GET", "/login") => (Value::Null, 200),
+        ("POST", "/v1/auth/login") => (
+            json!({ "username": "anna", "password": "password of anna" }),
+            200,
+        ),
+        ("POST", "/v1/webhooks") => (webhook, 201),
+        ("PUT", "/v1/webhooks/{id}") => (webhook, 200),
+        ("PATCH", "/v1/webhooks/{id}") => (json!({ "send_attempts": 3 }), 200),
+        ("DELETE", "/v1/webhooks/{id}") => (Value::Null, 404),
+        ("GET", path) if path.starts_with("/v1/webhooks") => (Value::Null, 200),
+        ("GET", "/login" | "/config") => (Value::Null, 200),
         ("POST", "/login" | "/logout") => (Value::Null, 303), // a form
         ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
             (Value::Null, 404) // there is none
         }
-        ("GET", "/" | "/login.css" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
+        ("GET", "/quarantine/{id}") => (Value::Null, 404),
+        ("POST", "/quarantine/{id}/decode") => (Value::Null, 404),
+        ("POST", "/targets/{name}/pause" | "/targets/{name}/resume" | "/targets/{name}/test") => {
+            (Value::Null, 303)
+        } // forms
+        (
+            "GET",
+            "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets"
+            | "/targets/{name}",
+        ) => (Value::Null, 200),
+        ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
+        ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/api/v1/") => (Value::Null, 200),
         ("POST", "/api/v1/retry") => (json!({ "all": true }), 200),
         ("POST", "/api/v1/replay") => (json!({ "events": [event] }), 200),
         ("POST", "/api/v1/purge") => (json!({ "before": "2000-01-01T00:00:00Z" }), 200),
+        ("POST", "/config") => (Value::Null, 303), // a form
+        ("POST", "/api/v1/config/reload") => (json!({}), 200),
         ("POST", "/api/v1/forget") => (json!({ "plate": "NOBODY1" }), 200),
-        ("POST", "/api/v1/targets/{name}/pause" | "/api/v1/targets/{name}/resume") => {
-            (json!({}), 200)
-        }
+        (
+            "POST",
+            "/api/v1/targets/{name}/pause"
+            | "/api/v1/targets/{name}/resume"
+            | "/api/v1/targets/{name}/test",
+        ) => (json!({}), 200),
         _ => panic!(
             "{method} {path} is new: say here what it is asked, and what it answers to who may"
         ),
@@ -489,7 +522,11 @@ async fn matrix(house: &House, login: bool, open_numbers: bool) {
         {
             let (mut headers, mut body, mut fine) = (asker.headers.clone(), body.to_string(), fine);
             let is_form = headers.iter().any(|(name, _)| *name == "content-type");
-            if is_form && !login && path.starts_with("/api/v1/") && method == "POST" {
+            let takes_json = ["POST", "PUT", "PATCH"].contains(&method.as_str());
+            if is_form && path == "/v1/auth/login" && takes_json {
+                fine = 400;
+            }
+            if is_form && !login && path.contains("/v1/") && takes_json {
                 fine = 400; // the API wants JSON
             }
             let is_browser = asker.what.contains("browser") && login;
@@ -559,7 +596,8 @@ fn unguarded(headers: &HeaderMap, status: u16) -> Option<String> {
         && value("x-frame-options") == "DENY"
         && value("referrer-policy") == "same-origin"
         && value("cross-origin-resource-policy") == "same-origin"
-        && value("cache-control") == "no-store"
+        && (value("cache-control") == "no-store"
+            || value("cache-control") == "private, no-cache" && headers.contains_key("etag"))
         && policy.starts_with("default-src 'none'")
         && policy.contains("frame-ancestors 'none'")
         && !policy.contains("unsafe")
@@ -685,9 +723,11 @@ async fn a_person_logs_in_looks_and_logs_out() {
         .await
         .unwrap();
     assert!(
-        page.contains("Log out anna") && !page.contains("<script") && !page.contains("style="),
+        page.contains("Log out") && page.contains("anna") && !page.contains("style="),
         "{page}"
     );
+    let ours = page.matches("<script src=\"/assets/").count();
+    assert_eq!(page.matches("<script").count(), ours, "{page}");
     assert!(page.contains("/api/v1/config") && page.contains("name=\"viewport\""));
     let token = hidden(&page);
     let out = [cookie.clone(), ("content-type", FORM.to_owned())];
@@ -962,6 +1002,55 @@ async fn who_is_taken_out_of_the_file_is_out() {
             .status(),
         200
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_a_client_of_findface_ends_with_its_time_and_with_its_password() {
+    let user = |password: &str| {
+        format!(
+            "  users: {{ anna: {{ password: \"{}\" }} }}\n",
+            quick(password)
+        )
+    };
+    let house = House::start(&user("password of anna")).await;
+    let log_in = async |password: &str| {
+        let body = json!({ "username": "anna", "password": password }).to_string();
+        let headers = [("content-type", "application/json".to_owned())];
+        let url = house.at("/v1/auth/login");
+        let answer = send(&url, Method::POST, &headers, body, None).await;
+        let status = answer.status().as_u16();
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let token = told["access_token"].as_str().unwrap_or_default();
+        (status, format!("Bearer {token}"))
+    };
+    let status = async |bearer: &str| {
+        let headers = [("authorization", bearer.to_owned())];
+        ask(&house.at("/v1/webhooks/"), &headers)
+            .await
+            .status()
+            .as_u16()
+    };
+    let (fine, token) = log_in("password of anna").await;
+    assert_eq!((fine, status(&token).await), (200, 200));
+    house.advance(12 * 3600 - 1);
+    assert_eq!(status(&token).await, 200);
+    house.advance(1);
+    assert_eq!(status(&token).await, 401);
+
+    let (_, token) = log_in("password of anna").await;
+    // It is no cookie of a browser's.
+    let cookie = format!("camhook-{}={}", house.port(), &token["Bearer ".len()..]);
+    let as_cookie = ask(&house.at("/v1/webhooks/"), &[("cookie", cookie)]).await;
+    assert_eq!(as_cookie.status(), 401);
+    write(house.folder.path(), &user("another password"));
+    eventually("the login has ended", async || status(&token).await == 401).await;
+
+    let mut refused = 0;
+    while log_in("wrong").await.0 == 401 {
+        refused += 1;
+        assert!(refused < 50, "who guesses is never slowed down");
+    }
+    assert_eq!(log_in("wrong").await.0, 429);
 }
 
 #[tokio::test(flavor = "multi_thread")]

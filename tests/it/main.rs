@@ -8,17 +8,21 @@
 
 mod harness;
 
+mod api; // the API against its own description
 mod borders; // values that want out of their place in a path, url, topic, header, mail or statement
 mod bounds; // memory, open files and the log stay within their limits
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
 mod cloud; // Amazon's Lambda and S3, signatures checked
+mod dashboard; // what people see, in a real browser
 mod deciders; // what is decided once, killed again and again
 mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod doors; // who may send: every kind of auth, right and wrong in every way, and real clients
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
 mod fetch; // pictures known by address, allowed hosts, servers that are down
+mod findface; // clients of FindFace: login, webhooks, their filters, kill -9
+mod finding; // searches, cameras, targets at a glance, test events
 mod first_minute; // the README's examples
 mod forget; // what is forgotten on request is nowhere any more
 mod fuzz; // inputs that fuzzing found worth keeping, fed again

@@ -19,7 +19,9 @@ const LADDER: [&[&str]; 8] = [
         "reach",
         "tls",
     ],
-    &["event", "fate", "payload", "lists", "likeness", "schedule"],
+    &[
+        "event", "fate", "payload", "lists", "likeness", "schedule", "webhooks",
+    ],
     &["template", "decide"],
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample", "import",
@@ -49,6 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("x509_parser", &["cli", "tls"]),
     ("rcgen", &["cli"]),
     ("argon2", &["admin"]),
+    ("maud", &["admin"]),
 ];
 
 /// Lines of code in one file, tests apart, above which it must be split or listed here with the reason.

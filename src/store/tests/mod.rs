@@ -6,6 +6,7 @@ mod accepting;
 mod by_hand;
 mod damage;
 mod faults;
+mod find;
 mod forget;
 mod forget_power;
 mod index_files;
@@ -14,6 +15,7 @@ mod leasing;
 mod matrix;
 mod model;
 mod notes;
+mod overview;
 mod pictures;
 mod power;
 mod removal;
@@ -219,7 +221,7 @@ async fn told(store: &Store) -> String {
     for delivery in store.deliveries(DeliveryQuery::default()).await.unwrap() {
         told += &format!("{delivery:?}\n");
     }
-    for row in store.quarantined(0).await.unwrap() {
+    for row in store.quarantined(PageQuery::default()).await.unwrap() {
         told += &format!(
             "{} {} {:?} {}\n",
             row.id, row.source, row.content_type, row.reason

@@ -1,0 +1,16 @@
+//! The dashboard: pages for whoever watches and steers, rendered here.
+//!
+//! A page is one file: a function in [`ROUTES`](super::ROUTES) that asks the store as the API does and writes HTML. What
+//! changes something is a form, so pages work without a script; the script adds what moves.
+
+pub(super) mod assets;
+pub(super) mod config;
+mod forms;
+mod parts;
+pub(super) mod reference;
+pub(super) mod refused;
+pub(super) mod search;
+pub(super) mod shell;
+pub(super) mod sources;
+mod spark;
+pub(super) mod targets;
