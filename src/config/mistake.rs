@@ -283,7 +283,7 @@ mod tests {
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(lines.len(), 9);
         assert!(
-            lines[3].starts_with("r.yaml:1:50005: no such key"),
+            lines[3].starts_with("r.yaml:1:60005: no such key"),
             "{}",
             lines[3]
         );
