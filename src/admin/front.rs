@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -15,7 +16,7 @@ use super::body::Body;
 use super::gate::{CSRF_FIELD, Gate};
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
-use super::{Admin, Refusal, login, pages};
+use super::{Admin, Refusal, dashboard, login, pages};
 use crate::tasks::Tasks;
 use crate::telemetry::Refused;
 
@@ -195,7 +196,14 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Body> {
             return response;
         }
     }
-    let mut response = pages::refusal(refusal);
+    if status == StatusCode::UNAUTHORIZED && is_form(head) && gate.rules().has_users() {
+        return login::after_an_end(head);
+    }
+    let as_page = wants_page(head) || is_form(head);
+    let mut response = match as_page {
+        true => dashboard::refused::page(&refusal),
+        false => pages::refusal(refusal),
+    };
     if status == StatusCode::UNAUTHORIZED {
         let headers = response.headers_mut();
         headers.append(
@@ -213,6 +221,17 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Body> {
         }
     }
     response
+}
+
+/// A button that a person pressed, who waits for a page.
+fn is_form(head: &Parts) -> bool {
+    let has = |name: HeaderName, part: &str| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.contains(part))
+    };
+    head.method == Method::POST
+        && has(ACCEPT, "text/html")
+        && has(CONTENT_TYPE, "application/x-www-form-urlencoded")
 }
 
 /// A person in front of a browser: somebody who asks for a page.

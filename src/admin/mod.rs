@@ -11,6 +11,7 @@ mod body;
 mod cookies;
 mod dashboard;
 mod document;
+mod file;
 mod front;
 mod gate;
 mod health;
@@ -66,6 +67,7 @@ pub(crate) struct Admin {
 }
 
 pub(crate) use document::openapi_value as openapi;
+pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
 pub(crate) use gate::Gate;
 pub(crate) use jobs::{Bell, attend};
 pub(crate) use listener::{BindError, Listener};
@@ -97,7 +99,16 @@ pub(crate) trait Planner: Send + Sync {
     fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan;
 
     /// The config file as it may be shown.
-    fn config(&self) -> String;
+    fn config(&self) -> Arc<ShownFile>;
+
+    /// What became of its loads.
+    fn loads(&self) -> Loads;
+
+    /// The file as it lies on disk, read and checked without being used.
+    fn on_disk(&self) -> Promise<'_, OnDisk>;
+
+    /// Loads the file as it lies on disk.
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>>;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(

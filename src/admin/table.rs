@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, reference, search, sources, targets, undelivered, works};
+use super::dashboard::{assets, config, reference, search, sources, targets, undelivered, works};
 use super::gate::Gate;
 use super::operation::{Look, Operation, Schemas, Steer, Told};
 use super::question::Parameters;
@@ -201,6 +201,10 @@ pub(crate) static ROUTES: &[Route] = &[
 
     steer("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", &Steer(|ask, sent| Box::pin(steer::forget(ask, sent)))),
     look("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", &Look(|ask, asked| Box::pin(api::config(ask, asked)))),
+    look("/api/v1/config/check", ADMIN, "whether the file on disk may be loaded, and what became of the last loads", &Look(|ask, asked| Box::pin(config::check(ask, asked)))),
+    steer("/api/v1/config/reload", ADMIN, "loads the file on disk", &Steer(|ask, sent| Box::pin(config::reload(ask, sent)))),
+    get("/config", ADMIN, "the page of the config", |ask| Box::pin(config::page(ask))),
+    post("/config", ADMIN, "loads the file on disk; the page's button", |ask| Box::pin(config::load(ask))),
 ];
 
 impl Route {

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod certificates;
+mod file;
 mod overdue;
 mod planner;
 mod reload;
@@ -32,6 +33,7 @@ use crate::tls;
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
+use file::File;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -114,7 +116,9 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (file, asked) = File::new(path, clock.clone());
+        let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+        let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
@@ -195,7 +199,7 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(watched, follower);
+        app.follow(watched, follower, asked);
         Ok(app)
     }
 
@@ -239,11 +243,13 @@ impl App {
 }
 
 /// Opens the store of a camhook that does not run, to look into it and steer it.
-pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
+pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError> {
     let clock = Clock::system();
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
-    let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    let (file, _) = File::new(path, clock.clone());
+    let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+    let planner = Arc::new(planner);
     Ok(Admin {
         store,
         clock,

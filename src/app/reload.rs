@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::certificates::Certificates;
+use super::file::Asked;
 use super::planner::Plans;
 use crate::admin::{Gate, Planner as _};
 use crate::config::{self, Config, Surroundings};
@@ -65,7 +66,12 @@ impl Fixed {
 
 impl App {
     /// Loads the config anew whenever one of its files changes, and on SIGHUP.
-    pub(super) fn follow(&self, files: Vec<PathBuf>, settings: Fixed) {
+    pub(super) fn follow(
+        &self,
+        files: Vec<PathBuf>,
+        settings: Fixed,
+        asked: mpsc::Receiver<Asked>,
+    ) {
         let running = Running {
             config: self.config.clone(),
             surroundings: self.surroundings.clone(),
@@ -81,15 +87,16 @@ impl App {
             settings,
         };
         let tasks = self.accepting.clone();
-        self.accepting.spawn(running.follow(files, tasks));
+        self.accepting.spawn(running.follow(files, tasks, asked));
     }
 }
 
 impl Running {
-    async fn follow(self, mut files: Vec<PathBuf>, tasks: Tasks) {
+    async fn follow(self, mut files: Vec<PathBuf>, tasks: Tasks, mut asked: mpsc::Receiver<Asked>) {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut watch = Watch::of(&files, &tasks);
         loop {
+            let mut tell: Option<Asked> = None;
             let hangup = async {
                 match &mut hangups {
                     Some(hangups) => hangups.recv().await,
@@ -100,8 +107,16 @@ impl Running {
                 () = tasks.stopping() => return,
                 _ = hangup => tracing::info!("asked to load the config again"),
                 () = watch.changed() => tracing::info!("the config has changed"),
+                Some(told) = asked.recv() => {
+                    tracing::info!("asked to load the config again, by who steers");
+                    tell = Some(told);
+                }
             }
-            if let Some(now) = self.load().await
+            let loaded = self.load().await;
+            if let Some(tell) = tell {
+                let _ = tell.send(loaded.as_ref().map(|_| ()).map_err(String::clone)); // who asked may be gone
+            }
+            if let Ok(now) = loaded
                 && now != files
             {
                 watch = Watch::of(&now, &tasks);
@@ -110,19 +125,14 @@ impl Running {
         }
     }
 
-    /// Returns the files that the new config reads.
-    async fn load(&self) -> Option<Vec<PathBuf>> {
+    /// Returns the files that the new config reads, or what is wrong with it.
+    async fn load(&self) -> Result<Vec<PathBuf>, String> {
         let (path, around) = (self.config.clone(), self.surroundings.clone());
         let loaded = tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await;
-        let outcome = |outcome| {
-            self.metrics
-                .reloads
-                .get_or_create(&Reloaded { outcome })
-                .inc()
-        };
         match loaded {
             Ok(Ok(mut config)) => {
-                if Fixed::of(&config) != self.settings {
+                let restart_due = Fixed::of(&config) != self.settings;
+                if restart_due {
                     tracing::warn!(
                         "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
                     );
@@ -152,24 +162,29 @@ impl Running {
                 self.fetches.replace(fetchers);
                 self.door.store(Arc::new(door));
                 self.subscriptions.replace(subscriptions);
-                outcome("taken");
+                self.plans.file.taken(restart_due);
+                let outcome = Reloaded { outcome: "taken" };
+                self.metrics.reloads.get_or_create(&outcome).inc();
                 tracing::info!("the new config is in use");
-                Some(files)
+                Ok(files)
             }
             Ok(Err(report)) => {
-                outcome("refused");
-                tracing::error!(
-                    "the new config is refused, the running one stays:\n{}",
-                    report.plain()
-                );
-                None
+                let mistakes = report.plain();
+                tracing::error!("the new config is refused, the running one stays:\n{mistakes}");
+                self.refuse(mistakes)
             }
             Err(error) => {
-                outcome("refused");
                 tracing::error!(%error, "the new config could not be loaded, the running one stays");
-                None
+                self.refuse(format!("it could not be loaded: {error}\n"))
             }
         }
+    }
+
+    fn refuse(&self, mistakes: String) -> Result<Vec<PathBuf>, String> {
+        let outcome = Reloaded { outcome: "refused" };
+        self.metrics.reloads.get_or_create(&outcome).inc();
+        self.plans.file.refused(&mistakes);
+        Err(mistakes)
     }
 }
 

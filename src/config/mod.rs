@@ -45,6 +45,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::lists::Lists;
@@ -96,7 +98,7 @@ pub(crate) struct Config {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) blot: Blot,
     /// The file as it may be shown: without secrets, and without comments, which may hold some.
-    pub(crate) shown: String,
+    pub(crate) shown: admin::ShownFile,
 }
 
 /// What the targets of a config share with those of the config before.
@@ -260,6 +262,7 @@ impl Config {
             return Err(report.with_pages(catalog.pages.clone()));
         }
         config.shown = secrets::without_comments(&root, &secrets.mask(text));
+        config.shown.digest = Sha256::digest(text).into();
         for route in &mut config.routes {
             route.blot = secrets.blot.clone();
         }
@@ -336,7 +339,7 @@ impl Config {
             steps,
             files: Vec::new(),
             blot: Blot::default(),
-            shown: String::new(),
+            shown: admin::ShownFile::default(),
         }
     }
 }

@@ -126,6 +126,7 @@ pub(crate) fn everybody() -> String {
     for (name, scopes) in [
         ("anna", "admin"),
         ("rita", "read"),
+        ("mona", "metrics"),
         ("w0", "admin"),
         ("w1", "admin"),
         ("w2", "admin"),
@@ -226,7 +227,7 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         .replace("/sources/{name}", "/sources/auto")
         .replace("{name}", "vms");
     let (body, status) = match (method, path) {
-        ("GET", "/login") => (Value::Null, 200),
+        ("GET", "/login" | "/config") => (Value::Null, 200),
         ("POST", "/login" | "/logout") => (Value::Null, 303), // a form
         ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
             (Value::Null, 404) // there is none
@@ -256,6 +257,8 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("POST", "/api/v1/retry") => (json!({ "all": true }), 200),
         ("POST", "/api/v1/replay") => (json!({ "events": [event] }), 200),
         ("POST", "/api/v1/purge") => (json!({ "before": "2000-01-01T00:00:00Z" }), 200),
+        ("POST", "/config") => (Value::Null, 303), // a form
+        ("POST", "/api/v1/config/reload") => (json!({}), 200),
         ("POST", "/api/v1/forget") => (json!({ "plate": "NOBODY1" }), 200),
         (
             "POST",

@@ -5,9 +5,11 @@
 
 pub(super) mod assets;
 mod chosen;
+pub(super) mod config;
 mod forms;
 mod parts;
 pub(super) mod reference;
+pub(super) mod refused;
 pub(super) mod search;
 pub(super) mod shell;
 pub(super) mod sources;
