@@ -16,7 +16,7 @@ use super::body::Body;
 use super::gate::{CSRF_FIELD, Gate};
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
-use super::{Admin, Refusal, dashboard, login, pages};
+use super::{Admin, Refusal, dashboard, findface, login, pages};
 use crate::tasks::Tasks;
 use crate::telemetry::Refused;
 
@@ -79,7 +79,14 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let found = table::find(&head.method, head.uri.path());
+    // Where there is no such interface, nothing tells that there could be one.
+    let off = is_findface(head) && gate.rules().findface.is_none();
+    let found = match off {
+        false => table::find(&head.method, head.uri.path()),
+        true => Err(Refusal::missing(
+            "nothing lives here; `admin.findface` in routes.yaml lets clients of FindFace in",
+        )),
+    };
     let always = |route: &Route| route.access == Access::Always;
     if !found.as_ref().is_ok_and(|(route, _)| always(route)) {
         gate.check_host(head)?;
@@ -159,9 +166,12 @@ fn tell(
 ) {
     let is_form = request.headers().get(CONTENT_TYPE);
     let is_form = is_form.is_some_and(|kind| kind.as_bytes().starts_with(FORM));
-    let body = match is_form {
-        true => without_token(request.body()),
-        false => String::from_utf8_lossy(request.body()).into_owned(),
+    let body = if request.uri().path().starts_with(findface::ROOT) {
+        String::new() // the address of a webhook may hold a token
+    } else if is_form {
+        without_token(request.body())
+    } else {
+        String::from_utf8_lossy(request.body()).into_owned()
     };
     let body: String = body
         .chars()
@@ -232,6 +242,10 @@ fn is_form(head: &Parts) -> bool {
     head.method == Method::POST
         && has(ACCEPT, "text/html")
         && has(CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
+fn is_findface(head: &Parts) -> bool {
+    head.uri.path().starts_with(findface::ROOT)
 }
 
 /// A person in front of a browser: somebody who asks for a page.

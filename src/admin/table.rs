@@ -16,7 +16,7 @@ use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{document, health, jobs, lists, login, overview, steer};
+use super::{alerts, document, findface, health, jobs, lists, login, overview, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -132,6 +132,23 @@ const fn steer(
     }
 }
 
+/// Short for the table.
+const fn other(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    what: &'static str,
+    handler: Handler,
+) -> Route {
+    Route {
+        method,
+        path,
+        access,
+        what,
+        does: Does::Page(handler),
+    }
+}
+
 const READ: Access = Access::Needs(Scope::Read);
 const STEER: Access = Access::Needs(Scope::Steer);
 const ADMIN: Access = Access::Needs(Scope::Admin);
@@ -178,6 +195,7 @@ pub(crate) static ROUTES: &[Route] = &[
     look("/api/v1/targets", READ, "where it goes", &Look(|ask, asked| Box::pin(api::targets(ask, asked)))),
     look("/api/v1/sources", READ, "who sends", &Look(|ask, asked| Box::pin(api::sources(ask, asked)))),
     look("/api/v1/cameras", READ, "which cameras, and which are silent", &Look(|ask, asked| Box::pin(overview::cameras(ask, asked)))),
+    look("/api/v1/alerts", READ, "what is wrong now", &Look(|ask, asked| Box::pin(alerts::alerts(ask, asked)))),
     look("/api/v1/lists", READ, "what plates are looked up in", &Look(|ask, asked| Box::pin(lists::lists(ask, asked)))),
     look("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", &Look(|ask, asked| Box::pin(lists::list(ask, asked)))),
     look("/api/v1/quarantine", READ, "what was not understood", &Look(|ask, asked| Box::pin(api::quarantine(ask, asked)))),
@@ -205,12 +223,25 @@ pub(crate) static ROUTES: &[Route] = &[
     steer("/api/v1/config/reload", ADMIN, "loads the file on disk", &Steer(|ask, sent| Box::pin(config::reload(ask, sent)))),
     get("/config", ADMIN, "the page of the config", |ask| Box::pin(config::page(ask))),
     post("/config", ADMIN, "loads the file on disk; the page's button", |ask| Box::pin(config::load(ask))),
+
+    post("/v1/auth/login", Access::Open, "logs a client of FindFace in: `username`, `password`", |ask| Box::pin(findface::log_in(ask))),
+    get("/v1/webhooks", READ, "webhooks of clients of FindFace", |ask| Box::pin(findface::list(ask))),
+    post("/v1/webhooks", ADMIN, "makes a webhook", |ask| Box::pin(findface::make(ask))),
+    get("/v1/webhooks/{id}", READ, "one webhook", |ask| Box::pin(findface::one(ask))),
+    other(Method::PUT, "/v1/webhooks/{id}", ADMIN, "replaces it", |ask| Box::pin(findface::replace(ask))),
+    other(Method::PATCH, "/v1/webhooks/{id}", ADMIN, "changes some of it", |ask| Box::pin(findface::alter(ask))),
+    other(Method::DELETE, "/v1/webhooks/{id}", ADMIN, "deletes it", |ask| Box::pin(findface::remove(ask))),
 ];
 
 impl Route {
     /// Whether it may change something.
     pub(crate) fn changes(&self) -> bool {
         self.method != Method::GET
+    }
+
+    /// Whether it is there only where `admin.findface` is.
+    pub(super) fn is_findface(&self) -> bool {
+        self.path.starts_with(findface::ROOT)
     }
 
     pub(super) async fn answer(&self, ask: Ask<'_>) -> Answer {
@@ -281,6 +312,7 @@ fn tops() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
         .filter(|path| !path.contains('{') && *path != "/" && !path.starts_with("/assets/"))
+        .filter(|path| !path.starts_with(findface::ROOT))
         .collect()
 }
 
@@ -341,7 +373,7 @@ mod tests {
     #[test]
     fn what_changes_something_needs_the_right_to_and_nothing_stands_there_twice() {
         for (n, route) in ROUTES.iter().enumerate() {
-            let own = matches!(route.path, "/login" | "/logout");
+            let own = matches!(route.path, "/login" | "/logout" | "/v1/auth/login");
             assert!(
                 own || !route.changes()
                     || matches!(route.access, Access::Needs(scope) if scope >= Scope::Steer),

@@ -90,6 +90,8 @@ enum Command {
     Sources,
     /// What plates are looked up in; `show NAME PLATE` tells whether a plate is in it.
     Lists(lists::Arguments),
+    /// Lists what is wrong now: targets that fail, cameras that are silent, a disk that fills.
+    Alerts,
     /// Requests that were kept but not understood.
     Quarantine(look::Quarantine),
     /// What is not delivered, by target and reason.
@@ -202,6 +204,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Targets(arguments) => steer::targets(&common, arguments).await,
             Command::Sources => look::sources(&common).await,
             Command::Lists(arguments) => lists::lists(&common, arguments).await,
+            Command::Alerts => look::alerts(&common).await,
             Command::Quarantine(arguments) => look::quarantine(&common, arguments).await,
             Command::Undelivered => jobs::undelivered(&common).await,
             Command::Discard(arguments) => jobs::discard(&common, arguments).await,

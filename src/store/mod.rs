@@ -65,6 +65,7 @@ mod survey;
 mod trouble;
 mod undelivered;
 mod walk;
+mod watch;
 mod worked;
 mod writer;
 

@@ -22,6 +22,7 @@ mod removal;
 mod set_clock;
 mod shed;
 mod undelivered;
+mod watch;
 
 use std::sync::Mutex as StdMutex;
 
