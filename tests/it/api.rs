@@ -128,6 +128,9 @@ impl House {
             "--exclude-checks",
             "ignored_auth",
             "--continue-on-failure",
+            // A sample photo is drawn slowly without optimization.
+            "--request-timeout",
+            "60",
             "--seed",
             "1",
             "--max-examples",
@@ -221,7 +224,7 @@ async fn it_does_what_its_description_says() {
          parameters = {{ \"path.id\" = {{ dictionary = \"unread\", probability = 0.5 }} }}\n"
     );
     fs::write(house.folder.path().join("schemathesis.toml"), config).unwrap();
-    let examples = std::env::var("CAMHOOK_API_EXAMPLES").unwrap_or("30".to_owned());
+    let examples = std::env::var("CAMHOOK_API_EXAMPLES").unwrap_or("20".to_owned());
     // What empties the store is asked last.
     let removes = "/purge$|/forget$";
     // The feed does not end.
@@ -427,21 +430,21 @@ async fn pages_lose_and_repeat_nothing_while_more_comes() {
     let sent = std::sync::atomic::AtomicUsize::new(0);
     let more = async || {
         let n = sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let event = json!({ "kind": "plate", "plates": [{ "text": format!("AB{n:04}") }] });
+        let event = |plate: &str| {
+            let plate = format!("{plate}{n:04}");
+            json!({ "kind": "plate", "plates": [{ "text": plate }] }).to_string()
+        };
         for (kind, body) in [
-            ("application/json", event.to_string()),
+            ("application/json", event("AB")),
             ("text/plain", format!("no event {n}")),
+            ("application/json", event("GONE")),
         ] {
             let request = client.post(format!("{}/", camhook.root()));
-            let answer = request
-                .header("content-type", kind)
-                .body(body)
-                .send()
-                .await
-                .unwrap();
-            assert_eq!(answer.status(), 200);
+            let request = request.header("content-type", kind).body(body);
+            assert_eq!(request.send().await.unwrap().status(), 200);
         }
-        steer("/api/v1/forget", json!({ "plate": format!("NOBODY{n}") })).await;
+        let gone = json!({ "plate": format!("GONE{n:04}") });
+        steer("/api/v1/forget", gone).await;
     };
     for _ in 0..11 {
         more().await;
