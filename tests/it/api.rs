@@ -1,5 +1,7 @@
 //! The API against its own description: by schemathesis, by every event that there is, and by hand where a description
 //! says too little.
+//!
+//! The suite's run of schemathesis is short; `CAMHOOK_API_EXAMPLES` and `CAMHOOK_API_SEED` change it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
+use crate::durability::number;
 use crate::harness::{Answer, Process, Receiver, client, eventually, python};
 
 const TOKEN: &str = "token-of-the-tests";
@@ -117,6 +120,7 @@ impl House {
 
     /// Runs schemathesis with these arguments; what it says when something is wrong.
     fn schemathesis(&self, examples: &str, arguments: &[&str]) {
+        let seed = number("CAMHOOK_API_SEED", 1).to_string();
         let mut command = Command::new(python());
         command.current_dir(self.folder.path());
         command.args(["-m", "schemathesis.cli", "--no-color", "run"]);
@@ -132,7 +136,7 @@ impl House {
             "--request-timeout",
             "60",
             "--seed",
-            "1",
+            &seed,
             "--max-examples",
             examples,
         ]);
@@ -224,7 +228,7 @@ async fn it_does_what_its_description_says() {
          parameters = {{ \"path.id\" = {{ dictionary = \"unread\", probability = 0.5 }} }}\n"
     );
     fs::write(house.folder.path().join("schemathesis.toml"), config).unwrap();
-    let examples = std::env::var("CAMHOOK_API_EXAMPLES").unwrap_or("20".to_owned());
+    let examples = number("CAMHOOK_API_EXAMPLES", 20).to_string();
     // What empties the store is asked last.
     let removes = "/purge$|/forget$";
     // The feed does not end.
