@@ -12,7 +12,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::durability::number;
-use crate::harness::{Answer, Process, Receiver, client, eventually, python};
+use crate::harness::{Answer, Process, Receiver, client, eventually, python, recognition};
 
 const TOKEN: &str = "token-of-the-tests";
 
@@ -436,7 +436,7 @@ async fn pages_lose_and_repeat_nothing_while_more_comes() {
         let n = sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let event = |plate: &str| {
             let plate = format!("{plate}{n:04}");
-            json!({ "kind": "plate", "plates": [{ "text": plate }] }).to_string()
+            recognition("cam-1", &[(&plate, [10, 10, 60, 30])]).to_string()
         };
         for (kind, body) in [
             ("application/json", event("AB")),
