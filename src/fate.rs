@@ -20,6 +20,21 @@ pub(crate) struct Plan {
     pub(crate) joined: Vec<Joined>,
 }
 
+impl Plan {
+    /// Takes a target out; a route that leads nowhere else is filtered, and says why.
+    pub(crate) fn without(&mut self, target: &str, why: &str) {
+        let gone = |planned: &Planned| planned.target.as_str() == target;
+        for choice in &mut self.routes {
+            let of_it = |planned: &&Planned| planned.route == choice.route;
+            let mut planned = self.deliveries.iter().filter(of_it).peekable();
+            if planned.peek().is_some() && planned.all(gone) {
+                choice.filtered_by = Some(why.to_owned());
+            }
+        }
+        self.deliveries.retain(|planned| !gone(planned));
+    }
+}
+
 /// What one route decided; routes whose `from` does not name the event's source are not told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Choice {

@@ -21,10 +21,12 @@ mod likeness;
 mod lists;
 mod payload;
 mod schedule;
+mod webhooks;
 // 2
 mod decide;
 mod template;
 // 3
+mod alerts;
 mod import;
 mod render;
 mod routes;

@@ -15,7 +15,7 @@ use super::body::Body;
 use super::rows::{DamagedRow, EventRow, ForgottenRow, Listed, SourceRow, TargetRow};
 use super::table::Ask;
 use super::{Admin, Refusal};
-use crate::event::EventId;
+use crate::event::{EventId, OWN};
 use crate::fate::{Delivery, Joined};
 use crate::name::Name;
 use crate::store::{
@@ -194,7 +194,11 @@ pub(super) async fn sources(ask: Ask<'_>, (): ()) -> Told<Json<Vec<SourceRow>>> 
     let gone = known
         .iter()
         .filter(|summary| !configured.iter().any(|(name, _)| *name == summary.source));
-    rows.extend(gone.map(|summary| row(&summary.source, None)));
+    rows.extend(gone.map(|summary| {
+        // Alerts come from camhook itself, whatever the file says.
+        let own = (summary.source.as_str() == OWN).then_some(OWN);
+        row(&summary.source, own)
+    }));
     Ok(Json(rows))
 }
 

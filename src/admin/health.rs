@@ -2,11 +2,12 @@
 
 use http::StatusCode;
 
-use super::Refusal;
 use super::answers::Text;
 use super::api::Told;
 use super::table::Ask;
+use super::{Admin, Refusal};
 use crate::fate::Fate;
+use crate::store::StoreError;
 use crate::telemetry::{TargetFate, TargetOnly};
 
 fn plain(text: &str) -> Text {
@@ -32,7 +33,14 @@ pub(super) async fn ready(ask: Ask<'_>, (): ()) -> Told<Text> {
 }
 
 pub(super) async fn metrics(ask: Ask<'_>, (): ()) -> Told<Text> {
-    let admin = ask.admin;
+    Ok(Text {
+        content_type: "text/plain; version=0.0.4; charset=utf-8",
+        text: ask.admin.numbers().await?,
+    })
+}
+
+/// Measures what is only looked at when somebody asks.
+async fn measure(admin: &Admin) -> Result<(), StoreError> {
     let now = admin.clock.now();
     for summary in admin.store.targets().await? {
         let age = summary
@@ -64,8 +72,13 @@ pub(super) async fn metrics(ask: Ask<'_>, (): ()) -> Told<Text> {
         .metrics
         .store_damaged_records
         .set(i64::try_from(admin.store.damaged_records()).unwrap_or(i64::MAX));
-    Ok(Text {
-        content_type: "text/plain; version=0.0.4; charset=utf-8",
-        text: admin.metrics.page(),
-    })
+    Ok(())
+}
+
+impl Admin {
+    /// All numbers as Prometheus reads them.
+    pub(crate) async fn numbers(&self) -> Result<String, StoreError> {
+        measure(self).await?;
+        Ok(self.metrics.page())
+    }
 }

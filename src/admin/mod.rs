@@ -4,6 +4,7 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod alerts;
 mod answers;
 mod api;
 mod attempts;
@@ -12,10 +13,12 @@ mod cookies;
 mod dashboard;
 mod document;
 mod file;
+mod findface;
 mod front;
 mod gate;
 mod health;
 mod hosts;
+mod jobs;
 mod listener;
 mod lists;
 mod local;
@@ -46,8 +49,10 @@ use refusal::Refusal;
 use table::Ask;
 use visitor::Visitor;
 
+use crate::alerts::Alert;
 use crate::clock::Clock;
-use crate::event::EventId;
+use crate::event::{Event, EventId};
+use crate::fate::Plan;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::store::{Store, StoreError};
@@ -60,11 +65,17 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// None for a store that no camhook runs on.
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
+    /// None when nobody works on jobs: camhook is stopped.
+    pub(crate) bell: Option<Bell>,
 }
 
 pub(crate) use document::openapi_value as openapi;
 pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
+pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
+pub(crate) use jobs::{Bell, attend};
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
 pub(crate) use random::token as random_token;
@@ -81,11 +92,20 @@ pub(crate) trait Planner: Send + Sync {
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
 
+    /// What is wrong now.
+    fn alerts(&self) -> Arc<Vec<Alert>>;
+
     /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
     fn paths(&self) -> Vec<Option<String>>;
 
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
+
+    /// Names of the routes, in the order of the file.
+    fn routes(&self) -> Vec<Name>;
+
+    /// What today's routes make of an event, or of it for one target alone.
+    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan;
 
     /// The config file as it may be shown.
     fn config(&self) -> Arc<ShownFile>;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
 use crate::tasks::Tasks;
 use crate::telemetry::{Listener, Metrics};
@@ -54,6 +56,16 @@ impl Certificates {
             };
             self.tell();
         }
+    }
+
+    /// When they end, by listener.
+    pub(super) fn ends(&self) -> Vec<(String, Option<Timestamp>)> {
+        let listeners = [("server", &self.server), ("admin", &self.admin)];
+        let ends = listeners.into_iter().filter_map(|(listener, acceptor)| {
+            let offer = acceptor.as_ref()?.offer();
+            Some((listener.to_owned(), offer.ends))
+        });
+        ends.collect()
     }
 
     fn tell(&self) {

@@ -1,8 +1,11 @@
 //! The app: starts the rooms, lets a changed config take over, and stops them in order.
 
 mod addresses;
+mod alerts;
 mod certificates;
+mod collector;
 mod file;
+mod hooks;
 mod overdue;
 mod planner;
 mod reload;
@@ -15,7 +18,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Bell, Gate, attend};
+use crate::alerts::{Awake, Judge};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -32,8 +36,11 @@ use crate::tls;
 
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
+use alerts::{Watched, Watchman};
 use certificates::Certificates;
+use collector::Collector;
 use file::File;
+use hooks::Hooks;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -65,6 +72,7 @@ pub struct App {
     fetches: Arc<Fetches>,
     refreshes: Arc<Refreshes>,
     certificates: Certificates,
+    alerting: Arc<ArcSwap<Watched>>,
     gate: Arc<Gate>,
 }
 
@@ -96,6 +104,7 @@ impl App {
         let open_files = descriptors::raise();
         let connections = connections_within(&config, open_files);
         let metrics = Metrics::new();
+        let collector = Collector::new(&config.telemetry, &metrics);
         let (server_tls, admin_tls) = (config.server_tls.take(), config.admin_tls.take());
         let certificates = Certificates::new(server_tls, admin_tls, &clock, &metrics);
         let server = Server::bind(&config.server, certificates.server.clone()).await?;
@@ -106,6 +115,7 @@ impl App {
         let (looking, kept) = (&config.admin, &config.store.path);
         let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
+        let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -116,11 +126,12 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let (file, asked) = File::new(path, clock.clone());
+        let (file, loads) = File::new(path, clock.clone());
         let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
         let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
+        let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
         let (door, pipelines) = config.open();
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
@@ -148,13 +159,32 @@ impl App {
         ));
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
+        let watchman = Watchman {
+            store: store.clone(),
+            metrics: metrics.clone(),
+            plans: plans.clone(),
+            watched: alerting.clone(),
+            certificates: certificates.clone(),
+            shown: surroundings.certificates.clone(),
+            board: plans.board().clone(),
+            judge: Judge::default(),
+            awake: Awake::default(),
+        };
+        delivering.spawn(watchman.watch(delivering.clone()));
 
+        let bell = Bell::default();
         let admin = Admin {
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            webhooks: Some(hooks.clone()),
+            bell: Some(bell.clone()),
         };
+        delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
+        if let Some(collector) = collector {
+            collector.begin(&admin, &delivering);
+        }
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -194,9 +224,11 @@ impl App {
             fetches,
             refreshes,
             certificates,
+            alerting,
             gate,
         };
-        app.follow(watched, follower, asked);
+        let asks = reload::Asks { loads, changes };
+        app.follow(watched, follower, hooks, asks);
         Ok(app)
     }
 
@@ -247,11 +279,14 @@ pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError
     let (file, _) = File::new(path, clock.clone());
     let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
     let planner = Arc::new(planner);
+    planner.board().put(alerts::remembered(&store));
     Ok(Admin {
         store,
         clock,
         metrics,
         planner,
+        webhooks: None,
+        bell: None,
     })
 }
 

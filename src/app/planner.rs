@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 
 use super::file::File;
 use super::trial::trial;
 use crate::admin::{LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
+use crate::alerts::{Alert, Board};
 use crate::clock::Clock;
 use crate::config::Planned;
 use crate::decide::Written;
@@ -27,6 +29,7 @@ pub(super) struct Plans {
     pub(super) file: File,
     turn: Mutex<()>,
     changed: Notify,
+    board: Board,
 }
 
 impl Plans {
@@ -38,7 +41,13 @@ impl Plans {
             file,
             turn: Mutex::default(),
             changed: Notify::new(),
+            board: Board::default(),
         }
+    }
+
+    /// What is wrong, as whoever watches puts it there.
+    pub(super) fn board(&self) -> &Board {
+        &self.board
     }
 
     /// Returns the routes that are no more.
@@ -57,6 +66,18 @@ impl Plans {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Decides what becomes of an event that camhook itself has to tell.
+    pub(super) fn decide(
+        &self,
+        event: Arc<Event>,
+        now: Timestamp,
+        written: &mut Written,
+    ) -> Vec<(Arc<Event>, Plan)> {
+        let today = self.now.load_full();
+        let memory = self.store.memory();
+        routes::decide(&today.routes, event, &today.lists, now, memory, written)
     }
 
     /// Whether any route has a step that is decided on arrival.
@@ -114,11 +135,6 @@ impl Plans {
         Ok(deliveries)
     }
 
-    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
-        let today = self.now.load();
-        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
-    }
-
     /// Decodes a request in quarantine anew.
     async fn release(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {
         let unread = self.store.quarantined_request(id).await?;
@@ -171,6 +187,10 @@ impl Planner for Plans {
             .collect()
     }
 
+    fn alerts(&self) -> Arc<Vec<Alert>> {
+        self.board.alerts()
+    }
+
     fn paths(&self) -> Vec<Option<String>> {
         let today = self.now.load();
         today
@@ -198,6 +218,20 @@ impl Planner for Plans {
 
     fn load_now(&self) -> Promise<'_, Result<(), LoadError>> {
         Box::pin(self.file.load_now())
+    }
+
+    fn routes(&self) -> Vec<Name> {
+        let today = self.now.load();
+        today
+            .routes
+            .iter()
+            .map(|route| route.name.clone())
+            .collect()
+    }
+
+    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
+        let today = self.now.load();
+        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
     }
 
     fn replay<'a>(

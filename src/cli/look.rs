@@ -161,6 +161,20 @@ pub(super) async fn sources(common: &Common) -> Result<(), Failure> {
     .await
 }
 
+pub(super) async fn alerts(common: &Common) -> Result<(), Failure> {
+    let columns = ["ALERT", "SUBJECT", "SINCE", "MESSAGE", "WHAT TO DO"];
+    list(common, "/api/v1/alerts", 0, &columns, |alert| {
+        vec![
+            cell(&alert["alert"]),
+            cell(&alert["subject"]),
+            time(&alert["since"]),
+            cell(&alert["message"]),
+            cell(&alert["advice"]),
+        ]
+    })
+    .await
+}
+
 pub(super) async fn quarantine(common: &Common, arguments: Quarantine) -> Result<(), Failure> {
     let path = query(
         "/api/v1/quarantine",

@@ -8,6 +8,7 @@ use super::entry::Decoding;
 use super::load::{Entry, Loader, Places, place, places};
 use super::mistake::Mistake;
 use super::secrets;
+use crate::event::OWN;
 use crate::fetch::{self, Fetcher};
 use crate::name::Name;
 use crate::server;
@@ -18,6 +19,14 @@ use crate::targets::http::Clients;
 pub(super) fn sources(loader: &mut Loader<'_>, clients: &Clients) -> (Vec<Source>, Places) {
     let entries = loader.entries("sources");
     let mut known = places(&entries);
+    if let Some(at) = known.get(OWN).cloned() {
+        let message = format!("a source cannot be called `{OWN}`");
+        loader.mistake(
+            Mistake::new(at, message).help("that is where alerts come from: give it another name"),
+        );
+    } else if let Ok(own) = Name::new(OWN) {
+        known.insert(own, 0..0);
+    }
     let mut sources: Vec<Source> = Vec::new();
     let mut paths: BTreeMap<String, Name> = BTreeMap::new();
     for entry in &entries {

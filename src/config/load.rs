@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::name::Name;
 use crate::targets::http::Sessions;
 use crate::template;
+use crate::tls::Seen;
 
 /// Names of a section and where they stand.
 pub(super) type Places = BTreeMap<Name, Range<usize>>;
@@ -36,6 +37,7 @@ pub(super) struct Loader<'a> {
     pub(super) callers: BTreeMap<(String, u16, String), (String, Value)>,
     pub(super) clock: &'a Clock,
     pub(super) sessions: &'a Sessions,
+    pub(super) certificates: &'a Seen,
 }
 
 /// One named entry of a section, checked as far as the schema goes.

@@ -39,6 +39,7 @@ mod tables;
 mod tree;
 mod verdict;
 mod watch;
+mod woven;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -60,8 +61,8 @@ use crate::sources::DecodeSettings;
 use crate::steps::Step;
 use crate::targets::http::{Clients, Sessions};
 use crate::template::{Engine, Known};
-use crate::tls::Offer;
-use crate::{admin, delivery, server, sources, store, targets, telemetry};
+use crate::tls::{Offer, Seen};
+use crate::{admin, alerts, delivery, server, sources, store, targets, telemetry};
 
 use mistake::Mistake;
 
@@ -74,6 +75,7 @@ pub(crate) use schema::schema;
 pub(crate) use secured::own_certificates;
 pub(crate) use sheet::sheet;
 pub(crate) use watch::watch;
+pub(crate) use woven::{Webhooks, WebhooksFrom};
 
 /// Everything that one `routes.yaml` says, ready to run.
 pub(crate) struct Config {
@@ -84,6 +86,8 @@ pub(crate) struct Config {
     pub(crate) admin_tls: Option<Offer>,
     pub(crate) store: store::Settings,
     pub(crate) log: telemetry::Settings,
+    pub(crate) telemetry: telemetry::Telemetry,
+    pub(crate) alerts: alerts::Settings,
     /// In the file's order; the one at `/` is always among them.
     pub(crate) sources: Vec<Source>,
     pub(crate) lists: Lists,
@@ -94,6 +98,8 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Route>,
     /// The steps of each route, by its name.
     pub(crate) steps: BTreeMap<Name, Vec<Box<dyn Step>>>,
+    /// What was made over the API, of which some of the targets and routes are.
+    pub(crate) webhooks: Webhooks,
     /// The config, its lists and its secret files: what to load it again for.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) blot: Blot,
@@ -106,6 +112,9 @@ pub(crate) struct Config {
 pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) sessions: Sessions,
+    pub(crate) webhooks: WebhooksFrom,
+    /// Those that targets have shown.
+    pub(crate) certificates: Seen,
 }
 
 impl Default for Surroundings {
@@ -113,6 +122,8 @@ impl Default for Surroundings {
         Self {
             clock: Clock::system(),
             sessions: Sessions::default(),
+            webhooks: WebhooksFrom::Store,
+            certificates: Seen::default(),
         }
     }
 }
@@ -220,7 +231,9 @@ impl Config {
         expand::expand(&mut root, folder, environment, &mut taken);
         mistakes.append(&mut taken.mistakes);
 
-        let catalog = preset::apply(&mut root, text.len(), folder);
+        let woven = woven::weave(&mut root, text.len(), folder, &around.webhooks);
+        mistakes.extend(woven.mistakes);
+        let catalog = preset::apply(&mut root, woven.end, folder);
         mistakes.extend(catalog.mistakes.iter().cloned());
         taken.files.extend(catalog.files.iter().cloned());
 
@@ -245,6 +258,7 @@ impl Config {
             callers: BTreeMap::new(),
             clock: &around.clock,
             sessions: &around.sessions,
+            certificates: &around.certificates,
         };
         let mut config = Self::build(&mut loader);
         config.files = std::mem::take(&mut loader.files);
@@ -259,8 +273,11 @@ impl Config {
                 mistake.help = mistake.help.take().map(|help| secrets.blot.out(&help));
             }
             let report = Report::new(file.to_owned(), secrets.mask(text), mistakes);
-            return Err(report.with_pages(catalog.pages.clone()));
+            let pages = woven.page.into_iter().chain(catalog.pages.iter().cloned());
+            return Err(report.with_pages(pages.collect()));
         }
+        woven::keep_parts(&mut config.steps, &woven.ids);
+        config.webhooks = woven.webhooks;
         config.shown = secrets::without_comments(&root, &secrets.mask(text));
         config.shown.digest = Sha256::digest(text).into();
         for route in &mut config.routes {
@@ -277,6 +294,8 @@ impl Config {
         let admin = looking::admin(loader);
         let store: entry::Store = loader.settings("store");
         let log = loader.settings("log");
+        let telemetry = looking::telemetry(loader);
+        let alerts = loader.settings("alerts");
         let server_tls = secured::server(loader, &server);
         let admin_tls = secured::admin(loader, &admin);
         if let Some(second) = server.tls.as_ref().and_then(|tls| tls.listen) {
@@ -304,7 +323,7 @@ impl Config {
             let message = format!("cameras post to {} already", server.listen);
             loader.mistake(Mistake::new(at, message).help("give `admin` a port of its own"));
         }
-        let clients = Clients::new(loader.sessions.clone());
+        let clients = Clients::noting(loader.sessions.clone(), loader.certificates.clone());
         let (sources, source_names) = incoming::sources(loader, &clients);
         secured::sources(loader, &server, &sources);
         let store = store::Settings {
@@ -331,12 +350,15 @@ impl Config {
             admin_tls,
             store,
             log,
+            telemetry,
+            alerts,
             sources,
             lists,
             refreshed,
             targets,
             routes,
             steps,
+            webhooks: Webhooks::default(),
             files: Vec::new(),
             blot: Blot::default(),
             shown: admin::ShownFile::default(),

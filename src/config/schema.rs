@@ -4,7 +4,7 @@ use schemars::{JsonSchema as _, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::entry::{ByPreset, Decoding, Presets, Steps, Store, joined, named, object};
-use crate::{admin, delivery, lists, refresh, render, routes, server, targets, telemetry};
+use crate::{admin, alerts, delivery, lists, refresh, render, routes, server, targets, telemetry};
 
 /// The keys that say how a target sends; it has exactly one of them.
 pub(super) const TRANSPORTS: &[&str] = &[
@@ -56,6 +56,8 @@ pub(super) fn strict() -> Value {
         ],
     );
     let presets = g.subschema_for::<Presets>();
+    let alerts = g.subschema_for::<alerts::Settings>();
+    let telemetry = g.subschema_for::<telemetry::Telemetry>();
     let list = joined(
         "A table to look plates up in: one of `csv`, `http` and `parkpow`.",
         &[
@@ -138,6 +140,8 @@ pub(super) fn strict() -> Value {
             "admin": admin,
             "store": store,
             "log": log,
+            "telemetry": telemetry,
+            "alerts": alerts,
             "sources": named("Places that cameras post to, by name.", &source),
             "presets": presets,
             "lists": named("Tables that conditions and templates look plates up in, by name.", &list),

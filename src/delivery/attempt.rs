@@ -18,6 +18,7 @@ use crate::telemetry::StepHandles;
 use super::deliveries::{Current, FINISH, Shared};
 use super::gate::{Facts, Outcome};
 use super::prepare::{self, Means, Reshaped};
+use super::traced::Traced;
 
 /// Events up to this size are written without going to another thread, which would cost more than most templates: bytes
 /// of the request.
@@ -27,8 +28,8 @@ const LIGHT_BYTES: usize = 256 << 10;
 pub(super) struct Job {
     pub(super) facts: Facts,
     event: EventId,
-    route: Name,
-    item: Option<Item>,
+    pub(super) route: Name,
+    pub(super) item: Option<Item>,
     has_parts: bool,
 }
 
@@ -138,6 +139,21 @@ async fn parts(
 
 /// Tries once to deliver. May be dropped at any point; the target may have got it then, as after a crash.
 pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &Job) -> Outcome {
+    let mut traced = Traced::new(&shared.metrics.spans, shared.clock.now());
+    let outcome = tried(shared, room, target, job, traced.as_mut()).await;
+    if let Some(traced) = traced {
+        traced.ended(job, target, &outcome, shared.clock.now());
+    }
+    outcome
+}
+
+async fn tried(
+    shared: &Shared,
+    room: &Room,
+    target: &Name,
+    job: &Job,
+    mut traced: Option<&mut Traced>,
+) -> Outcome {
     let loaded = match room.load(shared, job).await {
         Ok(loaded) => loaded,
         Err(StoreError::Unknown { .. }) => {
@@ -156,14 +172,20 @@ pub(super) async fn attempt(shared: &Shared, room: &Room, target: &Name, job: &J
             };
         }
     };
+    if let Some(traced) = &mut traced {
+        traced.is_of(&loaded.kept.event, job);
+    }
     let current = shared.current.load_full();
-    let payload = match payload(shared, &current, target, job, &loaded).await {
+    let mut payload = match payload(shared, &current, target, job, &loaded).await {
         Ok(payload) => payload,
         Err(outcome) => return outcome,
     };
     let Some(outlet) = current.pipelines.targets.get(target) else {
         return gone();
     };
+    if let Some(traced) = traced {
+        traced.tell(&mut payload);
+    }
     let (at, watch) = (shared.clock.now(), shared.clock.watch());
     let begun = Instant::now();
     let report = outlet.target.send(job.facts.id, payload).await;

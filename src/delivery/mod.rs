@@ -25,6 +25,7 @@ mod record;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod with;
 mod worker;
 

@@ -25,9 +25,12 @@ use serde_json::{Map, Value};
 
 use crate::name::Name;
 
+/// The source, and the vendor, of events that camhook itself has to tell.
+pub(crate) const OWN: &str = "camhook";
+
 pub(crate) use altered::{Altered, Boxes, Withholding};
 pub(crate) use area::{Area, Pixels, Unit};
-pub(crate) use id::{DeliveryId, EventId};
+pub(crate) use id::{DeliveryId, EventId, JobId};
 pub(crate) use item::Item;
 pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};

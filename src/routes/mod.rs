@@ -10,7 +10,7 @@ pub(crate) use settings::{Each, Settings};
 use std::sync::Arc;
 
 use crate::decide::Decider;
-use crate::event::Event;
+use crate::event::{Event, OWN};
 use crate::name::Name;
 use crate::secret::Blot;
 use crate::template::Condition;
@@ -37,8 +37,11 @@ pub(crate) struct Route {
 
 impl Route {
     fn takes(&self, event: &Event) -> bool {
-        let from = self.from.as_ref();
-        from.is_none_or(|from| from.contains(&event.source))
+        match &self.from {
+            Some(from) => from.contains(&event.source),
+            // What camhook has to tell goes only where it was asked for.
+            None => event.source.as_str() != OWN,
+        }
     }
 
     /// Who said no, as it is kept and shown.

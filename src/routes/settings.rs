@@ -14,7 +14,7 @@ use crate::template::{Engine, Mistake, Names};
 pub(crate) struct Settings {
     /// Shown wherever the route's decisions are.
     pub(crate) name: Name,
-    /// The sources whose events this route takes; all of them when left out.
+    /// The sources whose events this route takes; all of them when left out, but `camhook`, from which alerts come.
     #[serde(default)]
     pub(crate) from: Option<Vec<Name>>,
     /// Words that an event must fit, such as `{ camera: [gate-1, "yard-*"], region: it, plate: { score: ">= 0.8" } }`. All must

@@ -17,6 +17,8 @@ use super::caller::{Caller, Proxies};
 use super::door::{Call, Door, Entry};
 use super::guard::Guard;
 use super::mask;
+use jiff::Timestamp;
+
 use crate::budget::{Budget, Reserved};
 use crate::clock::Clock;
 use crate::event::Original;
@@ -49,6 +51,8 @@ pub(super) trait Reception: Send + Sync + 'static {
 pub(super) struct Received {
     pub(super) original: Original,
     pub(super) reserved: Reserved,
+    /// Its head was there.
+    pub(super) begun: Timestamp,
 }
 
 /// What all requests of one listener share.
@@ -173,7 +177,11 @@ impl<R: Reception> Front<R> {
             received_at: self.clock.now(),
             body: bytes,
         };
-        let received = Received { original, reserved };
+        let received = Received {
+            original,
+            reserved,
+            begun: now,
+        };
         let answer = self.reception.receive(door, entry, received).await?;
         Ok(match allow {
             Some(allow) => answer::allowed(&allow),

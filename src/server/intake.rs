@@ -9,6 +9,7 @@ use super::answer::Refusal;
 use super::door::{Door, Entry};
 use super::front::{Received, Reception};
 use super::settings::Durability;
+use super::traced::Arrival;
 use crate::budget::Reserved;
 use crate::decide::Written;
 use crate::event::{Event, Kind, Original};
@@ -88,6 +89,12 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for Finishing<F> {
     }
 }
 
+/// What a request holds until it is on disk.
+struct Course {
+    reserved: Reserved,
+    arrival: Option<Arrival>,
+}
+
 impl Intake {
     async fn take(
         &self,
@@ -95,7 +102,12 @@ impl Intake {
         entry: &Entry,
         received: Received,
     ) -> Result<Answer, Refusal> {
-        let Received { original, reserved } = received;
+        let Received {
+            original,
+            reserved,
+            begun,
+        } = received;
+        let mut arrival = Arrival::new(&self.metrics.spans, begun, original.received_at);
         let original = Arc::new(original);
         let source = sources::speaker(entry.source, &original);
         let answer = source.answer();
@@ -115,16 +127,24 @@ impl Intake {
             tracing::debug!(source = %entry.name, "a request without events");
             return Ok(answer);
         }
+        if let Some(arrival) = &mut arrival {
+            arrival.decoded = self.store.now();
+        }
         let kinds: Vec<Kind> = events.iter().map(|event| event.kind).collect();
         let intake = self.decide(door, original, events).await;
+        if let Some(arrival) = &mut arrival {
+            let events = intake.events.iter().map(|(event, _)| &**event);
+            arrival.is_of(events, self.store.now());
+        }
+        let course = Course { reserved, arrival };
         let name = entry.name.clone();
         match entry.settings.durability.unwrap_or_else(|| usual(&intake)) {
-            Durability::Full => self.commit(&name, &kinds, intake, reserved).await?,
+            Durability::Full => self.commit(&name, &kinds, intake, course).await?,
             Durability::Relaxed => {
                 self.ready()?;
                 let this = self.clone();
                 self.tasks.spawn(async move {
-                    if let Err(error) = this.commit(&name, &kinds, intake, reserved).await {
+                    if let Err(error) = this.commit(&name, &kinds, intake, course).await {
                         tracing::error!(source = %name, %error, "lost an event that was acknowledged by `durability: relaxed`");
                     }
                 });
@@ -161,16 +181,19 @@ impl Intake {
         }
     }
 
-    /// Returns once everything is on disk. `kinds` are those of the events that came, beside which steps may tell others;
-    /// `_reserved` is held until then.
+    /// Returns once everything is on disk. `kinds` are those of the events that came, beside which steps may tell others.
     async fn commit(
         &self,
         source: &Name,
         kinds: &[Kind],
         intake: store::Intake,
-        _reserved: Reserved,
+        course: Course,
     ) -> Result<(), StoreError> {
         let _proof: Accepted = self.store.accept(intake).await?;
+        if let Some(arrival) = course.arrival {
+            arrival.is_kept(self.store.now());
+        }
+        drop(course.reserved);
         for kind in kinds {
             let labels = SourceKind {
                 source: source.clone(),

@@ -38,6 +38,7 @@ mod settings;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod wording;
 
 pub(crate) use auth::try_credentials;

@@ -92,6 +92,15 @@ impl Catalog {
         segments + files.spares.iter().map(|(_, len)| len).sum::<u64>()
     }
 
+    /// What these segments take of the disk.
+    pub(super) fn bytes_in(&self, segments: &[u64]) -> u64 {
+        let files = self.files();
+        let held = segments
+            .iter()
+            .filter_map(|number| files.segments.get(number));
+        held.map(|segment| segment.held).sum()
+    }
+
     pub(super) fn has_spare(&self) -> bool {
         !self.files().spares.is_empty()
     }

@@ -9,7 +9,7 @@ use super::activity::{HOURS, Hours, MINUTES, hour_of};
 use super::books::name_from;
 use super::index::{micros, moment};
 use super::{Store, StoreError};
-use crate::event::{DeliveryId, EventId};
+use crate::event::{DeliveryId, EventId, OWN};
 use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
@@ -126,13 +126,16 @@ fn cameras(db: &Connection, query: &CameraQuery, now: Timestamp) -> Result<Vec<C
         let hours = Hours::from_bytes(row.get_ref(5)?.as_blob()?);
         let (first, last): (i64, i64) = (row.get(3)?, row.get(4)?);
         let hours = hours.unwrap_or_else(|| Hours::of(hour_of(last)));
+        let source = name_from(row.get(0)?)?;
         Ok(CameraSummary {
-            source: name_from(row.get(0)?)?,
+            // That camhook itself has nothing to tell is no silence.
+            silent: source.as_str() != OWN
+                && is_silent(&hours, moment(first), moment(last), now),
+            source,
             camera: Some(camera).filter(|camera| !camera.is_empty()),
             events: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
             first_received: moment(first),
             last_received: moment(last),
-            silent: is_silent(&hours, moment(first), moment(last), now),
             hours: until(hours, now),
         })
     })?

@@ -1,15 +1,19 @@
 //! The numbers behind `/metrics`. Names and labels are a promise to dashboards.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::labels::{
+    AlertSubject, CameraOnly, ListOnly, Listener, Refused, Reloaded, RouteStep, SourceKind,
+    SourceOnly, Status, TargetFate, TargetOnly, TargetOutcome,
+};
+use super::otlp::Spans;
 use crate::name::Name;
 
 /// All metrics of one camhook. Cheap to clone.
@@ -30,6 +34,8 @@ pub(crate) struct Numbers {
     pub(crate) deliveries: Family<TargetFate, Gauge>,
     /// Deliveries that reached a fate.
     pub(crate) deliveries_total: Family<TargetFate, Counter>,
+    /// Deliveries that a user gave up by hand; they are counted as `expired` as well.
+    pub(crate) discarded: Family<TargetOnly, Counter>,
     /// Attempts by what came of them: `delivered`, `again`, `held`, `dead`.
     pub(crate) attempts: Family<TargetOutcome, Counter>,
     pub(crate) oldest_undelivered_seconds: Family<TargetOnly, Gauge>,
@@ -55,77 +61,25 @@ pub(crate) struct Numbers {
     pub(crate) list_age_seconds: Family<ListOnly, Gauge>,
     /// What a step took, by route and step; `finish` is writing the pictures that steps made.
     pub(crate) step_seconds: Family<RouteStep, Histogram, fn() -> Histogram>,
+    /// 1 while an alert stands, 0 while what it is about is watched and well.
+    pub(crate) alerts: Family<AlertSubject, Gauge>,
+    /// When a camera's last event came, in seconds since 1970.
+    pub(crate) camera_last_event: Family<CameraOnly, Gauge>,
+    /// When the certificate that a target showed ends, in seconds since 1970.
+    pub(crate) target_certificate_ends: Family<TargetOnly, Gauge>,
+    /// The store's file system.
+    pub(crate) disk_size_bytes: Gauge,
+    pub(crate) disk_free_bytes: Gauge,
+    /// `store.max_size`.
+    pub(crate) store_max_bytes: Gauge,
+    /// Of the store, what holds events that targets have not got.
+    pub(crate) store_undelivered_bytes: Gauge,
+    /// Spans that the collector did not get.
+    pub(crate) otlp_dropped: Counter,
+    /// Where what took its time is told; nowhere unless there is a collector.
+    pub(crate) spans: Spans,
     /// What a deciding step forgot before its time, because it remembers no more than so much.
     pub(crate) steps_forgotten: Family<RouteStep, Counter>,
-}
-
-/// Counted for each event, so it costs no allocation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct SourceKind {
-    pub(crate) source: Name,
-    pub(crate) kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct SourceOnly {
-    pub(crate) source: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Status {
-    pub(crate) status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Refused {
-    pub(crate) error: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TargetFate {
-    pub(crate) target: Name,
-    pub(crate) fate: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TargetOutcome {
-    pub(crate) target: Name,
-    pub(crate) outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct TargetOnly {
-    pub(crate) target: Name,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ListOnly {
-    list: String,
-}
-
-impl ListOnly {
-    pub(crate) fn new(list: &str) -> Self {
-        Self {
-            list: list.to_owned(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Listener {
-    /// `server` or `admin`.
-    pub(crate) listener: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Reloaded {
-    pub(crate) outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RouteStep {
-    pub(crate) route: Name,
-    pub(crate) step: String,
 }
 
 /// What the steps of one route cost, at hand for each delivery.
@@ -158,12 +112,6 @@ impl StepHandles {
     }
 }
 
-impl EncodeLabelValue for Name {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
-        encoder.write_str(self.as_str())
-    }
-}
-
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.5, 16)) // 0.1 ms to 93 s
 }
@@ -182,6 +130,7 @@ impl Metrics {
             requests_refused: Family::default(),
             deliveries: Family::default(),
             deliveries_total: Family::default(),
+            discarded: Family::default(),
             attempts: Family::default(),
             oldest_undelivered_seconds: Family::default(),
             commit_seconds: seconds(),
@@ -197,6 +146,15 @@ impl Metrics {
             list_rows: Family::default(),
             list_age_seconds: Family::default(),
             step_seconds: Family::new_with_constructor(seconds),
+            alerts: Family::default(),
+            camera_last_event: Family::default(),
+            target_certificate_ends: Family::default(),
+            disk_size_bytes: Gauge::default(),
+            disk_free_bytes: Gauge::default(),
+            store_max_bytes: Gauge::default(),
+            store_undelivered_bytes: Gauge::default(),
+            otlp_dropped: Counter::default(),
+            spans: Spans::default(),
             steps_forgotten: Family::default(),
         };
         let mut registry = Registry::with_prefix("camhook");
@@ -225,6 +183,11 @@ impl Metrics {
             "deliveries",
             "Deliveries that reached a fate",
             numbers.deliveries_total.clone(),
+        );
+        registry.register(
+            "discarded",
+            "Deliveries that were given up by hand",
+            numbers.discarded.clone(),
         );
         registry.register(
             "mqtt_connected",
@@ -288,6 +251,42 @@ impl Metrics {
             "step_seconds",
             "What a step on the way to a target took",
             numbers.step_seconds.clone(),
+        );
+        registry.register("alerts", "Whether an alert stands", numbers.alerts.clone());
+        registry.register(
+            "camera_last_event_timestamp_seconds",
+            "When a camera's last event came, since 1970",
+            numbers.camera_last_event.clone(),
+        );
+        registry.register(
+            "target_certificate_expires_timestamp_seconds",
+            "When the certificate that a target showed ends, since 1970",
+            numbers.target_certificate_ends.clone(),
+        );
+        registry.register(
+            "disk_size_bytes",
+            "Size of the store's file system",
+            numbers.disk_size_bytes.clone(),
+        );
+        registry.register(
+            "disk_free_bytes",
+            "What camhook may still take of it",
+            numbers.disk_free_bytes.clone(),
+        );
+        registry.register(
+            "store_max_bytes",
+            "The limit of the store's size",
+            numbers.store_max_bytes.clone(),
+        );
+        registry.register(
+            "store_undelivered_bytes",
+            "Bytes of the store that hold what targets have not got",
+            numbers.store_undelivered_bytes.clone(),
+        );
+        registry.register(
+            "otlp_dropped",
+            "Spans that the OpenTelemetry collector did not get",
+            numbers.otlp_dropped.clone(),
         );
         registry.register(
             "steps_forgotten",

@@ -18,6 +18,7 @@ mod offer;
 mod pem;
 mod plain;
 mod refused;
+mod seen;
 mod stream;
 
 pub(crate) use acceptor::Acceptor;
@@ -25,4 +26,5 @@ pub(crate) use client::Client;
 pub(crate) use known::client_config;
 pub(crate) use offer::{Ask, Offer, Wanted};
 pub(crate) use pem::{certificates, private_key};
+pub(crate) use seen::Seen;
 pub(crate) use stream::Stream;

@@ -132,7 +132,7 @@ fn verifier(
     builder.build().map_err(|error| error.to_string())
 }
 
-fn end_of(certificate: &CertificateDer<'static>) -> Option<Timestamp> {
+pub(super) fn end_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
     let (_, read) = X509Certificate::from_der(certificate).ok()?;
     Timestamp::from_second(read.validity().not_after.timestamp()).ok()
 }

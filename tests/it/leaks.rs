@@ -419,7 +419,11 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
     let session = vault.plain("a session's token");
     let server = repeating_server(session).await;
     let folder = tempfile::tempdir().unwrap();
-    let (config, env) = config(&mut vault, folder.path(), &server);
+    let (mut config, env) = config(&mut vault, folder.path(), &server);
+    let collector = Receiver::answering([Answer::status(503)]).await;
+    config["telemetry"] = json!({ "otlp": { "url": collector.url(), "every": "1s",
+        "headers": { "Authorization": format!("Bearer {}", vault.odd("otlp header")) } } });
+    config["alerts"] = json!({ "target_failing": "1s" });
     let routes = folder.path().join("routes.yaml");
     let mut all: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let command = |arguments: &[&str]| {
@@ -515,6 +519,8 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
         &["targets", "--json"],
         &["sources", "--json"],
         &["quarantine", "--json"],
+        &["alerts"],
+        &["alerts", "--json"],
         &["retry", "--all"],
     ] {
         written(&arguments.join(" "), &camhook.cli(arguments), &mut all);
@@ -530,6 +536,7 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
         "/api/v1/sources",
         "/api/v1/quarantine",
         "/api/v1/lists",
+        "/api/v1/alerts",
     ] {
         let answer = crate::harness::get(&format!("{}{path}", camhook.admin)).await;
         all.insert(path.to_owned(), answer.bytes().await.unwrap().to_vec());
@@ -540,6 +547,15 @@ async fn no_secret_is_written_anywhere_whatever_goes_wrong() {
         all.insert(path, answer.bytes().await.unwrap().to_vec());
     }
     camhook.stop();
+    let told = collector.taken();
+    assert!(
+        told.iter()
+            .any(|taken| taken.path == "/v1/traces" && taken.answered == 200)
+    );
+    assert!(told.iter().any(|taken| taken.path == "/v1/metrics"));
+    for (n, taken) in told.into_iter().enumerate() {
+        all.insert(format!("{} {n}", taken.path), taken.body.to_vec());
+    }
     written(
         "events, of the store",
         &command(&["events", "--json"]),

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod alerts; // what is wrong is told, once, and when it is over
 mod api; // the API against its own description
 mod borders; // values that want out of their place in a path, url, topic, header, mail or statement
 mod bounds; // memory, open files and the log stay within their limits
@@ -21,6 +22,7 @@ mod doors; // who may send: every kind of auth, right and wrong in every way, an
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
 mod fetch; // pictures known by address, allowed hosts, servers that are down
+mod findface; // clients of FindFace: login, webhooks, their filters, kill -9
 mod finding; // searches, cameras, targets at a glance, test events
 mod first_minute; // the README's examples
 mod forget; // what is forgotten on request is nowhere any more
@@ -32,8 +34,10 @@ mod kipod; // every method, broken documents, and what is mended later
 mod leaks; // a secret in every place that can hold one, and a search through all that was written
 mod lists; // lists that servers give: outages, restarts, reloads, rows with their times
 mod login; // who may look and steer: every admin route by everybody
+mod monitoring; // the rules and the dashboard that come along, against a running camhook
 mod mqtt; // brokers, as a source and as a target
 mod nats; // messages to a NATS server, once each in a stream
+mod otlp; // traces and metrics at a collector that reads them
 mod presets; // each shipped preset against a system that checks and answers as the real one does
 mod readers; // other vendors' plate readers: their boxes, and signed webhooks
 mod reload; // routes.yaml changes under load
@@ -42,6 +46,7 @@ mod sinks; // databases, mail servers, Home Assistant over MQTT
 mod store; // `camhook store`: checked, damaged, copied under load
 mod tidy; // what compilers and linters do not check
 mod trust; // `camhook trust`: certificates, and pins in routes.yaml
+mod undelivered; // what did not arrive, found, sent again, given up, planned anew
 mod user_tests; // `camhook test`
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do

@@ -19,10 +19,12 @@ const LADDER: [&[&str]; 8] = [
         "reach",
         "tls",
     ],
-    &["event", "fate", "payload", "lists", "likeness", "schedule"],
+    &[
+        "event", "fate", "payload", "lists", "likeness", "schedule", "webhooks",
+    ],
     &["template", "decide"],
     &[
-        "sources", "routes", "store", "steps", "render", "targets", "sample", "import",
+        "sources", "routes", "store", "steps", "render", "targets", "sample", "import", "alerts",
     ],
     &["server", "delivery", "fetch", "refresh", "admin"],
     &["config"],
@@ -37,7 +39,11 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("image", &["steps", "sample"]),
-    ("reqwest", &["targets", "fetch", "refresh", "cli", "app"]),
+    (
+        "reqwest",
+        &["targets", "fetch", "refresh", "cli", "app", "telemetry"],
+    ),
+    ("opentelemetry_proto", &["telemetry"]),
     ("tokio_postgres", &["targets"]),
     ("lettre", &["targets"]),
     ("ring::signature", &["targets"]),

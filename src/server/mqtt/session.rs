@@ -333,6 +333,7 @@ impl Session<'_> {
                 None => self.reserve(&original.path, size).await,
             }
             .map(|reserved| Received {
+                begun: original.received_at,
                 original: original.clone(),
                 reserved,
             });

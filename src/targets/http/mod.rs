@@ -43,6 +43,7 @@ use crate::payload::around::Sign;
 use crate::payload::{Payload, Request, late};
 use crate::reach::{Reach, Words, told};
 use crate::secret::{Blot, MASK};
+use crate::tls::Seen;
 use crate::units::Span;
 
 use answer::{ANSWER_MAX, Answer, LIST_MAX};
@@ -120,10 +121,15 @@ pub(crate) struct HttpTarget {
 impl Clients {
     /// `sessions` are those of the config before, if there was one.
     pub(crate) fn new(sessions: Sessions) -> Self {
+        Self::noting(sessions, Seen::default())
+    }
+
+    /// The same; certificates that are shown and trusted are noted there.
+    pub(crate) fn noting(sessions: Sessions, seen: Seen) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         Self(Arc::new(Shared {
             sessions,
-            system: Arc::new(tls::System::new(provider)),
+            system: Arc::new(tls::System::new(provider).noting(seen)),
             plain: OnceLock::new(),
         }))
     }

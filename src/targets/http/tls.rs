@@ -21,7 +21,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::targets::Mistakes;
-use crate::tls::{certificates, private_key};
+use crate::tls::{Seen, certificates, private_key};
 
 /// Whom to trust, and who camhook is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -48,6 +48,8 @@ pub(crate) struct Settings {
 pub(super) struct System {
     provider: Arc<CryptoProvider>,
     inner: OnceLock<Result<rustls_platform_verifier::Verifier, rustls::Error>>,
+    /// When trusted certificates end.
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ enum Trust {
 struct Verifier {
     provider: Arc<CryptoProvider>,
     trust: Trust,
+    seen: Seen,
 }
 
 /// Why a server is not trusted, in words that say what to do.
@@ -134,7 +137,11 @@ fn verifier(
             Trust::Own { given, chain }
         }
     };
-    Ok(Arc::new(Verifier { provider, trust }))
+    Ok(Arc::new(Verifier {
+        provider,
+        trust,
+        seen: system.seen.clone(),
+    }))
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -225,7 +232,13 @@ impl System {
         Self {
             provider,
             inner: OnceLock::new(),
+            seen: Seen::default(),
         }
+    }
+
+    /// What is trusted is noted there.
+    pub(super) fn noting(self, seen: Seen) -> Self {
+        Self { seen, ..self }
     }
 
     pub(super) fn authorities(
@@ -287,8 +300,11 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.trust
-            .in_server(end_entity, intermediates, server_name, ocsp, now)
+        let verified = self
+            .trust
+            .in_server(end_entity, intermediates, server_name, ocsp, now)?;
+        self.seen.note(server_name, end_entity);
+        Ok(verified)
     }
 
     fn verify_tls12_signature(
