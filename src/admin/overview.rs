@@ -128,8 +128,8 @@ pub(super) fn cursor(camera: &CameraSummary) -> String {
 /// The place that a cursor tells.
 pub(super) fn place(cursor: &str) -> Option<(String, String)> {
     let bytes = data_encoding::HEXLOWER.decode(cursor.as_bytes()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (source, camera) = text.split_once('\n')?;
+    let text = String::from_utf8_lossy(&bytes);
+    let (source, camera) = text.split_once('\n').unwrap_or((&text, ""));
     Some((source.to_owned(), camera.to_owned()))
 }
 

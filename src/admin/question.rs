@@ -187,7 +187,7 @@ impl Word for Place {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string" })
+        json!({ "type": "string", "pattern": "^([0-9a-f]{2})+$" })
     }
 }
 

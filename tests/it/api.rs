@@ -1,5 +1,7 @@
 //! The API against its own description: by schemathesis, by every event that there is, and by hand where a description
 //! says too little.
+//!
+//! The suite's run of schemathesis is short; `CAMHOOK_API_EXAMPLES` and `CAMHOOK_API_SEED` change it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Process, Receiver, client, eventually, python};
+use crate::durability::number;
+use crate::harness::{Answer, Process, Receiver, client, eventually, python, recognition};
 
 const TOKEN: &str = "token-of-the-tests";
 
@@ -117,6 +120,7 @@ impl House {
 
     /// Runs schemathesis with these arguments; what it says when something is wrong.
     fn schemathesis(&self, examples: &str, arguments: &[&str]) {
+        let seed = number("CAMHOOK_API_SEED", 1).to_string();
         let mut command = Command::new(python());
         command.current_dir(self.folder.path());
         command.args(["-m", "schemathesis.cli", "--no-color", "run"]);
@@ -128,8 +132,11 @@ impl House {
             "--exclude-checks",
             "ignored_auth",
             "--continue-on-failure",
+            // A sample photo is drawn slowly without optimization.
+            "--request-timeout",
+            "60",
             "--seed",
-            "1",
+            &seed,
             "--max-examples",
             examples,
         ]);
@@ -221,7 +228,7 @@ async fn it_does_what_its_description_says() {
          parameters = {{ \"path.id\" = {{ dictionary = \"unread\", probability = 0.5 }} }}\n"
     );
     fs::write(house.folder.path().join("schemathesis.toml"), config).unwrap();
-    let examples = std::env::var("CAMHOOK_API_EXAMPLES").unwrap_or("30".to_owned());
+    let examples = number("CAMHOOK_API_EXAMPLES", 20).to_string();
     // What empties the store is asked last.
     let removes = "/purge$|/forget$";
     // The feed does not end.
@@ -427,21 +434,21 @@ async fn pages_lose_and_repeat_nothing_while_more_comes() {
     let sent = std::sync::atomic::AtomicUsize::new(0);
     let more = async || {
         let n = sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let event = json!({ "kind": "plate", "plates": [{ "text": format!("AB{n:04}") }] });
+        let event = |plate: &str| {
+            let plate = format!("{plate}{n:04}");
+            recognition("cam-1", &[(&plate, [10, 10, 60, 30])]).to_string()
+        };
         for (kind, body) in [
-            ("application/json", event.to_string()),
+            ("application/json", event("AB")),
             ("text/plain", format!("no event {n}")),
+            ("application/json", event("GONE")),
         ] {
             let request = client.post(format!("{}/", camhook.root()));
-            let answer = request
-                .header("content-type", kind)
-                .body(body)
-                .send()
-                .await
-                .unwrap();
-            assert_eq!(answer.status(), 200);
+            let request = request.header("content-type", kind).body(body);
+            assert_eq!(request.send().await.unwrap().status(), 200);
         }
-        steer("/api/v1/forget", json!({ "plate": format!("NOBODY{n}") })).await;
+        let gone = json!({ "plate": format!("GONE{n:04}") });
+        steer("/api/v1/forget", gone).await;
     };
     for _ in 0..11 {
         more().await;

@@ -72,7 +72,7 @@ fn one(document: &Value, path: &str, method: &str, operation: &Value) -> Markup 
                                 tr {
                                     th scope="row" { code { (text(&parameter["name"])) } }
                                     td { (text(&parameter["in"])) }
-                                    td { (form(document, &parameter["schema"])) }
+                                    td { (form(&parameter["schema"])) }
                                     td { (marked(text(&parameter["description"]))) }
                                 }
                             }
@@ -80,28 +80,28 @@ fn one(document: &Value, path: &str, method: &str, operation: &Value) -> Markup 
                     }
                 }
             }
-            @if !body.is_null() { p { "Send: " (form(document, body)) } }
-            p { "Answer: " (answer(document, &operation["responses"]["200"])) }
+            @if !body.is_null() { p { "Send: " (form(body)) } }
+            p { "Answer: " (answer(&operation["responses"]["200"])) }
             pre tabindex="0" role="region" aria-label={ "Example for " (method) " " (path) } { code { (curl(document, path, method, operation)) } }
         }
     }
 }
 
-fn answer(document: &Value, response: &Value) -> Markup {
+fn answer(response: &Value) -> Markup {
     let content = response["content"].as_object().into_iter().flatten();
     html! {
         @for (kind, media) in content {
             @match kind.as_str() {
                 "*/*" => "the bytes, as they were sent",
                 "text/plain" => "a text",
-                _ => { (form(document, &media["schema"])) },
+                _ => { (form(&media["schema"])) },
             }
         }
     }
 }
 
 /// What a schema asks for, in a few words, with links to what has a name.
-fn form(document: &Value, schema: &Value) -> Markup {
+fn form(schema: &Value) -> Markup {
     if let Some(name) = schema["$ref"]
         .as_str()
         .and_then(|name| name.rsplit('/').next())
@@ -118,7 +118,7 @@ fn form(document: &Value, schema: &Value) -> Markup {
         .into_iter()
         .find_map(|word| schema[word].as_array());
     if let Some(any) = any.filter(|_| schema["properties"].is_null()) {
-        return html! { @for (n, one) in any.iter().enumerate() { @if n > 0 { ", or " } (form(document, one)) } };
+        return html! { @for (n, one) in any.iter().enumerate() { @if n > 0 { ", or " } (form(one)) } };
     }
     let kinds = match &schema["type"] {
         Value::String(kind) => vec![kind.as_str()],
@@ -129,7 +129,7 @@ fn form(document: &Value, schema: &Value) -> Markup {
         @for (n, kind) in kinds.iter().enumerate() {
             @if n > 0 { ", or " }
             @match *kind {
-                "array" => { "list of " (form(document, &schema["items"])) },
+                "array" => { "list of " (form(&schema["items"])) },
                 "object" => (fields(schema)),
                 "string" => (schema["format"].as_str().unwrap_or("text")),
                 other => (other),
@@ -214,7 +214,7 @@ fn schemas(document: &Value) -> Markup {
                     h3 id={ "schema-" (name) } { (name) }
                     p { (marked(text(&schema["description"]))) }
                     @match schema["properties"].as_object() {
-                        None => p { (form(document, schema)) },
+                        None => p { (form(schema)) },
                         Some(fields) => {
                             div.scroll tabindex="0" role="region" aria-label={ "Fields of " (name) } {
                                 table {
@@ -224,7 +224,7 @@ fn schemas(document: &Value) -> Markup {
                                         @for (field, told) in fields {
                                             tr {
                                                 th scope="row" { code { (field) } }
-                                                td { (form(document, told)) }
+                                                td { (form(told)) }
                                                 td { (marked(text(&told["description"]))) }
                                             }
                                         }
