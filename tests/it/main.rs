@@ -21,6 +21,7 @@ mod doors; // who may send: every kind of auth, right and wrong in every way, an
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
 mod fetch; // pictures known by address, allowed hosts, servers that are down
+mod finding; // searches, cameras, targets at a glance, test events
 mod first_minute; // the README's examples
 mod forget; // what is forgotten on request is nowhere any more
 mod fuzz; // inputs that fuzzing found worth keeping, fed again

@@ -5,5 +5,6 @@
 //! [`manners`] walks over all that the menu leads to, so a new page needs them only for states of its own.
 
 mod config;
+mod finding;
 mod lively;
 mod manners;
