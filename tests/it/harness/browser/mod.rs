@@ -312,8 +312,9 @@ impl Browser {
         let wide = "const page = document.documentElement, wide = [];
             const width = Math.min(page.clientWidth, screen.width);
             if (page.scrollWidth <= width) return wide;
+            const moves = e => e && (getComputedStyle(e).overflowX !== 'visible' || moves(e.parentElement));
             for (const e of document.body.querySelectorAll('*'))
-                if (e.getBoundingClientRect().right > width + 0.5) wide.push(e.outerHTML.slice(0, 160));
+                if (!moves(e.parentElement) && e.getBoundingClientRect().right > width + 0.5) wide.push(e.outerHTML.slice(0, 160));
             return wide.concat(page.scrollWidth + ' > ' + width);";
         texts(&self.js(wide, json!([])).await)
     }
