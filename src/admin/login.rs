@@ -239,9 +239,14 @@ pub(super) async fn me(ask: Ask<'_>, (): ()) -> Told<Json<Me>> {
 
 /// What there is to see: a page for browsers, a text for others.
 pub(super) async fn index(ask: Ask<'_>) -> Answer {
+    let has_findface = ask
+        .gate
+        .is_some_and(|(gate, _)| gate.rules().findface.is_some());
     let listed = ROUTES.iter().filter(|route| {
         let own = matches!(route.path, "/" | "/login") || route.path.starts_with("/assets/");
-        ask.visitor.passes(route.access) && !own && !route.changes() && !route.path.contains('{')
+        let there = !route.is_findface() || has_findface;
+        let may = there && ask.visitor.passes(route.access);
+        may && !own && !route.changes() && !route.path.contains('{')
     });
     let (head, ()) = {
         let mut request = Request::new(());

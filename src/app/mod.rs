@@ -3,6 +3,7 @@
 mod addresses;
 mod certificates;
 mod file;
+mod hooks;
 mod overdue;
 mod planner;
 mod reload;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Bell, Gate, attend};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -34,6 +35,7 @@ use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
 use file::File;
+use hooks::Hooks;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -106,6 +108,7 @@ impl App {
         let (looking, kept) = (&config.admin, &config.store.path);
         let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
+        let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -116,7 +119,7 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let (file, asked) = File::new(path, clock.clone());
+        let (file, loads) = File::new(path, clock.clone());
         let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
         let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
@@ -149,12 +152,16 @@ impl App {
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
+        let bell = Bell::default();
         let admin = Admin {
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            webhooks: Some(hooks.clone()),
+            bell: Some(bell.clone()),
         };
+        delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -196,7 +203,8 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(watched, follower, asked);
+        let asks = reload::Asks { loads, changes };
+        app.follow(watched, follower, hooks, asks);
         Ok(app)
     }
 
@@ -252,6 +260,8 @@ pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError
         clock,
         metrics,
         planner,
+        webhooks: None,
+        bell: None,
     })
 }
 

@@ -114,11 +114,6 @@ impl Plans {
         Ok(deliveries)
     }
 
-    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
-        let today = self.now.load();
-        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
-    }
-
     /// Decodes a request in quarantine anew.
     async fn release(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {
         let unread = self.store.quarantined_request(id).await?;
@@ -198,6 +193,20 @@ impl Planner for Plans {
 
     fn load_now(&self) -> Promise<'_, Result<(), LoadError>> {
         Box::pin(self.file.load_now())
+    }
+
+    fn routes(&self) -> Vec<Name> {
+        let today = self.now.load();
+        today
+            .routes
+            .iter()
+            .map(|route| route.name.clone())
+            .collect()
+    }
+
+    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
+        let today = self.now.load();
+        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
     }
 
     fn replay<'a>(

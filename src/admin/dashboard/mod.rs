@@ -4,6 +4,7 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+mod chosen;
 pub(super) mod config;
 mod forms;
 mod parts;
@@ -14,3 +15,6 @@ pub(super) mod shell;
 pub(super) mod sources;
 mod spark;
 pub(super) mod targets;
+pub(super) mod undelivered;
+mod unsent;
+pub(super) mod works;

@@ -11,7 +11,6 @@ use crate::admin::pages;
 use crate::admin::settings::Scope;
 use crate::admin::table::{Ask, ROUTES};
 use crate::admin::visitor::Who;
-use crate::fate::Fate;
 
 /// A page of the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,11 +114,7 @@ fn may_see(ask: &Ask<'_>, path: &str) -> bool {
 
 /// How many deliveries wait for somebody: dead, and held.
 async fn undelivered(ask: &Ask<'_>) -> Result<u64, Refusal> {
-    let targets = ask.admin.store.targets().await?;
-    let counts = targets
-        .iter()
-        .map(|target| target.count(Fate::Dead) + target.count(Fate::Held));
-    Ok(counts.sum())
+    Ok(ask.admin.store.undelivered_count().await?)
 }
 
 fn around(title: &str, body: &Markup, moves: bool) -> String {

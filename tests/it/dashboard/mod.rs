@@ -8,3 +8,4 @@ mod config;
 mod finding;
 mod lively;
 mod manners;
+mod undelivered;
