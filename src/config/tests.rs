@@ -151,6 +151,8 @@ fn what_is_shown_holds_no_comment_but_every_value() {
     let config = shipped(text).unwrap_or_else(|report| panic!("{}", report.render(false)));
     let shown = &config.shown.text;
     assert!(!shown.contains("hunter"), "{shown}");
+    let numbers = [2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14]; // of the file, with its comments
+    assert_eq!(config.shown.numbers, numbers, "{shown}");
     for kept in [
         "path: /ab\n",
         "url: http://h/x\n",

@@ -225,3 +225,51 @@ pub(in crate::admin) async fn check(ask: Ask<'_>, (): ()) -> Told<Json<ConfigChe
         refused: loads.refused,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(lines: &[&str], digest: u8) -> ShownFile {
+        ShownFile {
+            text: lines.iter().map(|line| format!("{line}\n")).collect(),
+            // As if a comment stood in the first line.
+            numbers: (2..lines.len() + 2).collect(),
+            digest: [digest; 32],
+        }
+    }
+
+    #[test]
+    fn tells_how_the_file_on_disk_is_related_to_the_one_in_use() {
+        let running = file(&["a: 1"], 1);
+        let related = |disk: OnDisk| Disk::of(&running, &disk);
+        assert_eq!(related(OnDisk::Fine(running.clone())), Disk::Same);
+        assert_eq!(related(OnDisk::Fine(file(&["a: 1"], 2))), Disk::Unseen);
+        assert_eq!(related(OnDisk::Fine(file(&["a: 2"], 2))), Disk::Differs);
+        assert_eq!(related(OnDisk::Wrong(String::new())), Disk::Wrong);
+    }
+
+    #[test]
+    fn what_a_load_changes_is_told_line_by_line_with_the_files_own_numbers() {
+        let running = file(
+            &["a: 1", "b: 1", "c: 1", "d: 1", "e: 1", "f: 1", "g: <1>"],
+            1,
+        );
+        let there = file(
+            &[
+                "a: 1", "b: 1", "c: 1", "d: 1", "e: 1", "f: 1", "x: 0", "g: <2>",
+            ],
+            2,
+        );
+        let told = difference(&running, &there).into_string();
+        for line in [
+            "<del class=\"line\" data-number=\"8\">- g: &lt;1&gt;\n</del>",
+            "<ins class=\"line\" data-number=\"8\">+ x: 0\n</ins>",
+            "<ins class=\"line\" data-number=\"9\">+ g: &lt;2&gt;\n</ins>",
+            "<span class=\"line\" data-number=\"7\">  f: 1\n</span>",
+        ] {
+            assert!(told.contains(line), "{line} is not in {told}");
+        }
+        assert!(!told.contains("b: 1"), "only what is near is shown: {told}");
+    }
+}

@@ -185,7 +185,7 @@ fn errors() -> Markup {
                 "Refusals are " code { "application/problem+json" } " (RFC 9457): " code { "detail" } " is a sentence for people, "
                 code { "error" } " a word for scripts."
             }
-            div.scroll tabindex="0" role="region" aria-label="Errors" {
+            div.scroll tabindex="0" role="region" aria-label="Words of errors" {
                 table {
                     caption { "What " code { "error" } " means" }
                     thead { tr { th scope="col" { "error" } th scope="col" { "status" } th scope="col" { "means" } } }

@@ -1,7 +1,9 @@
 //! The page Config: the file in use, the file on disk, mistakes in their place, loads.
 
+use serde_json::{Value, json};
+
 use super::lively::Lively;
-use crate::harness::{Browser, Size};
+use crate::harness::{Browser, Size, client};
 
 #[tokio::test]
 async fn the_page_of_the_config_tells_what_a_load_would_do() {
@@ -54,6 +56,11 @@ async fn the_page_of_the_config_tells_what_a_load_would_do() {
     );
     assert!(told.contains(&place), "{told}");
     assert_eq!(browser.count("//button[.='Load it now']").await, 0);
+    let (status, told) = asked(&lively, "POST", "/api/v1/config/reload").await;
+    assert_eq!((status, &told["error"]), (422, &json!("config")), "{told}");
+    let (_, told) = asked(&lively, "GET", "/api/v1/config/check").await;
+    assert_eq!(told["disk"], "wrong");
+    assert_eq!(told["refused"]["mistakes"], told["mistakes"]);
     browser.is_accessible().await;
     browser.dark().await;
     browser.is_accessible().await;
@@ -75,9 +82,33 @@ async fn the_page_of_the_config_tells_what_a_load_would_do() {
         .until_shown("before what is in use now was loaded")
         .await;
     browser.until_shown("path: /flow").await;
+    let (status, told) = asked(&lively, "POST", "/api/v1/config/reload").await;
+    assert_eq!(
+        (status, &told["restart_due"]),
+        (200, &json!(false)),
+        "{told}"
+    );
     let door = format!("{}/flow", lively.camhook.root());
     assert_eq!(crate::harness::get(&door).await.status(), 200);
     browser.close().await;
+}
+
+/// As a program that may.
+async fn asked(lively: &Lively, method: &str, path: &str) -> (u16, Value) {
+    let request = client().request(method.parse().unwrap(), lively.at(path));
+    let request = request.header("authorization", "Bearer token-with-scope-admin");
+    let request = match method {
+        "POST" => request
+            .header("content-type", "application/json")
+            .body("{}"),
+        _ => request,
+    };
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    (
+        status,
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap(),
+    )
 }
 
 /// The watch on the file and the signal are on their way.

@@ -105,12 +105,15 @@ fn routes(receiver: &Receiver) -> String {
         to("evidence", "/evidence"),
         to("parking", "/answers/401"),
         to("police", "/answers/422"),
-        to("barrier-of-the-northern-entrance-of-the-old-customs-yard", "/barrier"),
+        to(
+            "barrier-of-the-northern-entrance-of-the-old-customs-yard",
+            "/barrier",
+        ),
         to("ворота", "/gate"),
         "  offsite: { http: { url: \"http://127.0.0.1:9/\", json: \"{{ event }}\" } }\n".to_owned(),
         "  log: { jsonl: \"log/%Y-%m-%d.jsonl\" }\n".to_owned(),
         "  table: { csv: \"plates.csv\" }\n".to_owned(),
-        "  pictures: { files: { path: \"pictures/{{ event.camera.id }}/%H%M%S-{{ event.id }}.jpg\", image: frame } }\n".to_owned(),
+        "  archive: { jsonl: \"archive/{{ event.camera.id }}.jsonl\" }\n".to_owned(),
     ];
     format!(
         "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n{}log: {{ level: error }}\n\
@@ -121,7 +124,7 @@ fn routes(receiver: &Receiver) -> String {
          routes:\n  - name: plates\n    each: plate\n    when: not plate.text in lists.residents\n    \
          steps: [{{ crop: {{ region: plate, required: true }} }}]\n    \
          to: [vms, evidence, police, \"barrier-of-the-northern-entrance-of-the-old-customs-yard\", \"ворота\"]\n  \
-         - {{ name: keep everything, to: [parking, offsite, log, table, pictures] }}\n",
+         - {{ name: keep everything, to: [parking, offsite, log, table, archive] }}\n",
         everybody(),
         targets.concat(),
     )

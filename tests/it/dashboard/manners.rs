@@ -180,7 +180,8 @@ async fn walk(at: impl Fn(&str) -> String, pictures: bool) {
     browser.log_in(&at("/"), "anna").await;
     let menu = menu(&browser).await;
     assert!(menu.contains(&"/config".to_owned()), "{menu:?}");
-    let mut next: VecDeque<String> = menu.iter().cloned().chain(["/".to_owned()]).collect();
+    let others = ["/", REFERENCE].map(str::to_owned);
+    let mut next: VecDeque<String> = menu.iter().cloned().chain(others).collect();
     let mut seen: BTreeSet<String> = next.iter().map(|path| kind(path)).collect();
     let mut headings = BTreeSet::new();
     while let Some(path) = next.pop_front() {
@@ -255,19 +256,26 @@ async fn menu(browser: &Browser) -> Vec<String> {
     links(browser, "nav a[href]").await
 }
 
-/// Ways to pages of our own; what the API answers is no page.
+/// Ways to pages of our own; what the API answers is no page, nor is a file.
 async fn links(browser: &Browser, selector: &str) -> Vec<String> {
     let links = "return [...document.querySelectorAll(arguments[0])].filter(a => a.origin === location.origin)
         .map(a => a.pathname + a.search)";
     let links = browser.js(links, json!([selector])).await;
     let links = links.as_array().unwrap().iter().map(Value::as_str);
-    let page = |link: &&str| {
-        !["/api/", "/metrics", "/healthz", "/readyz", "/assets/"]
-            .iter()
-            .any(|one| link.starts_with(one))
-    };
+    let data = [
+        "/api/",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/assets/",
+        "/search.csv",
+    ];
+    let page = |link: &&str| *link == REFERENCE || !data.iter().any(|one| link.starts_with(one));
     links.flatten().filter(page).map(str::to_owned).collect()
 }
+
+/// The page that tells the API.
+const REFERENCE: &str = "/api/v1/docs";
 
 /// Alike for pages that differ in what they tell of alone: `/events/…` for every event, the names of a search's fields.
 fn kind(path: &str) -> String {

@@ -8,9 +8,7 @@ pub(crate) enum Key {
     /// With the shift key held.
     BackTab,
     Enter,
-    Escape,
     Space,
-    Down,
     /// Any that writes a letter.
     Letter(char),
 }
@@ -24,9 +22,7 @@ pub(super) fn actions(keys: &[Key]) -> Value {
         let code = match key {
             Key::Tab | Key::BackTab => '\u{E004}',
             Key::Enter => '\u{E007}',
-            Key::Escape => '\u{E00C}',
             Key::Space => ' ',
-            Key::Down => '\u{E015}',
             Key::Letter(letter) => *letter,
         };
         let shifted = matches!(key, Key::BackTab);

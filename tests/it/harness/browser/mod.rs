@@ -111,10 +111,6 @@ impl Browser {
         self.session.post("/url", json!({ "url": url })).await;
     }
 
-    pub(crate) async fn back(&self) {
-        self.session.post("/back", json!({})).await;
-    }
-
     pub(crate) async fn reload(&self) {
         self.session.post("/refresh", json!({})).await;
     }
@@ -156,15 +152,6 @@ impl Browser {
             .map(|(name, value)| json!({ "name": name, "value": value }));
         let features = json!({ "features": all.collect::<Vec<_>>() });
         self.devtools("Emulation.setEmulatedMedia", features).await;
-    }
-
-    /// Where the browser believes to be, such as `Europe/Rome`.
-    pub(crate) async fn time_zone(&self, zone: &str) {
-        self.devtools(
-            "Emulation.setTimezoneOverride",
-            json!({ "timezoneId": zone }),
-        )
-        .await;
     }
 
     /// As if scripts were switched off, from the next page on.
@@ -234,12 +221,6 @@ impl Browser {
     pub(crate) async fn text(&self, selector: &str) -> String {
         let text = self.with(selector, "/text", None).await;
         text.as_str().unwrap().to_owned()
-    }
-
-    /// Its property, such as `value`, `checked` or `href`.
-    pub(crate) async fn property(&self, selector: &str, name: &str) -> Value {
-        self.with(selector, &format!("/property/{name}"), None)
-            .await
     }
 
     /// All that the page shows.
@@ -312,8 +293,9 @@ impl Browser {
         let wide = "const page = document.documentElement, wide = [];
             const width = Math.min(page.clientWidth, screen.width);
             if (page.scrollWidth <= width) return wide;
+            const moves = e => e && (getComputedStyle(e).overflowX !== 'visible' || moves(e.parentElement));
             for (const e of document.body.querySelectorAll('*'))
-                if (e.getBoundingClientRect().right > width + 0.5) wide.push(e.outerHTML.slice(0, 160));
+                if (!moves(e.parentElement) && e.getBoundingClientRect().right > width + 0.5) wide.push(e.outerHTML.slice(0, 160));
             return wide.concat(page.scrollWidth + ' > ' + width);";
         texts(&self.js(wide, json!([])).await)
     }
