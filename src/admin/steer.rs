@@ -133,6 +133,7 @@ pub(super) struct Purge {
 #[schemars(extend("examples" = [{ "plate": "AB123CD", "dry_run": true }]))]
 pub(super) struct Forget {
     /// With one letter or digit at least.
+    #[schemars(length(min = 1))]
     plate: String,
     /// Also plates of letters that readers take for one another.
     #[serde(default)]
@@ -382,6 +383,6 @@ impl Admin {
     }
 }
 
-fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
+pub(super) fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
     DeliveryId::from_str(text).map_err(|_| Refusal::missing(format!("`{text}` is no delivery id")))
 }

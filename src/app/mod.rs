@@ -2,6 +2,8 @@
 
 mod addresses;
 mod certificates;
+mod file;
+mod hooks;
 mod overdue;
 mod planner;
 mod reload;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Bell, Gate, attend};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -32,6 +34,8 @@ use crate::tls;
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
+use file::File;
+use hooks::Hooks;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -104,6 +108,7 @@ impl App {
         let (looking, kept) = (&config.admin, &config.store.path);
         let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
+        let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -114,7 +119,9 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (file, loads) = File::new(path, clock.clone());
+        let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+        let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
@@ -145,12 +152,16 @@ impl App {
         delivering.spawn(certificates.clone().remind(delivering.clone()));
         delivering.spawn(overdue::tell(plans.clone(), delivering.clone()));
 
+        let bell = Bell::default();
         let admin = Admin {
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            webhooks: Some(hooks.clone()),
+            bell: Some(bell.clone()),
         };
+        delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -192,7 +203,8 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(watched, follower);
+        let asks = reload::Asks { loads, changes };
+        app.follow(watched, follower, hooks, asks);
         Ok(app)
     }
 
@@ -236,16 +248,20 @@ impl App {
 }
 
 /// Opens the store of a camhook that does not run, to look into it and steer it.
-pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
+pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError> {
     let clock = Clock::system();
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
-    let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    let (file, _) = File::new(path, clock.clone());
+    let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+    let planner = Arc::new(planner);
     Ok(Admin {
         store,
         clock,
         metrics,
         planner,
+        webhooks: None,
+        bell: None,
     })
 }
 

@@ -27,7 +27,7 @@ use crate::name::Name;
 
 pub(crate) use altered::{Altered, Boxes, Withholding};
 pub(crate) use area::{Area, Pixels, Unit};
-pub(crate) use id::{DeliveryId, EventId};
+pub(crate) use id::{DeliveryId, EventId, JobId};
 pub(crate) use item::Item;
 pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};
