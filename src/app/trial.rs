@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 /// The source, the camera unless another is named, and the mark of test events.
 const MARK: &str = "camhook-test";
-const PLATE: &str = "TEST123";
+const PLATE: &str = "test123";
 
 /// The event with its plan: one delivery, to this target alone.
 ///

@@ -1,6 +1,7 @@
 //! What the tests in `tests/` and the measurements in `benches/` need of the rooms, which are private otherwise.
 
 mod feed;
+mod fill;
 mod texts;
 mod wires;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 pub use crate::app::{App, StartError};
 pub use crate::clock::Clock;
 pub use feed::{decode, fed, feed};
+pub use fill::fill;
 
 use crate::admin;
 use crate::config::{Config, Planned};

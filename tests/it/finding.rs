@@ -128,7 +128,7 @@ async fn a_test_event_goes_to_its_target_alone_and_says_what_it_is() {
     let taken = receiver.taken();
     assert_eq!(taken.len(), 1);
     let told: Value = serde_json::from_slice(&taken[0].body).unwrap();
-    assert_eq!(told["plate"], "TEST123");
+    assert_eq!(told["plate"], "test123");
     assert_eq!(told["camera"], "in");
     assert_eq!(told["tags"], json!(["camhook-test"]));
     let event = sent["event"].as_str().unwrap();

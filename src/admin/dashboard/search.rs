@@ -323,7 +323,7 @@ async fn more(mut written: Written) -> Option<(Bytes, Written)> {
         };
         found = page.events.len();
         for event in &page.events {
-            lines.write_record(&cells(event)).ok()?;
+            lines.write_record(cells(event)).ok()?;
         }
         written.left -= found;
         match page.older {

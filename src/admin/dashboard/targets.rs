@@ -236,7 +236,7 @@ async fn steering(ask: &Ask<'_>, target: &Target) -> Result<Markup, Refusal> {
                     div { button { "Send a test event" } }
                 }
                 p.soft id="test-help" {
-                    "A real delivery of a sample event with the plate TEST123 to this target alone, through the steps of the first route that
+                    "A real delivery of a sample event with the plate test123 to this target alone, through the steps of the first route that
                      leads to it. The event's tags and its source say " code { "camhook-test" } "."
                 }
             }

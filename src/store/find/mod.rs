@@ -27,7 +27,7 @@ use range::{Range, range};
 type Result<T> = rusqlite::Result<T>;
 
 /// Rows that one question looks at, about.
-pub(super) const LOOKS_MAX: usize = 200_000;
+pub(super) const LOOKS_MAX: usize = 100_000;
 /// What looking up a row by its number costs, beside reading on in an index.
 const SEEK: usize = 4;
 

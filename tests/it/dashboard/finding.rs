@@ -36,7 +36,9 @@ async fn finds_by_plate_and_turns_pages_both_ways() {
     browser.fill("#plate", "*b01?").await;
     browser.press("Search").await;
     browser.until_shown("AB019").await;
-    assert_eq!(browser.count("tbody tr").await, 10);
+    browser
+        .until("document.querySelectorAll('tbody tr').length === 10")
+        .await;
     browser.picture("search").await;
     browser.fill("#plate", "nothing").await;
     browser.press("Search").await;
@@ -52,9 +54,11 @@ async fn a_target_is_tested_paused_and_resumed_with_buttons() {
     let camhook = lively(&receiver).await;
     let before = receiver.requests();
     let browser = Browser::open(Size::Desktop).await;
-    browser.without_scripts().await;
+    browser.go(&camhook.at("/targets/vms")).await;
+    browser.is_accessible().await;
     browser.go(&camhook.at("/targets")).await;
     browser.is_accessible().await;
+    browser.without_scripts().await;
     browser.press("vms").await;
     browser.until_shown("Send a test event").await;
     browser.press("Send a test event").await;
@@ -65,7 +69,6 @@ async fn a_target_is_tested_paused_and_resumed_with_buttons() {
     browser.until_shown("delivered").await;
     browser.press("Pause").await;
     browser.until_shown("by hand").await;
-    browser.is_accessible().await;
     browser.picture("target").await;
     browser.press("Resume").await;
     browser.until_shown("running").await;
