@@ -228,7 +228,7 @@ pub(super) async fn forgotten(ask: Ask<'_>, page: PageQuery) -> Told<Page<Forgot
 pub(super) async fn config(ask: Ask<'_>, (): ()) -> Told<Tagged<Text>> {
     Ok(Tagged(Text {
         content_type: "text/plain; charset=utf-8",
-        text: ask.admin.planner.config(),
+        text: ask.admin.planner.config().text.clone(),
     }))
 }
 

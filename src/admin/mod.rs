@@ -12,10 +12,13 @@ mod body;
 mod cookies;
 mod dashboard;
 mod document;
+mod file;
+mod findface;
 mod front;
 mod gate;
 mod health;
 mod hosts;
+mod jobs;
 mod listener;
 mod lists;
 mod local;
@@ -48,7 +51,8 @@ use visitor::Visitor;
 
 use crate::alerts::Alert;
 use crate::clock::Clock;
-use crate::event::EventId;
+use crate::event::{Event, EventId};
+use crate::fate::Plan;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::store::{Store, StoreError};
@@ -61,10 +65,17 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// None for a store that no camhook runs on.
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
+    /// None when nobody works on jobs: camhook is stopped.
+    pub(crate) bell: Option<Bell>,
 }
 
 pub(crate) use document::openapi_value as openapi;
+pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
+pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
+pub(crate) use jobs::{Bell, attend};
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
 pub(crate) use random::token as random_token;
@@ -90,8 +101,23 @@ pub(crate) trait Planner: Send + Sync {
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
 
+    /// Names of the routes, in the order of the file.
+    fn routes(&self) -> Vec<Name>;
+
+    /// What today's routes make of an event, or of it for one target alone.
+    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan;
+
     /// The config file as it may be shown.
-    fn config(&self) -> String;
+    fn config(&self) -> Arc<ShownFile>;
+
+    /// What became of its loads.
+    fn loads(&self) -> Loads;
+
+    /// The file as it lies on disk, read and checked without being used.
+    fn on_disk(&self) -> Promise<'_, OnDisk>;
+
+    /// Loads the file as it lies on disk.
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>>;
 
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(

@@ -14,7 +14,7 @@ use crate::store::{CameraQuery, CameraSummary, Failing, History};
 
 /// A camera.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Camera")]
+#[schemars(rename = "CameraSummary")]
 pub(super) struct CameraRow {
     source: Name,
     /// Null for all events of the source that name no camera.

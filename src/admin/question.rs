@@ -76,7 +76,6 @@ impl Parameters {
     }
 
     /// As forms of pages ask: a field that was left empty is none.
-    #[expect(dead_code, reason = "pages with forms use it")]
     pub(super) fn of_form(query: Option<&str>) -> Self {
         let mut parameters = Self::of(query);
         parameters.given.retain(|_, value| !value.is_empty());
@@ -302,11 +301,11 @@ impl Word for Fate {
     }
 }
 
-fn parsed<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
+pub(super) fn parsed<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
     text.parse().map_err(|_| expected.to_owned())
 }
 
-fn one_of<T: Copy, const N: usize>(
+pub(super) fn one_of<T: Copy, const N: usize>(
     all: [T; N],
     word: fn(T) -> &'static str,
     text: &str,

@@ -36,12 +36,14 @@ pub(super) const ERRORS: &[Error] = &[
     error("not_found", &[404], "There is no such thing", "nothing has that path, id or name, or it is no longer kept"),
     error("method_not_allowed", &[405], "Another method is needed", "`Allow` tells which"),
     error("timeout", &[408], "The request took too long", "its body did not come in time"),
+    error("too_many_webhooks", &[409], "There are enough webhooks", "`admin.findface.most` allows no more"),
     error("too_large", &[413], "The request is too large", "its body is longer than is read here"),
     error("undecodable", &[422], "Still not understood", "a request in quarantine that today's sources do not understand either"),
+    error("config", &[422], "The config has mistakes", "`routes.yaml` cannot be loaded as it lies on disk; the running one stays"),
     error("no_route", &[422], "No route leads there", "a test event for a target that no route of routes.yaml leads to"),
     error("too_many_attempts", &[429], "Too many logins failed", "wrong passwords or tokens; `Retry-After` tells how many seconds"),
     error("store", &[404, 500, 503], "The store does not tell", "there is no such thing in it (404), it cannot be read (500), or is full or busy (503)"),
-    error("unavailable", &[503], "Nothing is accepted now", "`/readyz` says why"),
+    error("unavailable", &[503], "Nothing is accepted now", "`/readyz` says why, or `reason` does"),
 ];
 
 /// A word that scripts go by.

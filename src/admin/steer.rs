@@ -383,6 +383,6 @@ impl Admin {
     }
 }
 
-fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
+pub(super) fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {
     DeliveryId::from_str(text).map_err(|_| Refusal::missing(format!("`{text}` is no delivery id")))
 }

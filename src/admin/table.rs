@@ -9,14 +9,14 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, reference, search, sources, targets};
+use super::dashboard::{assets, config, reference, search, sources, targets, undelivered, works};
 use super::gate::Gate;
 use super::operation::{Look, Operation, Schemas, Steer, Told};
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{alerts, document, health, lists, login, overview, steer};
+use super::{alerts, document, findface, health, jobs, lists, login, overview, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -132,6 +132,23 @@ const fn steer(
     }
 }
 
+/// Short for the table.
+const fn other(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    what: &'static str,
+    handler: Handler,
+) -> Route {
+    Route {
+        method,
+        path,
+        access,
+        what,
+        does: Does::Page(handler),
+    }
+}
+
 const READ: Access = Access::Needs(Scope::Read);
 const STEER: Access = Access::Needs(Scope::Steer);
 const ADMIN: Access = Access::Needs(Scope::Admin);
@@ -149,6 +166,10 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/assets/icon.svg", Access::Open, "the picture in the browser's tab", |ask| Box::pin(assets::icon(ask))),
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
+    get("/undelivered", READ, "what is not delivered", |ask| Box::pin(undelivered::page(ask))),
+    post("/undelivered", STEER, "sends it again, or gives it up: a form", |ask| Box::pin(undelivered::act(ask))),
+    get("/jobs/{id}", READ, "how far a job is", |ask| Box::pin(works::page(ask))),
+    post("/jobs/{id}/cancel", STEER, "ends it: a form", |ask| Box::pin(works::cancel(ask))),
     look("/api/v1/openapi.json", Access::Someone, "what can be asked here, for programs (OpenAPI 3.1)", &Look(|ask, asked| Box::pin(document::openapi(ask, asked)))),
     get("/api/v1/docs", Access::Someone, "the same to read", |ask| Box::pin(reference::page(ask))),
     look("/api/v1/me", Access::Someone, "who you are here, and what you may do", &Look(|ask, asked| Box::pin(login::me(ask, asked)))),
@@ -180,6 +201,13 @@ pub(crate) static ROUTES: &[Route] = &[
     look("/api/v1/quarantine", READ, "what was not understood", &Look(|ask, asked| Box::pin(api::quarantine(ask, asked)))),
     look("/api/v1/quarantine/{id}/original", READ, "its body", &Look(|ask, asked| Box::pin(api::quarantined(ask, asked)))),
     look("/api/v1/forgotten", READ, "what was forgotten on request, without the plates", &Look(|ask, asked| Box::pin(api::forgotten(ask, asked)))),
+    look("/api/v1/undelivered", READ, "what is not delivered, by target and reason", &Look(|ask, asked| Box::pin(jobs::groups(ask, asked)))),
+    look("/api/v1/undelivered/deliveries", READ, "the same one by one (?plate=AB123)", &Look(|ask, asked| Box::pin(jobs::undelivered(ask, asked)))),
+    look("/api/v1/jobs", READ, "work on many deliveries or events", &Look(|ask, asked| Box::pin(jobs::list(ask, asked)))),
+    look("/api/v1/jobs/{id}", READ, "one job and how far it is", &Look(|ask, asked| Box::pin(jobs::read(ask, asked)))),
+
+    steer("/api/v1/jobs", STEER, "tries again, gives up or plans anew many", &Steer(|ask, sent| Box::pin(jobs::create(ask, sent)))),
+    steer("/api/v1/jobs/{id}/cancel", STEER, "ends a job; what is done stays", &Steer(|ask, sent| Box::pin(jobs::cancel(ask, sent)))),
 
     steer("/api/v1/retry", STEER, "makes dead and held deliveries due again", &Steer(|ask, sent| Box::pin(steer::retry(ask, sent)))),
     steer("/api/v1/replay", STEER, "plans events anew", &Steer(|ask, sent| Box::pin(steer::replay(ask, sent)))),
@@ -191,12 +219,29 @@ pub(crate) static ROUTES: &[Route] = &[
 
     steer("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", &Steer(|ask, sent| Box::pin(steer::forget(ask, sent)))),
     look("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", &Look(|ask, asked| Box::pin(api::config(ask, asked)))),
+    look("/api/v1/config/check", ADMIN, "whether the file on disk may be loaded, and what became of the last loads", &Look(|ask, asked| Box::pin(config::check(ask, asked)))),
+    steer("/api/v1/config/reload", ADMIN, "loads the file on disk", &Steer(|ask, sent| Box::pin(config::reload(ask, sent)))),
+    get("/config", ADMIN, "the page of the config", |ask| Box::pin(config::page(ask))),
+    post("/config", ADMIN, "loads the file on disk; the page's button", |ask| Box::pin(config::load(ask))),
+
+    post("/v1/auth/login", Access::Open, "logs a client of FindFace in: `username`, `password`", |ask| Box::pin(findface::log_in(ask))),
+    get("/v1/webhooks", READ, "webhooks of clients of FindFace", |ask| Box::pin(findface::list(ask))),
+    post("/v1/webhooks", ADMIN, "makes a webhook", |ask| Box::pin(findface::make(ask))),
+    get("/v1/webhooks/{id}", READ, "one webhook", |ask| Box::pin(findface::one(ask))),
+    other(Method::PUT, "/v1/webhooks/{id}", ADMIN, "replaces it", |ask| Box::pin(findface::replace(ask))),
+    other(Method::PATCH, "/v1/webhooks/{id}", ADMIN, "changes some of it", |ask| Box::pin(findface::alter(ask))),
+    other(Method::DELETE, "/v1/webhooks/{id}", ADMIN, "deletes it", |ask| Box::pin(findface::remove(ask))),
 ];
 
 impl Route {
     /// Whether it may change something.
     pub(crate) fn changes(&self) -> bool {
         self.method != Method::GET
+    }
+
+    /// Whether it is there only where `admin.findface` is.
+    pub(super) fn is_findface(&self) -> bool {
+        self.path.starts_with(findface::ROOT)
     }
 
     pub(super) async fn answer(&self, ask: Ask<'_>) -> Answer {
@@ -267,6 +312,7 @@ fn tops() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
         .filter(|path| !path.contains('{') && *path != "/" && !path.starts_with("/assets/"))
+        .filter(|path| !path.starts_with(findface::ROOT))
         .collect()
 }
 
@@ -327,7 +373,7 @@ mod tests {
     #[test]
     fn what_changes_something_needs_the_right_to_and_nothing_stands_there_twice() {
         for (n, route) in ROUTES.iter().enumerate() {
-            let own = matches!(route.path, "/login" | "/logout");
+            let own = matches!(route.path, "/login" | "/logout" | "/v1/auth/login");
             assert!(
                 own || !route.changes()
                     || matches!(route.access, Access::Needs(scope) if scope >= Scope::Steer),

@@ -4,6 +4,8 @@ mod addresses;
 mod alerts;
 mod certificates;
 mod collector;
+mod file;
+mod hooks;
 mod overdue;
 mod planner;
 mod reload;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Bell, Gate, attend};
 use crate::alerts::{Awake, Judge};
 use crate::budget::Budget;
 use crate::clock::Clock;
@@ -37,6 +39,8 @@ pub(crate) use addresses::{reachable, url};
 use alerts::{Watched, Watchman};
 use certificates::Certificates;
 use collector::Collector;
+use file::File;
+use hooks::Hooks;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -111,6 +115,7 @@ impl App {
         let (looking, kept) = (&config.admin, &config.store.path);
         let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
+        let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -121,7 +126,9 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (file, loads) = File::new(path, clock.clone());
+        let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+        let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
@@ -165,15 +172,19 @@ impl App {
         };
         delivering.spawn(watchman.watch(delivering.clone()));
 
+        let bell = Bell::default();
         let admin = Admin {
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            webhooks: Some(hooks.clone()),
+            bell: Some(bell.clone()),
         };
         if let Some(collector) = collector {
             collector.begin(&admin, &delivering);
         }
+        delivering.spawn(attend(admin.clone(), bell, delivering.clone()));
         accepting.spawn(listener.run(
             certificates.admin.clone(),
             admin,
@@ -216,7 +227,8 @@ impl App {
             alerting,
             gate,
         };
-        app.follow(watched, follower);
+        let asks = reload::Asks { loads, changes };
+        app.follow(watched, follower, hooks, asks);
         Ok(app)
     }
 
@@ -260,17 +272,21 @@ impl App {
 }
 
 /// Opens the store of a camhook that does not run, to look into it and steer it.
-pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
+pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError> {
     let clock = Clock::system();
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
-    let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    let (file, _) = File::new(path, clock.clone());
+    let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+    let planner = Arc::new(planner);
     planner.board().put(alerts::remembered(&store));
     Ok(Admin {
         store,
         clock,
         metrics,
         planner,
+        webhooks: None,
+        bell: None,
     })
 }
 

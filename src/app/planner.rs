@@ -6,8 +6,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 
+use super::file::File;
 use super::trial::trial;
-use crate::admin::{Planner, Promise, ReplayError};
+use crate::admin::{LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
 use crate::alerts::{Alert, Board};
 use crate::clock::Clock;
 use crate::config::Planned;
@@ -25,17 +26,19 @@ pub(super) struct Plans {
     store: Store,
     clock: Clock,
     now: ArcSwap<Planned>,
+    pub(super) file: File,
     turn: Mutex<()>,
     changed: Notify,
     board: Board,
 }
 
 impl Plans {
-    pub(super) fn new(store: Store, clock: Clock, planned: &Planned) -> Self {
+    pub(super) fn new(store: Store, clock: Clock, planned: &Planned, file: File) -> Self {
         Self {
             store,
             clock,
             now: ArcSwap::from_pointee(planned.clone()),
+            file,
             turn: Mutex::default(),
             changed: Notify::new(),
             board: Board::default(),
@@ -132,11 +135,6 @@ impl Plans {
         Ok(deliveries)
     }
 
-    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
-        let today = self.now.load();
-        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
-    }
-
     /// Decodes a request in quarantine anew.
     async fn release(&self, id: EventId, to: Option<&Name>) -> Result<usize, ReplayError> {
         let unread = self.store.quarantined_request(id).await?;
@@ -206,8 +204,34 @@ impl Planner for Plans {
         self.now.load().lists.clone()
     }
 
-    fn config(&self) -> String {
-        self.now.load().shown.to_string()
+    fn config(&self) -> Arc<ShownFile> {
+        self.now.load().shown.clone()
+    }
+
+    fn loads(&self) -> Loads {
+        self.file.loads()
+    }
+
+    fn on_disk(&self) -> Promise<'_, OnDisk> {
+        Box::pin(self.file.on_disk())
+    }
+
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>> {
+        Box::pin(self.file.load_now())
+    }
+
+    fn routes(&self) -> Vec<Name> {
+        let today = self.now.load();
+        today
+            .routes
+            .iter()
+            .map(|route| route.name.clone())
+            .collect()
+    }
+
+    fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
+        let today = self.now.load();
+        routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
     }
 
     fn replay<'a>(

@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod forget;
 mod import;
+mod jobs;
 mod lists;
 mod look;
 mod password;
@@ -93,10 +94,16 @@ enum Command {
     Alerts,
     /// Requests that were kept but not understood.
     Quarantine(look::Quarantine),
+    /// What is not delivered, by target and reason.
+    Undelivered,
     /// Make dead and held deliveries due again.
-    Retry(steer::Retry),
+    Retry(jobs::Retry),
+    /// Give dead and held deliveries up for good.
+    Discard(jobs::Discard),
     /// Plan events anew through today's routes; also requests in quarantine.
-    Replay(steer::Replay),
+    Replay(jobs::Replay),
+    /// Work on many deliveries or events, and how far it is; `cancel ID` ends one.
+    Jobs(jobs::Jobs),
     /// Remove old events whose deliveries are all settled.
     Purge(steer::Purge),
     /// Check what is stored, byte by byte, or copy it while camhook runs.
@@ -199,8 +206,11 @@ pub(crate) fn main() -> ExitCode {
             Command::Lists(arguments) => lists::lists(&common, arguments).await,
             Command::Alerts => look::alerts(&common).await,
             Command::Quarantine(arguments) => look::quarantine(&common, arguments).await,
-            Command::Retry(arguments) => steer::retry(&common, arguments).await,
-            Command::Replay(arguments) => steer::replay(&common, arguments).await,
+            Command::Undelivered => jobs::undelivered(&common).await,
+            Command::Discard(arguments) => jobs::discard(&common, arguments).await,
+            Command::Jobs(arguments) => jobs::jobs(&common, arguments).await,
+            Command::Retry(arguments) => jobs::retry(&common, arguments).await,
+            Command::Replay(arguments) => jobs::replay(&common, arguments).await,
             Command::Purge(arguments) => steer::purge(&common, arguments).await,
             Command::Store(arguments) => store::store(&common, arguments),
             Command::Forget(arguments) => forget::forget(&common, arguments).await,

@@ -1,4 +1,4 @@
-//! Steering: pause, resume, retry, replay, purge.
+//! Steering: pause, resume, purge; retry and replay of what is named.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -20,32 +20,6 @@ enum Action {
     Pause { name: String },
     /// Send again, also after the target had been held.
     Resume { name: String },
-}
-
-#[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("which").required(true).args(["ids", "target", "all"])))]
-pub(super) struct Retry {
-    /// Deliveries.
-    ids: Vec<String>,
-    /// All dead and held deliveries of this target.
-    #[arg(long)]
-    target: Option<String>,
-    /// All dead and held deliveries.
-    #[arg(long)]
-    all: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("which").required(true).args(["events", "since"])))]
-pub(super) struct Replay {
-    /// Events, or requests in quarantine.
-    events: Vec<String>,
-    /// All events received since: a time, a day, or how long ago, such as 2h.
-    #[arg(long)]
-    since: Option<String>,
-    /// Only to this target.
-    #[arg(long)]
-    to: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -111,14 +85,16 @@ async fn show_targets(common: &Common) -> Result<(), Failure> {
     .await
 }
 
-pub(super) async fn retry(common: &Common, arguments: Retry) -> Result<(), Failure> {
-    let which = match arguments {
-        Retry {
-            target: Some(target),
-            ..
-        } => json!({ "target": target }),
-        Retry { all: true, .. } => json!({ "all": true }),
-        Retry { ids, .. } => json!({ "ids": ids }),
+/// Of all deliveries, if neither is given.
+pub(super) async fn retry(
+    common: &Common,
+    ids: Vec<String>,
+    target: Option<String>,
+) -> Result<(), Failure> {
+    let which = match target {
+        Some(target) => json!({ "target": target }),
+        None if ids.is_empty() => json!({ "all": true }),
+        None => json!({ "ids": ids }),
     };
     let answer = post(common, "/api/v1/retry", &which).await?;
     say(
@@ -129,12 +105,14 @@ pub(super) async fn retry(common: &Common, arguments: Retry) -> Result<(), Failu
     Ok(())
 }
 
-pub(super) async fn replay(common: &Common, arguments: Replay) -> Result<(), Failure> {
-    let mut which = match arguments.since {
-        Some(since) => json!({ "since": when::parse(&since)? }),
-        None => json!({ "events": arguments.events }),
-    };
-    if let Some(to) = arguments.to {
+/// Events, or requests in quarantine.
+pub(super) async fn replay(
+    common: &Common,
+    events: Vec<String>,
+    to: Option<String>,
+) -> Result<(), Failure> {
+    let mut which = json!({ "events": events });
+    if let Some(to) = to {
         which["to"] = to.into();
     }
     let answer = post(common, "/api/v1/replay", &which).await?;

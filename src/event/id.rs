@@ -25,6 +25,9 @@ pub(crate) enum OfEvent {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum OfDelivery {}
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum OfJob {}
+
 /// What an id names. Each has a row of its own: with one for all, the id of an event that came while a delivery was being
 /// decided would make the delivery's look later than it is.
 pub(crate) trait Named {
@@ -45,10 +48,20 @@ impl Named for OfDelivery {
     }
 }
 
+impl Named for OfJob {
+    fn row() -> &'static Mutex<ContextV7> {
+        static ROW: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+        &ROW
+    }
+}
+
 pub(crate) type EventId = Id<OfEvent>;
 
 /// Also the idempotency key of all the delivery's attempts.
 pub(crate) type DeliveryId = Id<OfDelivery>;
+
+/// Names something that a user asked to be done with many deliveries or events.
+pub(crate) type JobId = Id<OfJob>;
 
 impl<Of: Named> Id<Of> {
     /// A new id of that moment, later than every id of its kind made before it in this process.

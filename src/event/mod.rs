@@ -30,7 +30,7 @@ pub(crate) const OWN: &str = "camhook";
 
 pub(crate) use altered::{Altered, Boxes, Withholding};
 pub(crate) use area::{Area, Pixels, Unit};
-pub(crate) use id::{DeliveryId, EventId};
+pub(crate) use id::{DeliveryId, EventId, JobId};
 pub(crate) use item::Item;
 pub(crate) use kind::Kind;
 pub(crate) use moment::{Moment, Told, Zone};

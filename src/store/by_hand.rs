@@ -49,7 +49,7 @@ impl Index {
         Ok(1)
     }
 
-    fn add_plan(
+    pub(super) fn add_plan(
         &mut self,
         event: i64,
         lsn: u64,
@@ -155,7 +155,7 @@ impl Index {
         Ok(())
     }
 
-    fn make_due(&mut self, lsn: u64, number: i64, now: i64) -> Result<()> {
+    pub(super) fn make_due(&mut self, lsn: u64, number: i64, now: i64) -> Result<()> {
         let (target, fate, event): (String, String, i64) = self
             .db
             .prepare_cached("SELECT target, fate, event FROM deliveries WHERE number = ?1")?
@@ -174,6 +174,7 @@ impl Index {
             self.books.count(&target, before, segment, -1);
             self.books.count(&target, Fate::Pending, segment, 1);
         }
+        self.group(number)?;
         self.news.wake.insert(target);
         Ok(())
     }
@@ -295,6 +296,9 @@ impl Index {
         }
         for forgotten in &carry.forgot {
             self.forgot(lsn, forgotten)?;
+        }
+        for job in &carry.jobs {
+            self.carry_job(lsn, carry.as_of, job)?;
         }
         self.remember(lsn, &carry.remembered)?;
         for joined in &carry.joined {

@@ -75,7 +75,7 @@ impl Index {
     }
 
     /// Puts what was carried under what later records said of the delivery.
-    pub(super) fn merge_carried(&self, lsn: u64, as_of: u64, carried: &Carried) -> Result<()> {
+    pub(super) fn merge_carried(&mut self, lsn: u64, as_of: u64, carried: &Carried) -> Result<()> {
         let number = carried.number;
         let (counted, planned_at): (u32, i64) = self
             .db
@@ -127,7 +127,7 @@ impl Index {
                 carried.planned_at,
                 lsn as i64
             ])?;
-        Ok(())
+        self.group(number)
     }
 
     /// Applies what came of a delivery before it was told of.

@@ -76,6 +76,19 @@ pub(super) fn integrity(db: &Connection) -> Result<Vec<String>> {
             "the counts of {sums} targets' fates are not those of their deliveries"
         ));
     }
+    let groups: i64 = db.query_row(
+        "SELECT count(*) FROM (
+             SELECT reason, count(*) FROM deliveries WHERE reason IS NOT NULL GROUP BY reason
+             EXCEPT SELECT reason, deliveries FROM reasons
+         )",
+        [],
+        |row| row.get(0),
+    )?;
+    if groups > 0 {
+        told.push(format!(
+            "the counts of {groups} reasons why something is not delivered are not those of their deliveries"
+        ));
+    }
     Ok(told)
 }
 

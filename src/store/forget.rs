@@ -140,6 +140,8 @@ impl Store {
                 .flat_map(|one| one.deliveries.clone())
                 .collect(),
         };
+        // Who works on a job has read its words.
+        let _jobs = self.0.jobs.lock().await;
         // All that was decided has its place in the log, and nothing is decided until steps have forgotten it as well.
         let turn = self.0.memory.turn().await;
         self.caught_up().await;

@@ -67,6 +67,8 @@ pub(super) struct News {
     pub(super) pictures: bool,
     /// Events or quarantined requests were removed.
     pub(super) removed: bool,
+    /// Whose deliveries were given up by hand, one for each.
+    pub(super) discarded: Vec<Name>,
 }
 
 type Result<T> = rusqlite::Result<T>;
@@ -202,6 +204,7 @@ impl Index {
             What::Carry(carry) => whole(self.carry(lsn, carry)?),
             What::Fetched(fetched) => whole(self.fetched(lsn, at, fetched)?),
             What::Forgot(forgotten) => whole(self.forgot(lsn, forgotten)?),
+            What::Worked(worked) => whole(self.worked(lsn, worked)?),
             What::Erased | What::Seal => whole(0),
         };
         if lsn != 0 && done {
@@ -304,7 +307,7 @@ impl Index {
             .db
             .prepare_cached(
                 "INSERT OR IGNORE INTO deliveries
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', max(?7, coalesce(?11, ?7)), ?7, 0, 0, ?8, ?9, ?10, ?11)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', max(?7, coalesce(?11, ?7)), ?7, 0, 0, ?8, ?9, ?10, ?11, NULL)",
             )?
             .execute(params![
                 number,

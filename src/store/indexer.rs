@@ -18,7 +18,7 @@ use super::scrub::Scrub;
 use super::writer::{Change, Command, Told};
 use super::{Pictures, StoreError, schema, seal};
 use crate::clock::Clock;
-use crate::telemetry::{Metrics, TargetFate};
+use crate::telemetry::{Metrics, TargetFate, TargetOnly};
 
 /// Records applied in one transaction.
 const APPLIED_AT_ONCE: usize = 2_000;
@@ -265,6 +265,10 @@ impl Indexer {
                 fate: fate.as_str(),
             };
             self.metrics.deliveries_total.get_or_create(&label).inc();
+        }
+        for target in news.discarded {
+            let label = TargetOnly { target };
+            self.metrics.discarded.get_or_create(&label).inc();
         }
         for (target, state) in news.states {
             self.desks.of(&target).set_state(state);

@@ -19,14 +19,17 @@ mod catalog;
 mod check;
 mod compare;
 mod damage;
+mod delivery_rows;
 mod desk;
 mod disk;
 mod due;
+mod event_walk;
 mod find;
 mod forget;
 mod forgetting;
 mod index;
 mod indexer;
+mod jobs;
 mod joined;
 mod lease;
 mod log;
@@ -53,12 +56,17 @@ mod schema;
 mod scrub;
 mod seal;
 mod segment;
+mod selection;
 mod set_clock;
 mod shed;
 mod snapshot;
 mod steer;
 mod survey;
+mod trouble;
+mod undelivered;
+mod walk;
 mod watch;
+mod worked;
 mod writer;
 
 use std::path::PathBuf;
@@ -75,6 +83,9 @@ pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use forget::Sighting;
+pub(crate) use jobs::{
+    Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step,
+};
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{
     DeliveryQuery, EventQuery, Found, FoundEvent, PageQuery, QuarantineRow, SourceSummary,
@@ -85,7 +96,9 @@ pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
+pub(crate) use selection::{Place, Selection};
 pub(crate) use steer::{RetryQuery, TargetState};
+pub(crate) use undelivered::{Group, Preview, Undelivered};
 
 use crate::clock::Clock;
 use crate::decide::Memory;
@@ -141,6 +154,8 @@ struct Inner {
     /// The index cannot be written.
     failing: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
+    /// Who works on a job, or changes one, has the turn.
+    jobs: Arc<tokio::sync::Mutex<()>>,
     readers: Mutex<Vec<Connection>>,
     /// As many as may read the index at once.
     reading: Arc<Semaphore>,

@@ -194,6 +194,7 @@ impl Store {
             permits: Arc::new(Semaphore::new(UNAPPLIED_MAX)),
             failing,
             closing,
+            jobs: Arc::default(),
             readers: Mutex::default(),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             threads: Mutex::new(vec![writer, indexer]),

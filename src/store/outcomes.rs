@@ -15,17 +15,20 @@ impl Index {
         let number = outcome.delivery;
         let known = self
             .db
-            .prepare_cached("SELECT target, fate, event, tried FROM deliveries WHERE number = ?1")?
+            .prepare_cached(
+                "SELECT target, fate, event, tried, reason FROM deliveries WHERE number = ?1",
+            )?
             .query_row([number], |row| {
                 Ok((
                     row.get::<_, String>(0)?,
                     row.get::<_, String>(1)?,
                     row.get::<_, i64>(2)?,
                     row.get::<_, u32>(3)?,
+                    row.get::<_, Option<i64>>(4)?,
                 ))
             })
             .optional()?;
-        let Some((target, before, event, tried)) = known else {
+        let Some((target, before, event, tried, reason)) = known else {
             // Its event has been removed since; or what plans it comes later, see there.
             self.early.keep(touched, outcome);
             return Ok(0);
@@ -67,6 +70,9 @@ impl Index {
             self.books.count(&target, before, segment, -1);
             self.books.count(&target, fate, segment, 1);
             self.news.fates.push((target.clone(), fate));
+        }
+        if reason.is_some() || matches!(fate, Fate::Pending | Fate::Dead) {
+            self.group(number)?;
         }
         // Where order is kept, the camera's next one may go now.
         if fate == Fate::Pending || self.ordered.contains(&target) {

@@ -9,9 +9,9 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::books::{fate_from, name_from};
 use super::catalog::Position;
 use super::index::{NUMBERS_PER_RECORD, micros, moment};
-use super::{DeliveryQuery, SourceSummary, TargetState, TargetSummary};
-use crate::event::{DeliveryId, EventId, Item};
-use crate::fate::{Attempt, Delivery, Fate, Plan};
+use super::{DeliveryQuery, SourceSummary, TargetState, TargetSummary, delivery_rows};
+use crate::event::{DeliveryId, EventId};
+use crate::fate::{Delivery, Fate, Plan};
 use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
@@ -103,22 +103,6 @@ pub(super) fn limit(limit: usize) -> i64 {
     }
 }
 
-pub(super) fn attempts(db: &Connection, delivery: i64) -> Result<Vec<Attempt>> {
-    db.prepare_cached(
-        "SELECT at, status, ms, error, excerpt FROM attempts WHERE delivery = ?1 ORDER BY attempt",
-    )?
-    .query_map([delivery], |row| {
-        Ok(Attempt {
-            at: moment(row.get(0)?),
-            status: row.get(1)?,
-            ms: row.get::<_, i64>(2)? as u64,
-            error: row.get(3)?,
-            excerpt: row.get(4)?,
-        })
-    })?
-    .collect()
-}
-
 pub(super) fn deliveries(
     db: &Connection,
     query: &DeliveryQuery,
@@ -175,35 +159,12 @@ pub(super) fn deliveries(
         }
     }
     let sql = format!(
-        "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due
-         FROM deliveries d CROSS JOIN events e ON e.number = d.event {} ORDER BY d.number DESC LIMIT {}",
+        "{} {} ORDER BY d.number DESC LIMIT {}",
+        delivery_rows::SELECT,
         filter.sql(),
         limit(query.limit)
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(filter.values))?;
-    let mut deliveries = Vec::new();
-    while let Some(row) = rows.next()? {
-        let target = name_from(row.get(4)?)?;
-        let due = row.get::<_, Option<i64>>(7)?.map(moment);
-        let mut fate = fate_from(&row.get::<_, String>(6)?);
-        if fate == Fate::Pending && due.is_some_and(|due| due <= now) && held.contains(&target) {
-            fate = Fate::Held;
-        }
-        deliveries.push(Delivery {
-            id: DeliveryId::from_bytes(row.get(1)?),
-            event: EventId::from_bytes(row.get(2)?),
-            route: name_from(row.get(3)?)?,
-            target,
-            item: row
-                .get::<_, Option<String>>(5)?
-                .and_then(|item| Item::try_from(item).ok()),
-            fate,
-            due,
-            attempts: attempts(db, row.get(0)?)?,
-        });
-    }
-    Ok(deliveries)
+    delivery_rows::read(db, &sql, params_from_iter(filter.values), held, now)
 }
 
 pub(super) fn targets(

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Record;
+use super::jobs::{Job, Worked};
 use super::log::Draft;
 use super::pictures::Fetched;
 use super::redact::Gap;
@@ -103,6 +104,9 @@ pub(super) struct Carry {
     /// That something was forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) forgot: Vec<Forgotten>,
+    /// What users asked to be done with many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) jobs: Vec<Job>,
 }
 
 /// That something was forgotten on request; not what.
@@ -157,6 +161,7 @@ pub(super) enum What {
     Carry(Box<Carry>),
     Fetched(Box<Fetched>),
     Forgot(Box<Forgotten>),
+    Worked(Box<Worked>),
     Erased,
     Seal,
 }
@@ -216,6 +221,7 @@ impl What {
             Self::Purge(purge) => draft(RecordKind::Purge, purge, vec![]),
             Self::Carry(carry) => draft(RecordKind::Carry, carry, vec![]),
             Self::Forgot(forgotten) => draft(RecordKind::Forgot, forgotten, vec![]),
+            Self::Worked(worked) => draft(RecordKind::Worked, worked, vec![]),
             Self::Erased => Ok(Draft::new(RecordKind::Erased, vec![], vec![])),
             Self::Seal => Ok(Draft::new(RecordKind::Seal, vec![], vec![])),
             Self::Request { .. } | Self::Quarantine(_) | Self::Fetched(_) => Err(
@@ -240,6 +246,7 @@ impl What {
             Self::Carry(carry) => carry.at,
             Self::Fetched(fetched) => fetched.at,
             Self::Forgot(forgotten) => forgotten.at,
+            Self::Worked(worked) => worked.at,
             Self::Erased | Self::Seal => return None,
         };
         Some((made, made))
@@ -284,6 +291,7 @@ impl What {
             RecordKind::Carry => Self::Carry(serde_json::from_slice(meta)?),
             RecordKind::Fetched => Self::Fetched(serde_json::from_slice(meta)?),
             RecordKind::Forgot => Self::Forgot(serde_json::from_slice(meta)?),
+            RecordKind::Worked => Self::Worked(serde_json::from_slice(meta)?),
             RecordKind::Erased => Self::Erased,
             RecordKind::Seal => Self::Seal,
         })

@@ -113,7 +113,8 @@ pub(super) fn without_pictures(record: &Record, shed: &Shed) -> Result<Option<Le
         | RecordKind::Carry
         | RecordKind::Seal
         | RecordKind::Erased
-        | RecordKind::Forgot => Ok(None),
+        | RecordKind::Forgot
+        | RecordKind::Worked => Ok(None),
     }
 }
 
@@ -187,7 +188,7 @@ impl Erasure {
             || self.deliveries.contains(&number)
     }
 
-    fn is_event(&self, id: &Value) -> bool {
+    pub(super) fn is_event(&self, id: &Value) -> bool {
         let id = id.as_str().and_then(|id| id.parse::<EventId>().ok());
         id.is_some_and(|id| self.ids.contains(&id))
     }
@@ -246,8 +247,10 @@ impl Erasure {
                 changed |= drop_from(meta.get_mut("plans"), |one| is_ours(&one[0]));
                 changed |= self.unjoin(meta.get_mut("joined"));
                 changed |= self.unremember(meta.get_mut("remembered"));
+                changed |= self.unsay_each(meta.get_mut("jobs"));
                 Ok(changed.then(|| lesser(kind, &meta, vec![])))
             }
+            RecordKind::Worked => self.rest_of_worked(meta),
             RecordKind::Retry
             | RecordKind::Target
             | RecordKind::Purge
@@ -334,7 +337,7 @@ impl Erasure {
         )))
     }
 
-    fn unjoin(&self, joined: Option<&mut Value>) -> bool {
+    pub(super) fn unjoin(&self, joined: Option<&mut Value>) -> bool {
         drop_from(joined, |one| {
             self.is_event(&one["part"]["id"]) || self.is_event(&one["into"])
         })
@@ -371,7 +374,7 @@ fn needed(request: &Value) -> usize {
     usize::try_from(needed).unwrap_or(usize::MAX)
 }
 
-fn drop_from(list: Option<&mut Value>, which: impl Fn(&Value) -> bool) -> bool {
+pub(super) fn drop_from(list: Option<&mut Value>, which: impl Fn(&Value) -> bool) -> bool {
     let Some(Value::Array(list)) = list else {
         return false;
     };
@@ -384,11 +387,11 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn parsed(meta: &[u8]) -> Result<Value, String> {
+pub(super) fn parsed(meta: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(meta).map_err(|error| error.to_string())
 }
 
-fn lesser(kind: RecordKind, meta: &Value, payload: Vec<Bytes>) -> Lesser {
+pub(super) fn lesser(kind: RecordKind, meta: &Value, payload: Vec<Bytes>) -> Lesser {
     Lesser {
         kind,
         meta: meta.to_string().into_bytes(),

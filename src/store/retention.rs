@@ -9,7 +9,7 @@ use super::books::{SegmentBook, fate_from, name_from};
 use super::index::Index;
 use super::pictures::siblings;
 use super::record::{Carried, Carry};
-use super::{TargetState, query};
+use super::{TargetState, delivery_rows};
 use crate::event::{DeliveryId, Item};
 use crate::fate::{Fate, Plan};
 use jiff::Timestamp;
@@ -103,10 +103,15 @@ impl Index {
         self.db
             .prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?
             .execute([number])?;
-        self.db
-            .prepare_cached("DELETE FROM deliveries WHERE number = ?1")?
-            .execute([number])?;
-        Ok(())
+        let reason = self
+            .db
+            .prepare_cached("DELETE FROM deliveries WHERE number = ?1 RETURNING reason")?
+            .query_row([number], |row| row.get::<_, Option<i64>>(0))
+            .optional()?;
+        match reason.flatten() {
+            Some(reason) => self.leave_group(reason),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn remove_quarantined(&mut self, number: i64) -> Result<()> {
@@ -214,7 +219,9 @@ impl Index {
         }
         let as_of = carry.as_of;
         carry.forgot = self.forgotten_between(from, to)?;
+        carry.jobs = self.jobs_between(from, to)?;
         let nothing = carry.gone.is_empty()
+            && carry.jobs.is_empty()
             && carry.targets.is_empty()
             && carry.plans.is_empty()
             && carry.forgot.is_empty();
@@ -272,7 +279,7 @@ impl Index {
                 counted: row.get(9)?,
                 tried: row.get(10)?,
                 replanned: row.get::<_, i64>(11)? > 0,
-                attempts: query::attempts(&self.db, number)?,
+                attempts: delivery_rows::attempts(&self.db, number)?,
                 not_before: row.get(12)?,
             });
         }
@@ -322,7 +329,7 @@ impl Index {
             .then(|| camera.unwrap_or_default());
         self.db
             .prepare_cached(
-                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL)",
             )?
             .execute(params![
                 carried.number,
@@ -345,6 +352,7 @@ impl Index {
             let told = (as_of, lsn);
             self.note_attempt(carried.number, n as u32 + 1, attempt, told, false)?;
         }
+        self.group(carried.number)?;
         self.books.count(&carried.target, carried.fate, segment, 1);
         if carried.fate == Fate::Pending {
             self.news.wake.insert(carried.target.clone());

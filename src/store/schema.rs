@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -59,12 +59,15 @@ CREATE TABLE deliveries (
     touched INTEGER NOT NULL,  -- the record that last changed it
     replanned INTEGER NOT NULL, -- 0, or the record that tells of a delivery planned later than its event
     camera TEXT,               -- only where the target keeps order
-    not_before INTEGER         -- held until then, because another event might have taken its place
+    not_before INTEGER,        -- held until then, because another event might have taken its place
+    reason INTEGER             -- why it is not delivered, where it failed: a row of `reasons`
 );
 CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id);
 CREATE INDEX deliveries_due ON deliveries (target, due) WHERE fate = 'pending';
 CREATE INDEX deliveries_in_order ON deliveries (target, camera, number) WHERE fate = 'pending' AND camera IS NOT NULL;
 CREATE INDEX deliveries_dead ON deliveries (target) WHERE fate = 'dead';
+CREATE INDEX deliveries_by_reason ON deliveries (reason, event) WHERE reason IS NOT NULL;
+CREATE INDEX deliveries_undelivered ON deliveries (event, reason) WHERE reason IS NOT NULL;
 CREATE INDEX deliveries_replanned ON deliveries (event) WHERE replanned > 0;
 CREATE TABLE attempts (
     delivery INTEGER NOT NULL,
@@ -134,6 +137,20 @@ CREATE TABLE tallies (
     fate TEXT NOT NULL,
     deliveries INTEGER NOT NULL,
     PRIMARY KEY (target, fate)
+) WITHOUT ROWID;
+CREATE TABLE reasons (         -- what is dead, or waits though it was tried, by why
+    reason INTEGER PRIMARY KEY,
+    target TEXT NOT NULL,
+    fate TEXT NOT NULL,        -- dead or pending
+    told TEXT NOT NULL,        -- the last failure, without what differs from one to the next
+    deliveries INTEGER NOT NULL,
+    UNIQUE (target, fate, told)
+);
+CREATE TABLE jobs (            -- what users asked to be done with many deliveries or events
+    id BLOB PRIMARY KEY,
+    told TEXT NOT NULL,        -- as JSON
+    ended INTEGER NOT NULL,
+    touched INTEGER NOT NULL   -- the record that last told of it
 ) WITHOUT ROWID;
 CREATE TABLE backlog (
     target TEXT NOT NULL,

@@ -54,6 +54,8 @@ pub(super) enum RecordKind {
     Erased = 11,
     /// That something was forgotten on request, without what.
     Forgot = 12,
+    /// A part of what a user asked to be done with many deliveries or events.
+    Worked = 13,
 }
 
 /// A record's head.
@@ -112,6 +114,7 @@ impl RecordKind {
             Self::Fetched,
             Self::Erased,
             Self::Forgot,
+            Self::Worked,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)

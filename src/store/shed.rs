@@ -177,7 +177,8 @@ impl Indexer {
             | RecordKind::Carry
             | RecordKind::Seal
             | RecordKind::Erased
-            | RecordKind::Forgot => Ok(false),
+            | RecordKind::Forgot
+            | RecordKind::Worked => Ok(false),
         }
     }
 }

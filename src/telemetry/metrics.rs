@@ -34,6 +34,8 @@ pub(crate) struct Numbers {
     pub(crate) deliveries: Family<TargetFate, Gauge>,
     /// Deliveries that reached a fate.
     pub(crate) deliveries_total: Family<TargetFate, Counter>,
+    /// Deliveries that a user gave up by hand; they are counted as `expired` as well.
+    pub(crate) discarded: Family<TargetOnly, Counter>,
     /// Attempts by what came of them: `delivered`, `again`, `held`, `dead`.
     pub(crate) attempts: Family<TargetOutcome, Counter>,
     pub(crate) oldest_undelivered_seconds: Family<TargetOnly, Gauge>,
@@ -128,6 +130,7 @@ impl Metrics {
             requests_refused: Family::default(),
             deliveries: Family::default(),
             deliveries_total: Family::default(),
+            discarded: Family::default(),
             attempts: Family::default(),
             oldest_undelivered_seconds: Family::default(),
             commit_seconds: seconds(),
@@ -180,6 +183,11 @@ impl Metrics {
             "deliveries",
             "Deliveries that reached a fate",
             numbers.deliveries_total.clone(),
+        );
+        registry.register(
+            "discarded",
+            "Deliveries that were given up by hand",
+            numbers.discarded.clone(),
         );
         registry.register(
             "mqtt_connected",

@@ -22,6 +22,8 @@ mod doors; // who may send: every kind of auth, right and wrong in every way, an
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
 mod fetch; // pictures known by address, allowed hosts, servers that are down
+mod findface; // clients of FindFace: login, webhooks, their filters, kill -9
+mod finding; // searches, cameras, targets at a glance, test events
 mod first_minute; // the README's examples
 mod forget; // what is forgotten on request is nowhere any more
 mod fuzz; // inputs that fuzzing found worth keeping, fed again
@@ -44,6 +46,7 @@ mod sinks; // databases, mail servers, Home Assistant over MQTT
 mod store; // `camhook store`: checked, damaged, copied under load
 mod tidy; // what compilers and linters do not check
 mod trust; // `camhook trust`: certificates, and pins in routes.yaml
+mod undelivered; // what did not arrive, found, sent again, given up, planned anew
 mod user_tests; // `camhook test`
 mod viewtron; // TVT cameras and recorders over connections as their firmware opens them
 mod vms; // presets against systems that behave as the real ones do

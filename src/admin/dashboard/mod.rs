@@ -4,11 +4,17 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+mod chosen;
+pub(super) mod config;
 mod forms;
 mod parts;
 pub(super) mod reference;
+pub(super) mod refused;
 pub(super) mod search;
 pub(super) mod shell;
 pub(super) mod sources;
 mod spark;
 pub(super) mod targets;
+pub(super) mod undelivered;
+mod unsent;
+pub(super) mod works;

@@ -11,7 +11,6 @@ use crate::admin::pages;
 use crate::admin::settings::Scope;
 use crate::admin::table::{Ask, ROUTES};
 use crate::admin::visitor::Who;
-use crate::fate::Fate;
 
 /// A page of the menu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +21,19 @@ pub(in crate::admin) enum Tab {
     Targets,
     Sources,
     Config,
+    Api,
 }
 
 impl Tab {
     /// In the menu's order: what needs somebody comes first.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Undelivered,
         Self::Live,
         Self::Search,
         Self::Targets,
         Self::Sources,
         Self::Config,
+        Self::Api,
     ];
 
     fn path(self) -> &'static str {
@@ -43,6 +44,7 @@ impl Tab {
             Self::Targets => "/targets",
             Self::Sources => "/sources",
             Self::Config => "/config",
+            Self::Api => "/api/v1/docs",
         }
     }
 
@@ -54,6 +56,7 @@ impl Tab {
             Self::Targets => "Targets",
             Self::Sources => "Sources",
             Self::Config => "Config",
+            Self::Api => "API",
         }
     }
 }
@@ -111,11 +114,7 @@ fn may_see(ask: &Ask<'_>, path: &str) -> bool {
 
 /// How many deliveries wait for somebody: dead, and held.
 async fn undelivered(ask: &Ask<'_>) -> Result<u64, Refusal> {
-    let targets = ask.admin.store.targets().await?;
-    let counts = targets
-        .iter()
-        .map(|target| target.count(Fate::Dead) + target.count(Fate::Held));
-    Ok(counts.sum())
+    Ok(ask.admin.store.undelivered_count().await?)
 }
 
 fn around(title: &str, body: &Markup, moves: bool) -> String {

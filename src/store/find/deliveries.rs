@@ -67,15 +67,19 @@ impl Search<'_> {
             let Some((event, fits)) = std::mem::replace(taken, next) else {
                 break;
             };
-            self.looks += 1;
-            let known = self.rows.last().is_some_and(|(number, _)| *number == event);
-            let goes_on = match fits && !known {
-                true => self.look_up(&mut events, event, false)?,
-                false => self.goes_on_behind(event),
-            };
-            if !goes_on {
+            // All of one event's deliveries are looked at, or none: the next page begins behind an event.
+            if self.reached != Some(event) && self.looks >= self.looks_max {
                 break;
             }
+            self.looks += 1;
+            let known = self.rows.last().is_some_and(|(number, _)| *number == event);
+            if fits && !known {
+                self.look_up(&mut events, event, false)?;
+            }
+            if self.more {
+                break;
+            }
+            self.reached = Some(event);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod faults;
 mod find;
 mod forget;
 mod index_files;
+mod jobs;
 mod joined;
 mod leasing;
 mod matrix;
@@ -20,6 +21,7 @@ mod power;
 mod removal;
 mod set_clock;
 mod shed;
+mod undelivered;
 mod watch;
 
 use std::sync::Mutex as StdMutex;
@@ -229,6 +231,12 @@ async fn told(store: &Store) -> String {
     }
     for target in store.targets().await.unwrap() {
         told += &format!("{target:?}\n");
+    }
+    for group in store.undelivered().await.unwrap() {
+        told += &format!("{group:?}\n");
+    }
+    for job in store.jobs().await.unwrap() {
+        told += &format!("{job:?}\n");
     }
     for source in store.sources().await.unwrap() {
         told += &format!(

@@ -1,5 +1,7 @@
 //! What is told of cameras and targets at a glance.
 
+use rusqlite::Connection;
+
 use super::*;
 
 async fn camera(store: &Store, camera: &str) -> Option<CameraSummary> {
@@ -25,7 +27,7 @@ async fn a_camera_is_told_with_its_hours_and_missed_when_it_is_silent() {
     assert_eq!(gate.last_day(), 12);
     assert_eq!(gate.hours[21..], [6, 6, 0], "{:?}", gate.hours);
     // Its usual pause is ten minutes.
-    bench.wait(2 * 3_600 - 600);
+    bench.wait(2 * 3_600);
     assert!(camera(&store, "gate").await.unwrap().silent);
     assert!(!camera(&store, "rare").await.unwrap().silent);
     bench.wait(24 * 3_600);
@@ -137,7 +139,7 @@ async fn a_targets_history_tells_what_came_of_its_deliveries() {
     bench.accept(&store, "gate", "AB1", &["vms"]).await;
     let told = store.activity(None).await.unwrap();
     assert_eq!(sum(&told[&name("vms")].history.delivered), 0);
-    let db = rusqlite::Connection::open(bench.folder.path().join("index.sqlite")).unwrap();
+    let db = Connection::open(bench.folder.path().join("index.sqlite")).unwrap();
     let rows: i64 = db
         .query_row("SELECT count(*) FROM minutes", [], |row| row.get(0))
         .unwrap();
