@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::alerts::What;
+use crate::app::file::File;
 use crate::clock::Clock;
 use crate::event::{Camera, Event, Kind};
 use crate::store::{DeliveryQuery, EventQuery, Unread};
@@ -39,7 +40,9 @@ impl Site {
         let config = config(folder.path(), yaml);
         let metrics = Metrics::new();
         let store = Store::open(config.store.clone(), clock.clone(), metrics.clone()).unwrap();
-        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (file, _) = File::new(folder.path(), clock.clone());
+        let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+        let plans = Arc::new(plans);
         let mut watchman = Watchman {
             store: store.clone(),
             metrics: metrics.clone(),
