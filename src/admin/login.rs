@@ -6,17 +6,19 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode};
+use maud::html;
 use serde_json::json;
 
+use super::Refusal;
 use super::api::{Answer, ok};
 use super::body::Body;
+use super::dashboard::shell;
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
-use super::pages::{self, escape};
+use super::pages;
 use super::random;
-use super::table::{Access, Ask, ROUTES};
-use super::visitor::{Caller, Who};
-use super::{Refusal, pages::html};
+use super::table::{Ask, ROUTES};
+use super::visitor::Caller;
 
 /// A longer way back is forgotten.
 const WAY_MAX: usize = 2000;
@@ -88,22 +90,20 @@ fn form(
     let token = known
         .filter(is_one)
         .map_or_else(random::token, str::to_owned);
-    let told = match told {
-        "" => String::new(),
-        told => format!("<p class=\"told\" role=\"alert\">{}</p>\n", escape(told)),
+    let main = html! {
+        h1 { "camhook" }
+        @if !told.is_empty() { p.told role="alert" { (told) } }
+        form method="post" action="/login" {
+            input type="hidden" name=(CSRF_FIELD) value=(token);
+            input type="hidden" name="next" value=(own_way(next));
+            label for="username" { "Name" }
+            input id="username" name="username" autocomplete="username" autocapitalize="none" required autofocus;
+            label for="password" { "Password" }
+            input id="password" name="password" type="password" autocomplete="current-password" required;
+            button { "Log in" }
+        }
     };
-    let body = format!(
-        "<h1>camhook</h1>\n{told}<form method=\"post\" action=\"/login\">\n\
-         <input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{token}\">\n\
-         <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
-         <label for=\"username\">Name</label>\n\
-         <input id=\"username\" name=\"username\" autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n\
-         <label for=\"password\">Password</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
-         <button>Log in</button>\n</form>\n",
-        escape(own_way(next)),
-    );
-    let mut response = html(status, around("Log in", &body));
+    let mut response = shell::plain(status, "Log in", &main);
     let cookie = gate.cookies.set_form(&token, is_secure(caller, request));
     response.headers_mut().append(SET_COOKIE, cookie);
     response
@@ -201,13 +201,8 @@ pub(super) async fn me(ask: Ask<'_>) -> Answer {
 /// What there is to see: a page for browsers, a text for others.
 pub(super) async fn index(ask: Ask<'_>) -> Answer {
     let listed = ROUTES.iter().filter(|route| {
-        let needed = match route.access {
-            Access::Needs(scope) => Some(scope),
-            Access::Always | Access::Open | Access::Numbers | Access::Someone => None,
-        };
-        let may = needed.is_none_or(|scope| ask.visitor.may(scope));
-        let own = matches!(route.path, "/" | "/login" | "/login.css");
-        may && !own && !route.changes() && !route.path.contains('{')
+        let own = matches!(route.path, "/" | "/login") || route.path.starts_with("/assets/");
+        ask.visitor.passes(route.access) && !own && !route.changes() && !route.path.contains('{')
     });
     let (head, ()) = {
         let mut request = Request::new(());
@@ -228,36 +223,11 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
             body,
         ));
     }
-    let lines = listed.map(|route| {
-        let (path, what) = (route.path, escape(route.what));
-        format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n")
-    });
-    let mut body = format!(
-        "<h1>camhook is running</h1>\n<ul>\n{}</ul>\n",
-        lines.collect::<String>()
-    );
-    if let (Who::User(name), Some((_, session))) = (&ask.visitor.who, &ask.visitor.session) {
-        body.push_str(&format!(
-            "<form method=\"post\" action=\"/logout\">\n<input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{}\">\n\
-             <button>Log out {}</button>\n</form>\n",
-            session.csrf,
-            escape(name.as_str()),
-        ));
-    }
-    Ok(html(StatusCode::OK, around("camhook", &body)))
-}
-
-pub(super) async fn style() -> Answer {
-    let css = include_str!("login.css");
-    Ok(pages::text(StatusCode::OK, "text/css; charset=utf-8", css))
-}
-
-fn around(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title} - camhook</title>\n<link rel=\"stylesheet\" href=\"/login.css\">\n<main>\n{body}</main>\n</html>\n"
-    )
+    let main = html! {
+        h1 { "camhook is running" }
+        ul.links { @for route in listed { li { a href=(route.path) { (route.path) } ": " (route.what) } } }
+    };
+    shell::page(&ask, None, "camhook", main).await
 }
 
 fn redirect(to: &str) -> Response<Body> {

@@ -8,6 +8,7 @@ mod api;
 mod attempts;
 mod body;
 mod cookies;
+mod dashboard;
 mod front;
 mod gate;
 mod health;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
+use super::dashboard::assets;
 use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
@@ -102,7 +103,9 @@ pub(crate) static ROUTES: &[Route] = &[
 
     get("/login", Access::Open, "the page to log in", |ask| Box::pin(login::page(ask))),
     post("/login", Access::Open, "logs in: a form with `username`, `password`, `csrf`", |ask| Box::pin(login::log_in(ask))),
-    get("/login.css", Access::Open, "how it looks", |_| Box::pin(login::style())),
+    get("/assets/dashboard.css", Access::Open, "how pages look", |ask| Box::pin(assets::style(ask))),
+    get("/assets/dashboard.js", Access::Open, "what moves on them", |ask| Box::pin(assets::script(ask))),
+    get("/assets/icon.svg", Access::Open, "the picture in the browser's tab", |ask| Box::pin(assets::icon(ask))),
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
     get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
@@ -193,7 +196,7 @@ pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<S
 fn tops() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
-        .filter(|path| !path.contains('{') && *path != "/" && !path.ends_with(".css"))
+        .filter(|path| !path.contains('{') && *path != "/" && !path.starts_with("/assets/"))
         .collect()
 }
 

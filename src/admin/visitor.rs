@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::sessions::Session;
 use super::settings::Scope;
+use super::table::Access;
 use crate::name::Name;
 
 /// At the other end of a connection.
@@ -79,5 +80,13 @@ impl Visitor {
 
     pub(super) fn may(&self, needed: Scope) -> bool {
         self.scopes.iter().any(|scope| scope.covers(needed))
+    }
+
+    /// Whether a link to what asks for that leads anywhere, for somebody who is let in at all.
+    pub(super) fn passes(&self, access: Access) -> bool {
+        match access {
+            Access::Needs(scope) => self.may(scope),
+            Access::Always | Access::Open | Access::Numbers | Access::Someone => true,
+        }
     }
 }

@@ -23,16 +23,35 @@ pub(crate) enum OfEvent {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum OfDelivery {}
 
+/// What an id names. Each has a row of its own: with one for all, the id of an event that came while a delivery was being
+/// decided would make the delivery's look later than it is.
+pub(crate) trait Named {
+    fn row() -> &'static Mutex<ContextV7>;
+}
+
+impl Named for OfEvent {
+    fn row() -> &'static Mutex<ContextV7> {
+        static ROW: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+        &ROW
+    }
+}
+
+impl Named for OfDelivery {
+    fn row() -> &'static Mutex<ContextV7> {
+        static ROW: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+        &ROW
+    }
+}
+
 pub(crate) type EventId = Id<OfEvent>;
 
 /// Also the idempotency key of all the delivery's attempts.
 pub(crate) type DeliveryId = Id<OfDelivery>;
 
-impl<Of> Id<Of> {
-    /// A new id of that moment, later than every id made before it in this process.
+impl<Of: Named> Id<Of> {
+    /// A new id of that moment, later than every id of its kind made before it in this process.
     pub(crate) fn at(now: Timestamp) -> Self {
-        static CONTEXT: Mutex<ContextV7> = Mutex::new(ContextV7::new());
-        let context = CONTEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = Of::row().lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
         let uuid = Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanoseconds));
@@ -41,7 +60,9 @@ impl<Of> Id<Of> {
             of: PhantomData,
         }
     }
+}
 
+impl<Of> Id<Of> {
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
         Self {
             uuid: Uuid::from_bytes(bytes),

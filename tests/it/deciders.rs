@@ -167,7 +167,7 @@ async fn each_passage_is_delivered_once_and_no_rate_is_exceeded_however_often_it
     }
     assert!(same > passages, "the reads were too few to mean anything");
 
-    // An id tells when the delivery was planned, in milliseconds: on a busy machine up to a second after it was decided.
+    // An id tells the moment that the delivery was decided by, in milliseconds.
     let few = camhook.rows(&["deliveries", "--target", "few", "--limit", "0"]);
     let planned = |delivery: &Value| {
         let id = delivery["id"].as_str().unwrap().replace('-', "");
@@ -178,7 +178,7 @@ async fn each_passage_is_delivered_once_and_no_rate_is_exceeded_however_often_it
     assert!(planned.len() >= 20);
     for later in planned.windows(21) {
         let took = later[20] - later[0];
-        assert!(took >= 1_000, "more than 20 in 2 s: 21 in {took} ms");
+        assert!(took >= 2_000, "more than 20 in 2 s: 21 in {took} ms");
     }
     camhook.stop();
 }

@@ -230,7 +230,8 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
             (Value::Null, 404) // there is none
         }
-        ("GET", "/" | "/login.css" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
+        ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
+        ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/api/v1/") => (Value::Null, 200),
         ("POST", "/api/v1/retry") => (json!({ "all": true }), 200),
         ("POST", "/api/v1/replay") => (json!({ "events": [event] }), 200),

@@ -49,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("x509_parser", &["cli", "tls"]),
     ("rcgen", &["cli"]),
     ("argon2", &["admin"]),
+    ("maud", &["admin"]),
 ];
 
 /// Lines of code in one file, tests apart, above which it must be split or listed here with the reason.
