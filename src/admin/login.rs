@@ -152,7 +152,7 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
         }
     };
     for old in gate.cookies.sessions(ask.request.headers()) {
-        gate.sessions.end(old);
+        gate.end(old);
     }
     let proof = rules.person(user.as_str()).map(|person| person.proof);
     tracing::info!(%user, from = %caller.address, "logged in");
@@ -175,7 +175,7 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     let (gate, caller) = the_gate(&ask)?;
     let mut response = redirect("/login");
     if let Some((id, session)) = &ask.visitor.session {
-        gate.sessions.end(id);
+        gate.end(id);
         tracing::info!(user = %session.user, from = %caller.address, "logged out");
     }
     for gone in gate.cookies.clear() {

@@ -4,11 +4,13 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod admission;
 mod api;
 mod attempts;
 mod body;
 mod cookies;
 mod dashboard;
+mod feed;
 mod front;
 mod gate;
 mod health;
@@ -29,6 +31,7 @@ mod settings;
 mod steer;
 mod table;
 mod visitor;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;

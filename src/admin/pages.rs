@@ -52,7 +52,6 @@ pub(super) fn json(status: StatusCode, body: &Value) -> Response<Body> {
 }
 
 /// Pieces that are told as they are made.
-#[expect(dead_code, reason = "the feed is the first that streams")]
 pub(super) fn stream(content_type: &str, pieces: Pieces) -> Response<Body> {
     text(StatusCode::OK, content_type, "").map(|_| Body::Stream(pieces))
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Refusal;
 use crate::event::Kind;
 use crate::fate::Fate;
-use crate::store::{DeliveryQuery, EventQuery};
+use crate::store::{DeliveryQuery, EventQuery, Wanted};
 
 /// How many rows one answer holds at most; further ones are asked for with `before`.
 const PAGE_MAX: usize = 1_000;
@@ -90,6 +90,29 @@ impl Parameters {
         };
         self.rest("event, target, fate, before, limit")?;
         Ok(query)
+    }
+
+    /// What a feed is to tell, and after which place.
+    pub(super) fn feed(mut self) -> Result<(Wanted, Option<String>), Refusal> {
+        let kind = self
+            .take("kind")
+            .map(|text| parse_kind(&text))
+            .transpose()?;
+        let fate = self
+            .take("fate")
+            .map(|text| parse_fate(&text))
+            .transpose()?;
+        let wanted = Wanted {
+            source: self.take("source"),
+            camera: self.take("camera"),
+            plate: self.take("plate"),
+            kind,
+            target: self.take("target"),
+            fate,
+        };
+        let after = self.take("after");
+        self.rest("source, camera, plate, kind, target, fate, after")?;
+        Ok((wanted, after))
     }
 
     pub(super) fn plate(mut self) -> Result<Option<String>, Refusal> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fate::{Fate, Joined};
+use crate::name::Name;
 use crate::store::{Forgotten, Kept, QuarantineRow, Sighting, TargetState, TargetSummary};
 
 /// Of what went into an event, so many are shown; they are all counted.
@@ -81,12 +82,22 @@ pub(super) fn state_word(state: &TargetState) -> &'static str {
     }
 }
 
-pub(super) fn target_row(summary: &TargetSummary, configured: bool, now: jiff::Timestamp) -> Value {
-    let (since, reason) = match &summary.state {
+/// Whether a target runs, and why not.
+pub(super) fn state_row(target: &Name, state: &TargetState) -> Value {
+    let (since, reason) = why(state);
+    json!({ "target": target, "state": state_word(state), "since": since, "reason": reason })
+}
+
+fn why(state: &TargetState) -> (Option<&jiff::Timestamp>, Option<&String>) {
+    match state {
         TargetState::Running => (None, None),
         TargetState::Paused { since } => (Some(since), None),
         TargetState::Held { since, reason } => (Some(since), Some(reason)),
-    };
+    }
+}
+
+pub(super) fn target_row(summary: &TargetSummary, configured: bool, now: jiff::Timestamp) -> Value {
+    let (since, reason) = why(&summary.state);
     let fates: serde_json::Map<String, Value> = Fate::ALL
         .into_iter()
         .map(|fate| (fate.as_str().to_owned(), summary.count(fate).into()))

@@ -15,7 +15,7 @@ use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{health, lists, login, steer};
+use super::{feed, health, lists, login, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -51,7 +51,6 @@ pub(super) struct Ask<'a> {
     /// None when the command line works on the store itself.
     pub(super) gate: Option<(&'a Arc<Gate>, Caller)>,
     /// Streams end when these stop. None as above.
-    #[expect(dead_code, reason = "the feed is the first that streams")]
     pub(super) tasks: Option<&'a Tasks>,
     pub(super) visitor: &'a Visitor,
     pub(super) request: &'a Request<Bytes>,
@@ -116,6 +115,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/events/{id}/images/{n}", READ, "one of its pictures", |ask| Box::pin(api::image(ask))),
     get("/api/v1/events/{id}/joined", READ, "what became a part of it, or what it became a part of", |ask| Box::pin(api::joined(ask))),
     get("/api/v1/deliveries", READ, "what became of it (?fate=dead)", |ask| Box::pin(api::deliveries(ask))),
+    get("/api/v1/feed", READ, "both as they happen", |ask| Box::pin(feed::feed(ask))),
     get("/api/v1/targets", READ, "where it goes", |ask| Box::pin(api::targets(ask))),
     get("/api/v1/sources", READ, "who sends", |ask| Box::pin(api::sources(ask))),
     get("/api/v1/lists", READ, "what plates are looked up in", |ask| Box::pin(lists::lists(ask))),

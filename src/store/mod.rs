@@ -21,6 +21,7 @@ mod damage;
 mod desk;
 mod disk;
 mod due;
+mod feed;
 mod forget;
 mod forgetting;
 mod index;
@@ -50,6 +51,7 @@ mod seal;
 mod segment;
 mod set_clock;
 mod shed;
+mod since;
 mod snapshot;
 mod steer;
 mod survey;
@@ -68,6 +70,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
+pub(crate) use feed::{LISTENERS_MAX, Listener, Place, Taken};
 pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
 pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
@@ -75,6 +78,7 @@ pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
+pub(crate) use since::{Back, Told as FeedTold, Wanted};
 pub(crate) use steer::{RetryQuery, TargetState};
 
 use crate::clock::Clock;
@@ -85,6 +89,7 @@ use crate::telemetry::Metrics;
 use cache::Cache;
 use catalog::Catalog;
 use desk::Desks;
+use feed::Feed;
 use forget::Gone;
 use record::What;
 use room::Room;
@@ -121,6 +126,7 @@ struct Inner {
     room: Arc<Room>,
     desks: Arc<Desks>,
     cache: Arc<Cache>,
+    feed: Arc<Feed>,
     memory: Memory,
     /// What was forgotten while it was under way.
     gone: Mutex<Gone>,

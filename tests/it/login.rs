@@ -520,7 +520,11 @@ async fn matrix(house: &House, login: bool, open_numbers: bool) {
             let verb = Method::from_bytes(method.as_bytes()).unwrap();
             let answer = send(&house.at(&way), verb, &headers, body, Some(address)).await;
             let told = (answer.status().as_u16(), answer.headers().clone());
-            let text = answer.text().await.unwrap();
+            let streams = told.1["content-type"] == "text/event-stream"; // and would not end
+            let text = match streams {
+                true => String::new(),
+                false => answer.text().await.unwrap(),
+            };
             let error = serde_json::from_str::<Value>(&text).unwrap_or_default();
             let error = error["error"].as_str().unwrap_or_default();
             let (status, word) = expected(asker, &method, access, login, open_numbers, fine);
@@ -558,6 +562,54 @@ fn unguarded(headers: &HeaderMap, status: u16) -> Option<String> {
         && (status != 401 || headers.contains_key("www-authenticate"))
         && !headers.contains_key("access-control-allow-origin");
     (!fine).then(|| format!("{headers:?}"))
+}
+
+/// The rest of a stream, which must end.
+async fn rest(answer: Response) -> String {
+    let text = tokio::time::timeout(std::time::Duration::from_secs(60), answer.text()).await;
+    text.expect("the stream ends").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_out_when_the_login_or_the_token_ends() {
+    let admin = format!(
+        "{}\n  session: 1h\n  tokens:\n    short: {{ token: short-lived-token-0123456789, scopes: [read], expires: 2026-01-31T13:30:00Z }}\n",
+        everybody().split("  tokens:").next().unwrap().trim_end()
+    );
+    let house = House::start(&admin).await;
+    let feed = house.at("/api/v1/feed");
+    let over =
+        "event: end\ndata: {\"reason\":\"the login or the token has ended: log in again\"}\n\n";
+
+    let (cookie, csrf) = house.logged_in("anna", "password of anna").await;
+    let (other, _) = house.logged_in("rita", "password of rita").await;
+    let [leaving, staying] = [cookie.clone(), other].map(|cookie| [("cookie", cookie)]);
+    let (leaving, staying) = (ask(&feed, &leaving).await, ask(&feed, &staying).await);
+    let headers = [("cookie", cookie), ("content-type", FORM.to_owned())];
+    let body = form(&[("csrf", &csrf)]);
+    let out = send(&house.at("/logout"), Method::POST, &headers, body, None).await;
+    assert_eq!(out.status(), 303);
+    assert!(rest(leaving).await.ends_with(over), "logged out");
+
+    let by_token = ask(
+        &feed,
+        &[(
+            "authorization",
+            "Bearer short-lived-token-0123456789".into(),
+        )],
+    )
+    .await;
+    assert_eq!(by_token.status(), 200);
+    house.advance(3_600);
+    assert!(
+        rest(staying).await.ends_with(over),
+        "the login lasted an hour"
+    );
+    house.advance(1_800);
+    assert!(
+        rest(by_token).await.ends_with(over),
+        "the token was good for an hour and a half"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

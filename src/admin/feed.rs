@@ -1,0 +1,91 @@
+//! `/api/v1/feed`: what comes in and what becomes of it, told as it happens.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::Admin;
+use super::api::Answer;
+use super::body::Pieces;
+use super::rows::{show, state_row};
+use super::table::Ask;
+use super::watch::{self, Seen, Watch, message};
+use crate::store::{FeedTold, Place, StoreError, Wanted};
+
+struct Feed {
+    watch: Watch,
+    wanted: Wanted,
+    queue: VecDeque<(Place, FeedTold)>,
+    /// To be told when the queue is: all up to here was.
+    upto: Option<Place>,
+}
+
+pub(super) async fn feed(ask: Ask<'_>) -> Answer {
+    let (wanted, after) = ask.parameters().feed()?;
+    let watch = Watch::begin(&ask, after).await?;
+    let feed = Feed {
+        watch,
+        wanted,
+        queue: VecDeque::new(),
+        upto: None,
+    };
+    Ok(watch::answer(Pieces::unfold(feed, next)))
+}
+
+async fn next(mut feed: Feed) -> Option<(Bytes, Feed)> {
+    loop {
+        while let Some((place, told)) = feed.queue.pop_front() {
+            // The last one stands for those that were not wanted as well.
+            let place = match feed.queue.is_empty() {
+                true => feed.upto.take().unwrap_or(place),
+                false => place,
+            };
+            if let Some(piece) = tell(&feed.watch.admin, place, told).await {
+                return Some((piece, feed));
+            }
+        }
+        match feed.watch.next().await? {
+            Seen::Told(piece) => return Some((piece, feed)),
+            Seen::News(taken) => {
+                let (store, wanted) = (&feed.watch.admin.store, feed.wanted.clone());
+                match store.told(taken.changes, wanted).await {
+                    Ok(told) => {
+                        feed.queue = told.into();
+                        feed.upto = Some(taken.upto);
+                    }
+                    Err(error) => return Some((failed(&error), feed)),
+                }
+                if taken.missed > 0 {
+                    let body = json!({ "missed": taken.missed }).to_string();
+                    return Some((message("lagged", None, &body), feed));
+                }
+            }
+        }
+    }
+}
+
+/// None when it is gone by now.
+async fn tell(admin: &Admin, place: Place, told: FeedTold) -> Option<Bytes> {
+    let (event, body) = match told {
+        FeedTold::Event(id) => match admin.store.event(id).await {
+            Ok(kept) => {
+                let joined = admin.store.joined(id).await.unwrap_or_default();
+                ("event", show(&kept, &joined))
+            }
+            Err(StoreError::Unknown { .. }) => return None,
+            Err(error) => ("event", json!({ "id": id, "damaged": error.to_string() })),
+        },
+        FeedTold::Delivery(delivery) => (
+            "delivery",
+            serde_json::to_value(delivery).expect("a delivery has text keys"),
+        ),
+        FeedTold::Target(target, state) => ("target", state_row(&target, &state)),
+    };
+    Some(message(event, Some(place), &body.to_string()))
+}
+
+fn failed(error: &StoreError) -> Bytes {
+    let body = json!({ "reason": error.to_string() });
+    message("lagged", None, &body.to_string())
+}
