@@ -94,13 +94,13 @@ pub(in crate::admin) async fn page(
         }
         main id="main" tabindex="-1" { (main) }
     };
-    Ok(pages::html(StatusCode::OK, around(title, &body)))
+    Ok(pages::html(StatusCode::OK, around(title, &body, true)))
 }
 
-/// A page of its own, before there is anybody to show a menu to.
+/// A page of its own without a script, before there is anybody to show a menu to.
 pub(in crate::admin) fn plain(status: StatusCode, title: &str, main: &Markup) -> Response<Body> {
     let body = html! { main.narrow id="main" { (main) } };
-    pages::html(status, around(title, &body))
+    pages::html(status, around(title, &body, false))
 }
 
 /// Whether there is such a page, and for this visitor.
@@ -118,7 +118,7 @@ async fn undelivered(ask: &Ask<'_>) -> Result<u64, Refusal> {
     Ok(counts.sum())
 }
 
-fn around(title: &str, body: &Markup) -> String {
+fn around(title: &str, body: &Markup, moves: bool) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -129,7 +129,7 @@ fn around(title: &str, body: &Markup) -> String {
                 title { (title) " · camhook" }
                 link rel="stylesheet" href=(*STYLE_URL);
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
-                script src=(*SCRIPT_URL) defer {}
+                @if moves { script src=(*SCRIPT_URL) defer {} }
             }
             body { (body) }
         }
