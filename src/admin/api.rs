@@ -28,7 +28,7 @@ const BYTES: &str = "application/octet-stream";
 pub(super) type Answer = Result<Response<Body>, Refusal>;
 
 /// What was acknowledged is listed: the index is a few milliseconds behind the log, so it is waited for, a while.
-async fn caught_up(admin: &Admin) {
+pub(super) async fn caught_up(admin: &Admin) {
     let _ = tokio::time::timeout(INDEX_PATIENCE, admin.store.caught_up()).await;
 }
 

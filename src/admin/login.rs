@@ -12,11 +12,12 @@ use serde_json::json;
 use super::Refusal;
 use super::api::{Answer, ok};
 use super::body::Body;
-use super::dashboard::shell;
+use super::dashboard::{first, shell};
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
 use super::pages;
 use super::random;
+use super::settings::Scope;
 use super::table::{Ask, ROUTES};
 use super::visitor::Caller;
 
@@ -222,6 +223,9 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
             "text/plain; charset=utf-8",
             body,
         ));
+    }
+    if ask.visitor.may(Scope::Read) {
+        return first::start(ask).await;
     }
     let main = html! {
         h1 { "camhook is running" }

@@ -13,6 +13,7 @@ mod dashboard;
 mod feed;
 mod front;
 mod gate;
+mod glances;
 mod health;
 mod hosts;
 mod listener;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use serde_json::Value;
 
 use body::Body;
 use refusal::Refusal;
@@ -58,9 +60,12 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// Small pictures for pages.
+    pub(crate) glances: Arc<Glances>,
 }
 
 pub(crate) use gate::Gate;
+pub(crate) use glances::Glances;
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
 pub(crate) use random::token as random_token;
@@ -83,12 +88,46 @@ pub(crate) trait Planner: Send + Sync {
     /// The config file as it may be shown.
     fn config(&self) -> String;
 
+    /// Where cameras post to.
+    fn front(&self) -> Front;
+
+    /// Posts what a source's senders send, made up on the spot, through the front door.
+    ///
+    /// # Errors
+    /// With what to do next.
+    fn send_sample<'a>(&'a self, source: &'a str) -> Promise<'a, Result<(), String>>;
+
+    /// What each route would do with a kept event now, as `camhook explain --json` tells it; each request also as a `text`.
+    fn story(&self, id: EventId) -> Promise<'_, Result<Vec<Value>, StoreError>>;
+
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(
         &'a self,
         id: EventId,
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>>;
+}
+
+/// Where cameras post to, and how each source is entered.
+#[derive(Default)]
+pub(crate) struct Front {
+    /// Ports, and whether they are HTTPS.
+    pub(crate) ports: Vec<(u16, bool)>,
+    /// Whether other machines reach it.
+    pub(crate) is_public: bool,
+    pub(crate) ways: Vec<Way>,
+}
+
+/// A source that is posted to.
+pub(crate) struct Way {
+    pub(crate) source: Name,
+    pub(crate) kind: &'static str,
+    /// With a `/` in front and none behind.
+    pub(crate) path: String,
+    /// What it asks for, in words with the place in routes.yaml; the secrets themselves are not told.
+    pub(crate) asks: Vec<String>,
+    /// The word of `camhook send` for what its senders send.
+    pub(crate) sample: Option<&'static str>,
 }
 
 #[derive(Debug, thiserror::Error)]

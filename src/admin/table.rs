@@ -9,13 +9,13 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::assets;
+use super::dashboard::{assets, event, first, live};
 use super::gate::Gate;
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{feed, health, lists, login, steer};
+use super::{feed, glances, health, lists, login, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -109,10 +109,20 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
     get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
 
+    get("/live", READ, "what comes in, as it comes", |ask| Box::pin(live::page(ask))),
+    get("/live/rows", READ, "its rows, as they change", |ask| Box::pin(live::stream(ask))),
+    get("/events/{id}", READ, "one event, for people", |ask| Box::pin(event::page(ask))),
+    post("/events/{id}/retry", STEER, "makes due again what failed of it: a form with `delivery`, or all", |ask| Box::pin(event::retry(ask))),
+    post("/events/{id}/replay", STEER, "plans it anew: a form with `to`, or everywhere", |ask| Box::pin(event::replay(ask))),
+    get("/first", READ, "where cameras post to", |ask| Box::pin(first::page(ask))),
+    post("/first/sample", STEER, "sends a sample: a form with `source`", |ask| Box::pin(first::sample(ask))),
+
     get("/api/v1/events", READ, "what came in", |ask| Box::pin(api::events(ask))),
     get("/api/v1/events/{id}", READ, "one event", |ask| Box::pin(api::event(ask))),
     get("/api/v1/events/{id}/original", READ, "its request's body", |ask| Box::pin(api::original(ask))),
     get("/api/v1/events/{id}/images/{n}", READ, "one of its pictures", |ask| Box::pin(api::image(ask))),
+    get("/api/v1/events/{id}/thumbnail", READ, "what it is known by, small", |ask| Box::pin(glances::thumbnail(ask))),
+    get("/api/v1/events/{id}/crops/{n}", READ, "a plate, face or object of it, small", |ask| Box::pin(glances::crop(ask))),
     get("/api/v1/events/{id}/joined", READ, "what became a part of it, or what it became a part of", |ask| Box::pin(api::joined(ask))),
     get("/api/v1/deliveries", READ, "what became of it (?fate=dead)", |ask| Box::pin(api::deliveries(ask))),
     get("/api/v1/feed", READ, "both as they happen", |ask| Box::pin(feed::feed(ask))),

@@ -152,6 +152,16 @@ impl Watch {
         }
     }
 
+    /// Lets more happen for so long, and takes the last so many changes of it; tells how many were passed over.
+    pub(super) async fn gather(&mut self, window: Duration, most: usize) -> (u64, Taken) {
+        tokio::select! {
+            () = self.tasks.stopping() => {}
+            () = tokio::time::sleep(window) => {}
+        }
+        let skipped = self.listener.skip_to_last(most);
+        (skipped, self.listener.take(most))
+    }
+
     fn end(&mut self, why: &str) -> Seen {
         self.over = true;
         let body = serde_json::json!({ "reason": why }).to_string();

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod certificates;
+mod outside;
 mod overdue;
 mod planner;
 mod reload;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Gate};
+use crate::admin::{self, Admin, Gate, Glances};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config, Report, Surroundings};
@@ -31,6 +32,7 @@ use crate::tls;
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
+use outside::Outside;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -117,6 +119,12 @@ impl App {
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
+        plans.run_in(Outside {
+            addresses: addresses.clone(),
+            config: path.to_owned(),
+            pipelines: ArcSwap::from_pointee(pipelines.clone()),
+            budget: budget.clone(),
+        });
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
             pipelines,
@@ -149,6 +157,7 @@ impl App {
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            glances: Arc::new(Glances::new(&budget)),
         };
         accepting.spawn(listener.run(
             certificates.admin.clone(),
@@ -240,11 +249,13 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
     let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
     Ok(Admin {
         store,
         clock,
         metrics,
         planner,
+        glances: Arc::new(Glances::new(&budget)),
     })
 }
 

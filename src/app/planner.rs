@@ -1,14 +1,17 @@
 //! Plans events anew, through the routes and sources of the moment.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 
-use crate::admin::{Planner, Promise, ReplayError};
+use super::outside::Outside;
+use crate::admin::{Front, Planner, Promise, ReplayError};
 use crate::clock::Clock;
 use crate::config::Planned;
 use crate::decide::Written;
+use crate::delivery::Pipelines;
 use crate::event::{Event, EventId};
 use crate::fate::Plan;
 use crate::lists::Lists;
@@ -24,6 +27,8 @@ pub(super) struct Plans {
     now: ArcSwap<Planned>,
     turn: Mutex<()>,
     changed: Notify,
+    /// Of a camhook that runs.
+    outside: OnceLock<Outside>,
 }
 
 impl Plans {
@@ -34,6 +39,19 @@ impl Plans {
             now: ArcSwap::from_pointee(planned.clone()),
             turn: Mutex::default(),
             changed: Notify::new(),
+            outside: OnceLock::new(),
+        }
+    }
+
+    /// What surrounds them, once it is there.
+    pub(super) fn run_in(&self, outside: Outside) {
+        let _ = self.outside.set(outside);
+    }
+
+    /// Another config's steps and targets.
+    pub(super) fn replace_pipelines(&self, pipelines: Pipelines) {
+        if let Some(outside) = self.outside.get() {
+            outside.pipelines.store(Arc::new(pipelines));
         }
     }
 
@@ -173,6 +191,32 @@ impl Planner for Plans {
 
     fn config(&self) -> String {
         self.now.load().shown.to_string()
+    }
+
+    fn front(&self) -> Front {
+        let outside = self.outside.get();
+        outside.map_or_else(Front::default, |outside| outside.front(&self.now.load()))
+    }
+
+    fn send_sample<'a>(&'a self, source: &'a str) -> Promise<'a, Result<(), String>> {
+        Box::pin(async move {
+            let outside = self
+                .outside
+                .get()
+                .ok_or("camhook does not run: start it first")?;
+            let today = self.now.load_full();
+            outside.send_sample(&today, source, &self.clock).await
+        })
+    }
+
+    fn story(&self, id: EventId) -> Promise<'_, Result<Vec<Value>, StoreError>> {
+        Box::pin(async move {
+            let Some(outside) = self.outside.get() else {
+                return Ok(Vec::new());
+            };
+            let today = self.now.load_full();
+            outside.story(today, &self.store, &self.clock, id).await
+        })
     }
 
     fn replay<'a>(

@@ -40,7 +40,7 @@ mod signature;
 mod tests;
 mod wording;
 
-pub(crate) use auth::try_credentials;
+pub(crate) use auth::{AuthSettings, try_credentials};
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
 pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};

@@ -118,6 +118,11 @@ impl Feed {
         self.total.send_replace(total);
     }
 
+    /// Where the last change happened.
+    pub(super) fn place(&self) -> Place {
+        self.ring().last
+    }
+
     /// From now on. None when too many listen.
     pub(super) fn listen(self: &Arc<Self>) -> Option<Listener> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
@@ -182,6 +187,16 @@ impl Listener {
         if self.total.wait_for(|total| *total > next).await.is_err() {
             std::future::pending().await // the store is gone, and this with it
         }
+    }
+
+    /// Passes over all but the last so many; tells how many were passed over.
+    pub(crate) fn skip_to_last(&mut self, most: usize) -> u64 {
+        let ring = self.feed.ring();
+        let end = ring.begins + ring.entries.len() as u64;
+        let from = end.saturating_sub(most as u64).max(ring.begins);
+        let skipped = from.saturating_sub(self.next);
+        self.next = self.next.max(from);
+        skipped
     }
 
     /// Takes what there is, so many at most.

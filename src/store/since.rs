@@ -86,6 +86,11 @@ impl Wanted {
 }
 
 impl Store {
+    /// Where the last change happened: who listens from there on, having looked, misses nothing.
+    pub(crate) fn place(&self) -> Place {
+        self.0.feed.place()
+    }
+
     /// Hears of what happens from now on. None when too many listen already.
     pub(crate) fn listen(&self) -> Option<Listener> {
         self.0.feed.listen()

@@ -227,9 +227,16 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
     let (body, status) = match (method, path) {
         ("GET", "/login") => (Value::Null, 200),
         ("POST", "/login" | "/logout") => (Value::Null, 303), // a form
-        ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
-            (Value::Null, 404) // there is none
-        }
+        (
+            "GET",
+            "/api/v1/quarantine/{id}/original"
+            | "/api/v1/events/{id}/images/{n}"
+            | "/api/v1/events/{id}/thumbnail"
+            | "/api/v1/events/{id}/crops/{n}",
+        ) => (Value::Null, 404), // there is none
+        ("GET", "/live" | "/live/rows" | "/events/{id}" | "/first") => (Value::Null, 200),
+        ("POST", "/events/{id}/retry" | "/events/{id}/replay") => (Value::Null, 303), // forms
+        ("POST", "/first/sample") => (Value::Null, 400), // it does not say which source
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/api/v1/") => (Value::Null, 200),

@@ -4,5 +4,10 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+mod boxes;
+pub(super) mod event;
+pub(super) mod first;
+pub(super) mod live;
 mod parts;
+mod rows;
 pub(super) mod shell;

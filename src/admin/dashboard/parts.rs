@@ -1,5 +1,4 @@
 //! What several pages show alike: times, fates, plates, buttons.
-#![expect(dead_code, reason = "the first pages use some of them")]
 
 use jiff::Timestamp;
 use maud::{Markup, html};
