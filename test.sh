@@ -41,21 +41,30 @@ if ! /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null; then
   $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends python3-aiosmtpd
 fi
 
+# Those of the dashboard look at it with a real browser.
+if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; then
+  echo "test.sh: installing a browser (apt-get install chromium chromium-driver)" >&2
+  sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+  $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends chromium chromium-driver
+fi
+
 # And those of S3, with a store and a client from PyPI. Debian keeps its own Python as it is, so they get one beside what is
 # built; it is made anew when the list of packages changes.
 venv="${CARGO_TARGET_DIR:-target}/test-venv"
 wanted=tests/it/harness/s3/requirements.txt
-if ! cmp -s "$wanted" "$venv/made-of"; then
+alone=tests/it/harness/browser/requirements.txt # without what they ask for
+if ! cat "$wanted" "$alone" | cmp -s - "$venv/made-of"; then
   if ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then
     echo "test.sh: installing Python's environments (apt-get install python3-venv)" >&2
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends python3-venv
   fi
-  echo "test.sh: installing a store that speaks S3 into $venv (pip install moto)" >&2
+  echo "test.sh: installing a store that speaks S3 and axe-core into $venv (pip install moto axe-playwright-python)" >&2
   rm -rf "$venv"
   /usr/bin/python3 -m venv "$venv"
   "$venv/bin/python3" -m pip install -q --disable-pip-version-check -r "$wanted"
-  cp "$wanted" "$venv/made-of"
+  "$venv/bin/python3" -m pip install -q --disable-pip-version-check --no-deps -r "$alone"
+  cat "$wanted" "$alone" > "$venv/made-of"
 fi
 
 # No debug info: half the build time and a quarter of the disk.

@@ -22,7 +22,7 @@ const REST: &str = "log: { level: error }\nlists: { residents: { csv: residents.
                     targets: { vms: { jsonl: vms.jsonl } }\nroutes: [{ name: all, to: [vms] }]\n";
 
 /// A camhook in this process with a clock that is stepped by hand, and secrets that can be told apart.
-struct House {
+pub(crate) struct House {
     app: App,
     clock: Clock,
     folder: tempfile::TempDir,
@@ -30,7 +30,7 @@ struct House {
 
 impl House {
     /// `admin` is what stands below `admin:` beside `listen`.
-    async fn start(admin: &str) -> Self {
+    pub(crate) async fn start(admin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::stepped(START.parse().unwrap());
         std::fs::write(folder.path().join("residents.csv"), "plate\nAB123\n").unwrap();
@@ -40,7 +40,7 @@ impl House {
         Self { app, clock, folder }
     }
 
-    fn at(&self, path: &str) -> String {
+    pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.app.admin_url())
     }
 
@@ -49,7 +49,7 @@ impl House {
     }
 
     /// A camera's event; returns its id.
-    async fn event(&self) -> String {
+    pub(crate) async fn event(&self) -> String {
         let (kind, body) = form_event(1);
         let sent = client()
             .post(self.app.url())
@@ -62,7 +62,7 @@ impl House {
         events[0]["id"].as_str().unwrap().to_owned()
     }
 
-    fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         let limit: Timestamp = self.clock.moment() + SignedDuration::from_secs(seconds);
         while self.clock.step(limit) {}
         assert_eq!(self.clock.moment(), limit);
@@ -121,7 +121,7 @@ fn quick(password: &str) -> String {
 }
 
 /// Everybody of the tests: a user and a token for each set of scopes, and some for wrong passwords.
-fn everybody() -> String {
+pub(crate) fn everybody() -> String {
     let mut text = "  users:\n".to_owned();
     for (name, scopes) in [
         ("anna", "admin"),

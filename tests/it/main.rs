@@ -13,6 +13,7 @@ mod bounds; // memory, open files and the log stay within their limits
 mod camera; // `camhook camera` against cameras
 mod cli; // the commands, as a user types them
 mod cloud; // Amazon's Lambda and S3, signatures checked
+mod dashboard; // what people see, in a real browser
 mod deciders; // what is decided once, killed again and again
 mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod doors; // who may send: every kind of auth, right and wrong in every way, and real clients

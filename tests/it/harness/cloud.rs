@@ -111,14 +111,18 @@ impl Drop for Bucket {
     }
 }
 
-/// Of the environment that `test.sh` keeps in the folder of what is built.
 fn python() -> PathBuf {
+    environment().join("bin/python3")
+}
+
+/// The environment of Python that `test.sh` keeps in the folder of what is built.
+pub(super) fn environment() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_camhook"));
     let target = built
         .ancestors()
         .nth(2)
         .expect("it lies in a folder of its profile");
-    target.join("test-venv/bin/python3")
+    target.join("test-venv")
 }
 
 fn script(name: &str) -> PathBuf {

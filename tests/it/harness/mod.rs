@@ -1,6 +1,7 @@
 //! One harness for all tests: real HTTP on free ports, a folder for each camhook, nothing mocked.
 
 mod broker;
+mod browser;
 pub(crate) mod camera;
 pub(crate) mod cloud;
 mod cut;
@@ -15,6 +16,7 @@ mod within;
 pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
+pub(crate) use browser::{Browser, Key, Size};
 pub(crate) use cut::cutting_once;
 pub(crate) use database::Database;
 pub(crate) use mail::MailServer;
