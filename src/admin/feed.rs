@@ -35,6 +35,9 @@ pub(super) async fn feed(ask: Ask<'_>) -> Answer {
 
 async fn next(mut feed: Feed) -> Option<(Bytes, Feed)> {
     loop {
+        if feed.watch.is_over() {
+            feed.queue.clear();
+        }
         while let Some((place, told)) = feed.queue.pop_front() {
             // The last one stands for those that were not wanted as well.
             let place = match feed.queue.is_empty() {

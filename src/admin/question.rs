@@ -168,6 +168,9 @@ mod tests {
         ] {
             assert!(Parameters::of(Some(wrong)).events().is_err(), "{wrong}");
         }
+        let (wanted, after) = Parameters::of(Some("fate=dead&after=3.1")).feed().unwrap();
+        assert_eq!((wanted.fate, after.as_deref()), (Some(Fate::Dead), Some("3.1")));
+        assert!(Parameters::of(Some("limit=3")).feed().is_err());
         assert_eq!(Parameters::of(None).deliveries().unwrap().limit, PAGE);
         assert!(Parameters::of(Some("fate=lost")).deliveries().is_err());
     }

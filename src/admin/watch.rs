@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::admission::Admission;
 use super::body::{Body, Pieces};
@@ -32,6 +33,8 @@ pub(super) struct Watch {
     tasks: Tasks,
     /// What is told before anything new.
     first: Vec<First>,
+    /// When it is told next that it is alive, whatever else is told: much may happen that this one does not want.
+    beat: Instant,
     /// Nothing more is told.
     over: bool,
 }
@@ -99,6 +102,7 @@ impl Watch {
             admission,
             tasks: tasks.clone(),
             first,
+            beat: Instant::now() + HEARTBEAT,
             over: false,
         })
     }
@@ -122,8 +126,6 @@ impl Watch {
             None => {}
         }
         let clock = self.admin.clock.clone();
-        let heartbeat = clock.sleep(HEARTBEAT);
-        let mut heartbeat = std::pin::pin!(heartbeat);
         loop {
             if self.tasks.is_stopping() {
                 return Some(self.end("camhook stops"));
@@ -143,13 +145,19 @@ impl Watch {
                 () = self.tasks.stopping() => {}
                 () = self.admission.changed() => {}
                 _busy = expired => {}
-                () = self.listener.changed() => return Some(Seen::News(self.listener.take(AT_ONCE))),
-                _busy = &mut heartbeat => {
+                () = tokio::time::sleep_until(self.beat) => {
+                    self.beat = Instant::now() + HEARTBEAT;
                     let place = self.listener.place();
                     return Some(Seen::Told(format!(": still here\nid: {place}\n\n").into()));
                 }
+                () = self.listener.changed() => return Some(Seen::News(self.listener.take(AT_ONCE))),
             }
         }
+    }
+
+    /// Whether the next thing to tell is that it ends: then what waits is not told any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.tasks.is_stopping() || self.admission.lasts().is_err()
     }
 
     /// Lets more happen for so long, and takes the last so many changes of it; tells how many were passed over.

@@ -741,7 +741,7 @@ async fn a_person_logs_in_looks_and_logs_out() {
     );
     let ours = page.matches("<script src=\"/assets/").count();
     assert_eq!(page.matches("<script").count(), ours, "{page}");
-    assert!(page.contains("/api/v1/config") && page.contains("name=\"viewport\""));
+    assert!(page.contains("First steps") && page.contains("name=\"viewport\""));
     let token = hidden(&page);
     let out = [cookie.clone(), ("content-type", FORM.to_owned())];
     let without = send(

@@ -86,7 +86,11 @@ function live(list) {
     told();
   });
   for (const left of ["lagged", "reset"]) stream.addEventListener(left, readSoon);
-  stream.addEventListener("end", (message) => tell(`Not live any more: ${JSON.parse(message.data).reason}`));
+  stream.addEventListener("end", (message) => {
+    const { reason } = JSON.parse(message.data);
+    tell(`Not live any more: ${reason}`);
+    if (!reason.startsWith("camhook stops")) stream.close();
+  });
 
   pause.hidden = false;
   pause.addEventListener("click", () => {

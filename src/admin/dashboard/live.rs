@@ -56,9 +56,9 @@ pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
             @for one in &shown { (rows::row(one)) }
         }
         @if shown.is_empty() {
-            (parts::nothing("Nothing here yet", "Events appear as they come in. Nothing comes? The page First steps tells where cameras post to."))
-            p { a href="/first" { "First steps" } }
+            (parts::nothing("Nothing here yet", "Events appear as they come in. Nothing comes? See where cameras post to."))
         }
+        p { a href="/first" { "Where cameras post to" } }
     };
     shell::page(&ask, Some(Tab::Live), "Live", main).await
 }
@@ -141,6 +141,9 @@ async fn next(mut rows: Rows) -> Option<(Bytes, Rows)> {
         let Ok(told) = told.await else {
             continue; // it is told why elsewhere; the page reads its list again when it can
         };
+        // What waits for a target that was held shows so without having changed itself.
+        let is_steered = |(_, told): &(Place, FeedTold)| matches!(told, FeedTold::Target(..));
+        let is_stale = told.iter().any(is_steered);
         let mut seen = HashSet::new();
         let events = told.iter().rev().filter_map(|(_, told)| match told {
             FeedTold::Event(id) => Some(*id),
@@ -151,14 +154,19 @@ async fn next(mut rows: Rows) -> Option<(Bytes, Rows)> {
         rows.is_busy = missed > 0 || events.len() > AT_ONCE;
         events.truncate(AT_ONCE);
         events.reverse();
-        if let Some(piece) = piece(&rows, events, more.upto).await {
+        if let Some(piece) = piece(&rows, events, more.upto, rows.is_busy || is_stale).await {
             return Some((piece, rows));
         }
     }
 }
 
 /// None when there is nothing to tell.
-async fn piece(rows: &Rows, events: Vec<EventId>, upto: Place) -> Option<Bytes> {
+async fn piece(
+    rows: &Rows,
+    events: Vec<EventId>,
+    upto: Place,
+    is_stale: bool,
+) -> Option<Bytes> {
     let shown: Result<_, Refusal> = rows::load(&rows.watch.admin, events).await;
     let shown = shown.unwrap_or_default();
     let mut piece = BytesMut::new();
@@ -167,7 +175,7 @@ async fn piece(rows: &Rows, events: Vec<EventId>, upto: Place) -> Option<Bytes> 
         let html = rows::row(row).into_string();
         piece.extend_from_slice(&message("row", is_last.then_some(upto), &html));
     }
-    if rows.is_busy {
+    if is_stale {
         piece.extend_from_slice(&message("lagged", Some(upto), "{}"));
     }
     (!piece.is_empty()).then(|| piece.freeze())
