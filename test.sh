@@ -51,7 +51,7 @@ fi
 # And those of S3, with a store and a client from PyPI. Debian keeps its own Python as it is, so they get one beside what is
 # built; it is made anew when the list of packages changes.
 venv="${CARGO_TARGET_DIR:-target}/test-venv"
-wanted=tests/it/harness/s3/requirements.txt
+wanted=tests/it/harness/requirements.txt
 alone=tests/it/harness/browser/requirements.txt # without what they ask for
 if ! cat "$wanted" "$alone" | cmp -s - "$venv/made-of"; then
   if ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; then

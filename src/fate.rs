@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{DeliveryId, Event, EventId, Item, Moment, Picture, Role, Score};
@@ -31,7 +32,7 @@ pub(crate) struct Choice {
 }
 
 /// An item that is not delivered, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct LeftOut {
     pub(crate) item: Item,
     pub(crate) reason: String,
@@ -50,7 +51,7 @@ pub(crate) struct Planned {
 }
 
 /// An event, or one item of it, that a route delivers as a part of another: it was the same, or the two are a pair.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Joined {
     pub(crate) route: Name,
     /// What is not delivered by itself. Its delivery, if one waits that was never tried, is filtered.
@@ -88,7 +89,7 @@ impl Joined {
 }
 
 /// What is told of an event that is delivered as a part of another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Part {
     pub(crate) id: EventId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,7 +211,7 @@ impl Parts {
 }
 
 /// What makes an event a part of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum How {
     /// It tells the same.
@@ -245,7 +246,9 @@ impl Part {
 }
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fate {
     /// Waiting for its turn or its next attempt.
@@ -284,7 +287,7 @@ impl Fate {
 }
 
 /// One try at one delivery.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Attempt {
     pub(crate) at: Timestamp,
     /// The HTTP status, where there was one.
@@ -293,14 +296,14 @@ pub(crate) struct Attempt {
     pub(crate) ms: u64,
     /// Why it failed, secrets blotted out.
     pub(crate) error: Option<String>,
-    /// The beginning of the answer, at most [`EXCERPT_MAX`] bytes, secrets blotted out.
+    /// The beginning of the answer, at most 512 bytes, secrets blotted out.
     pub(crate) excerpt: Option<String>,
 }
 
 pub(crate) const EXCERPT_MAX: usize = 512;
 
 /// One delivery as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Delivery {
     pub(crate) id: DeliveryId,
     pub(crate) event: EventId,

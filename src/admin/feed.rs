@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::json;
 
 use super::Admin;
-use super::api::Answer;
+use super::api::Told;
 use super::body::Pieces;
-use super::rows::{show, state_row};
+use super::question::FeedQuery;
+use super::rows::{EventRow, StateRow};
 use super::table::Ask;
-use super::watch::{self, Seen, Watch, message};
+use super::watch::{Messages, Seen, Watch, message};
 use crate::store::{FeedTold, Place, StoreError, Wanted};
 
 struct Feed {
@@ -21,8 +23,8 @@ struct Feed {
     upto: Option<Place>,
 }
 
-pub(super) async fn feed(ask: Ask<'_>) -> Answer {
-    let (wanted, after) = ask.parameters().feed()?;
+pub(super) async fn feed(ask: Ask<'_>, asked: FeedQuery) -> Told<Messages> {
+    let FeedQuery { wanted, after } = asked;
     let watch = Watch::begin(&ask, after).await?;
     let feed = Feed {
         watch,
@@ -30,7 +32,7 @@ pub(super) async fn feed(ask: Ask<'_>) -> Answer {
         queue: VecDeque::new(),
         upto: None,
     };
-    Ok(watch::answer(Pieces::unfold(feed, next)))
+    Ok(Messages(Pieces::unfold(feed, next)))
 }
 
 async fn next(mut feed: Feed) -> Option<(Bytes, Feed)> {
@@ -74,18 +76,22 @@ async fn tell(admin: &Admin, place: Place, told: FeedTold) -> Option<Bytes> {
         FeedTold::Event(id) => match admin.store.event(id).await {
             Ok(kept) => {
                 let joined = admin.store.joined(id).await.unwrap_or_default();
-                ("event", show(&kept, &joined))
+                ("event", written(&EventRow::of(&kept, &joined)))
             }
             Err(StoreError::Unknown { .. }) => return None,
-            Err(error) => ("event", json!({ "id": id, "damaged": error.to_string() })),
+            Err(error) => {
+                let damaged = json!({ "id": id, "damaged": error.to_string() });
+                ("event", damaged.to_string())
+            }
         },
-        FeedTold::Delivery(delivery) => (
-            "delivery",
-            serde_json::to_value(delivery).expect("a delivery has text keys"),
-        ),
-        FeedTold::Target(target, state) => ("target", state_row(&target, &state)),
+        FeedTold::Delivery(delivery) => ("delivery", written(&delivery)),
+        FeedTold::Target(target, state) => ("target", written(&StateRow::of(&target, &state))),
     };
-    Some(message(event, Some(place), &body.to_string()))
+    Some(message(event, Some(place), &body))
+}
+
+fn written(row: &impl Serialize) -> String {
+    serde_json::to_string(row).expect("what is told has text keys and no failing Serialize")
 }
 
 fn failed(error: &StoreError) -> Bytes {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -52,7 +54,14 @@ where
         }
     };
     if head.method == Method::HEAD {
-        *response.body_mut() = Body::default();
+        // The length is that of what GET would tell.
+        if let Body::Whole(bytes) = std::mem::take(response.body_mut())
+            && response.status() != StatusCode::NOT_MODIFIED
+        {
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, bytes.len().into());
+        }
     }
     response
 }

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::StatusCode;
 use tokio::sync::Semaphore;
 
-use super::api::{Answer, event_id};
+use super::answers::{Blob, Tagged};
+use super::api::{Told, blob, event_id};
 use super::table::Ask;
-use super::{Admin, Refusal, pages};
+use super::{Admin, Refusal};
 use crate::budget::{Budget, Lane};
 use crate::event::{Event, EventId, Item, Picture};
 use crate::steps;
@@ -92,7 +92,7 @@ impl Kept {
 }
 
 /// `/api/v1/events/ID/thumbnail`: what an event is known by, small.
-pub(super) async fn thumbnail(ask: Ask<'_>) -> Answer {
+pub(super) async fn thumbnail(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
     let event = ask.admin.store.event(event_id(ask.part(0))?).await?.event;
     let glances = &ask.admin.glances;
     let mut picture = match first_item(&event) {
@@ -106,7 +106,7 @@ pub(super) async fn thumbnail(ask: Ask<'_>) -> Answer {
 }
 
 /// `/api/v1/events/ID/crops/ITEM`: one plate, face or object.
-pub(super) async fn crop(ask: Ask<'_>) -> Answer {
+pub(super) async fn crop(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
     let event = ask.admin.store.event(event_id(ask.part(0))?).await?.event;
     let item = Item::try_from(ask.part(1).replacen('-', "/", 1));
     let item = item.map_err(|_| {
@@ -132,8 +132,8 @@ fn first_item(event: &Event) -> Option<Item> {
     }
 }
 
-fn answer(picture: Option<Picture>, nothing: &str) -> Answer {
+fn answer(picture: Option<Picture>, nothing: &str) -> Told<Tagged<Blob>> {
     let picture = picture.ok_or_else(|| Refusal::missing(nothing))?;
     let bytes = picture.bytes().cloned().unwrap_or_default();
-    Ok(pages::text(StatusCode::OK, &picture.content_type, bytes))
+    Ok(blob(&picture.content_type, &bytes))
 }

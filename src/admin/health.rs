@@ -2,21 +2,27 @@
 
 use http::StatusCode;
 
-use super::api::Answer;
+use super::Refusal;
+use super::answers::Text;
+use super::api::Told;
 use super::table::Ask;
-use super::{Refusal, pages};
 use crate::fate::Fate;
 use crate::telemetry::{TargetFate, TargetOnly};
 
-const TEXT: &str = "text/plain; charset=utf-8";
-
-pub(super) async fn alive() -> Answer {
-    Ok(pages::text(StatusCode::OK, TEXT, "ok\n"))
+fn plain(text: &str) -> Text {
+    Text {
+        content_type: "text/plain; charset=utf-8",
+        text: text.to_owned(),
+    }
 }
 
-pub(super) async fn ready(ask: Ask<'_>) -> Answer {
+pub(super) async fn alive(_: Ask<'_>, (): ()) -> Told<Text> {
+    Ok(plain("ok\n"))
+}
+
+pub(super) async fn ready(ask: Ask<'_>, (): ()) -> Told<Text> {
     match ask.admin.store.accepting() {
-        Ok(()) => Ok(pages::text(StatusCode::OK, TEXT, "ready\n")),
+        Ok(()) => Ok(plain("ready\n")),
         Err(error) => Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
@@ -25,7 +31,7 @@ pub(super) async fn ready(ask: Ask<'_>) -> Answer {
     }
 }
 
-pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
+pub(super) async fn metrics(ask: Ask<'_>, (): ()) -> Told<Text> {
     let admin = ask.admin;
     let now = admin.clock.now();
     for summary in admin.store.targets().await? {
@@ -58,6 +64,8 @@ pub(super) async fn metrics(ask: Ask<'_>) -> Answer {
         .metrics
         .store_damaged_records
         .set(i64::try_from(admin.store.damaged_records()).unwrap_or(i64::MAX));
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    Ok(pages::text(StatusCode::OK, kind, admin.metrics.page()))
+    Ok(Text {
+        content_type: "text/plain; version=0.0.4; charset=utf-8",
+        text: admin.metrics.page(),
+    })
 }

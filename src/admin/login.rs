@@ -6,11 +6,14 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode};
+use jiff::Timestamp;
 use maud::html;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Refusal;
-use super::api::{Answer, ok};
+use super::answers::Json;
+use super::api::{Answer, Told};
 use super::body::Body;
 use super::dashboard::{first, shell};
 use super::front::wants_page;
@@ -20,6 +23,7 @@ use super::random;
 use super::settings::Scope;
 use super::table::{Ask, ROUTES};
 use super::visitor::Caller;
+use crate::name::Name;
 
 /// A longer way back is forgotten.
 const WAY_MAX: usize = 2000;
@@ -186,17 +190,30 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
 }
 
 /// Who asks, and what they may.
-pub(super) async fn me(ask: Ask<'_>) -> Answer {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Me {
+    /// `local` is the command line of this machine, `anybody` whoever asks where there is no login.
+    #[schemars(extend("enum" = ["user", "token", "local", "anybody"]))]
+    kind: &'static str,
+    /// Of the user or token.
+    name: Option<Name>,
+    scopes: Vec<Scope>,
+    /// What a browser's login sends along when it changes something.
+    csrf: Option<String>,
+    /// When a browser's login ends.
+    expires: Option<Timestamp>,
+}
+
+pub(super) async fn me(ask: Ask<'_>, (): ()) -> Told<Json<Me>> {
     let visitor = ask.visitor;
-    let scopes: Vec<&str> = visitor.scopes.iter().map(|scope| scope.as_str()).collect();
     let session = visitor.session.as_ref().map(|(_, session)| session);
-    Ok(ok(&json!({
-        "kind": visitor.who.kind(),
-        "name": visitor.who.name(),
-        "scopes": scopes,
-        "csrf": session.map(|session| session.csrf.as_str()),
-        "expires": session.map(|session| session.expires),
-    })))
+    Ok(Json(Me {
+        kind: visitor.who.kind(),
+        name: visitor.who.name().cloned(),
+        scopes: visitor.scopes.clone(),
+        csrf: session.map(|session| session.csrf.clone()),
+        expires: session.map(|session| session.expires),
+    }))
 }
 
 /// What there is to see: a page for browsers, a text for others.

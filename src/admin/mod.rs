@@ -5,11 +5,13 @@
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
 mod admission;
+mod answers;
 mod api;
 mod attempts;
 mod body;
 mod cookies;
 mod dashboard;
+mod document;
 mod feed;
 mod front;
 mod gate;
@@ -20,6 +22,7 @@ mod listener;
 mod lists;
 mod local;
 mod login;
+mod operation;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -64,6 +67,7 @@ pub(crate) struct Admin {
     pub(crate) glances: Arc<Glances>,
 }
 
+pub(crate) use document::openapi_value as openapi;
 pub(crate) use gate::Gate;
 pub(crate) use glances::Glances;
 pub(crate) use listener::{BindError, Listener};

@@ -1,13 +1,14 @@
 //! Answers in their outer form, and the headers that tell browsers what they may do with them.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::Refusal;
 use super::body::{Body, Pieces};
+use super::refusal::{PROBLEM, Problem, Refusal};
 
 /// What cameras sent is shown, never run.
 const DATA: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
@@ -47,8 +48,15 @@ pub(super) fn text(
     response
 }
 
-pub(super) fn json(status: StatusCode, body: &Value) -> Response<Body> {
-    text(status, "application/json", format!("{body}\n"))
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    json_as(status, "application/json", body)
+}
+
+fn json_as(status: StatusCode, content_type: &str, body: &impl Serialize) -> Response<Body> {
+    let mut written =
+        serde_json::to_vec(body).expect("what is told has text keys and no failing Serialize");
+    written.push(b'\n');
+    text(status, content_type, written)
 }
 
 /// Pieces that are told as they are made.
@@ -64,9 +72,14 @@ pub(super) fn html(status: StatusCode, body: String) -> Response<Body> {
     response
 }
 
+/// Why there is no answer, for programs.
 pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
-    let body = json!({ "error": refusal.error, "reason": refusal.reason });
-    let mut response = json(refusal.status, &body);
+    let problem = Problem::of(&refusal);
+    let mut response = json_as(refusal.status, PROBLEM, &problem);
+    let allowed = refusal.allowed.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(allowed)) = allowed {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }

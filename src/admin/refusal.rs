@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::ReplayError;
 use super::gate::{CSRF_FIELD, CSRF_HEADER};
@@ -18,6 +20,85 @@ pub(super) struct Refusal {
     pub(super) reason: String,
     /// Seconds after which it makes sense to ask again.
     pub(super) retry_after: Option<u64>,
+    /// Where another method is needed: the methods.
+    pub(super) allowed: Option<String>,
+}
+
+/// The words that scripts go by: each with the statuses it comes with, its title, and what it means.
+#[rustfmt::skip] // a table is read by its columns
+pub(super) const ERRORS: &[Error] = &[
+    error("bad_request", &[400], "The request cannot be read", "a parameter or the body is not as it should be"),
+    error("unauthorized", &[401], "Nobody is logged in", "no login, or the token or password is wrong, or has expired"),
+    error("forbidden", &[403], "This needs another right", "you are known, but lack the scope that `reason` names"),
+    error("csrf", &[403], "The login's own token is missing", "a browser's login without its own token"),
+    error("foreign_host", &[403], "Not a name of this camhook", "the request is for a name that is not camhook's: `admin.hosts`"),
+    error("foreign_origin", &[403], "A page from elsewhere", "a web page from elsewhere wants to change something"),
+    error("not_found", &[404], "There is no such thing", "nothing has that path, id or name, or it is no longer kept"),
+    error("method_not_allowed", &[405], "Another method is needed", "`Allow` tells which"),
+    error("timeout", &[408], "The request took too long", "its body did not come in time"),
+    error("too_large", &[413], "The request is too large", "its body is longer than is read here"),
+    error("undecodable", &[422], "Still not understood", "a request in quarantine that today's sources do not understand either"),
+    error("too_many_attempts", &[429], "Too many logins failed", "wrong passwords or tokens; `Retry-After` tells how many seconds"),
+    error("store", &[404, 500, 503], "The store does not tell", "there is no such thing in it (404), it cannot be read (500), or is full or busy (503)"),
+    error("not_running", &[409], "camhook does not run", "this is told as it happens: by a camhook that runs"),
+    error("too_many_listeners", &[503], "Too many listen", "`/api/v1/feed` is read by as many as may; `Retry-After` tells when to ask again"),
+    error("unavailable", &[503], "Nothing is accepted now", "`/readyz` says why"),
+];
+
+/// A word that scripts go by.
+pub(super) struct Error {
+    pub(super) word: &'static str,
+    pub(super) statuses: &'static [u16],
+    pub(super) title: &'static str,
+    pub(super) means: &'static str,
+}
+
+const fn error(
+    word: &'static str,
+    statuses: &'static [u16],
+    title: &'static str,
+    means: &'static str,
+) -> Error {
+    Error {
+        word,
+        statuses,
+        title,
+        means,
+    }
+}
+
+pub(super) const PROBLEM: &str = "application/problem+json";
+
+/// Why there is no answer, after RFC 9457.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Problem<'a> {
+    /// Where this kind of problem is described.
+    #[serde(rename = "type")]
+    #[schemars(extend("format" = "uri-reference"))]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    /// What happened and what to do next, for people.
+    detail: &'a str,
+    /// The kind of problem in a word, for scripts.
+    error: &'a str,
+    /// The same as `detail`.
+    reason: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    pub(super) fn of(refusal: &'a Refusal) -> Self {
+        let known = ERRORS.iter().find(|known| known.word == refusal.error);
+        let canonical = || refusal.status.canonical_reason().unwrap_or("Error");
+        Self {
+            kind: format!("/api/v1/docs#{}", refusal.error),
+            title: known.map_or_else(canonical, |known| known.title),
+            status: refusal.status.as_u16(),
+            detail: &refusal.reason,
+            error: refusal.error,
+            reason: &refusal.reason,
+        }
+    }
 }
 
 impl Refusal {
@@ -27,6 +108,7 @@ impl Refusal {
             error,
             reason: reason.into(),
             retry_after: None,
+            allowed: None,
         }
     }
 
@@ -38,12 +120,19 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", reason)
     }
 
-    pub(super) fn method(allowed: &'static str) -> Self {
-        Self::new(
+    pub(super) fn method(known: &[&Method]) -> Self {
+        let mut allowed: Vec<&str> = known.iter().map(|method| method.as_str()).collect();
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        let allowed = allowed.join(", ");
+        let mut refusal = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             format!("use {allowed}"),
-        )
+        );
+        refusal.allowed = Some(allowed);
+        refusal
     }
 
     pub(super) fn unauthorized(reason: impl Into<String>) -> Self {

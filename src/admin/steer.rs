@@ -1,25 +1,25 @@
 //! What changes something: retry, replay, purge, forget, pause, resume.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
-use bytes::Bytes;
-use http::Request;
-use http::header::CONTENT_TYPE;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::api::{Answer, event_id, ok};
-use super::rows::{forgotten_row, sighting_row, state_word};
+use super::answers::Json;
+use super::api::{Told, event_id};
+use super::rows::{ForgottenRow, SightingRow, StateWord};
 use super::table::Ask;
 use super::{Admin, Refusal, ReplayError};
 use crate::event::{DeliveryId, EventId};
 use crate::name::Name;
 use crate::store::{EventQuery, RetryQuery, StoreError, TargetState};
 
+/// Which deliveries are made due again: exactly one of the three.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Retry {
+pub(super) struct Retry {
     #[serde(default)]
     ids: Vec<String>,
     target: Option<String>,
@@ -27,71 +27,226 @@ struct Retry {
     all: bool,
 }
 
+impl JsonSchema for Retry {
+    fn schema_name() -> Cow<'static, str> {
+        "Retry".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Which deliveries are made due again.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "properties": { "ids": ids("Of deliveries.") },
+                    "required": ["ids"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": { "target": name("All dead and held ones of this target.") },
+                    "required": ["target"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": { "all": { "const": true, "description": "Of all targets." } },
+                    "required": ["all"],
+                    "additionalProperties": false,
+                },
+            ],
+            "examples": [{ "target": "vms" }],
+        })
+    }
+}
+
+/// Which events are planned anew: exactly one of `events` and `since`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Replay {
+pub(super) struct Replay {
     #[serde(default)]
     events: Vec<String>,
     since: Option<jiff::Timestamp>,
     to: Option<String>,
 }
 
-#[derive(Deserialize)]
+impl JsonSchema for Replay {
+    fn schema_name() -> Cow<'static, str> {
+        "Replay".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let to = name("To this target alone.");
+        let since = json!({
+            "type": "string",
+            "format": "date-time",
+            "description": "All that was received then or later.",
+        });
+        json_schema!({
+            "description": "Which events are planned anew.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "properties": { "events": ids("Of events, and of requests in quarantine."), "to": to },
+                    "required": ["events"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": { "since": since, "to": to },
+                    "required": ["since"],
+                    "additionalProperties": false,
+                },
+            ],
+            "examples": [{ "since": "2026-01-31T00:00:00Z", "to": "vms" }],
+        })
+    }
+}
+
+fn ids(what: &str) -> Value {
+    json!({
+        "type": "array",
+        "items": { "type": "string", "format": "uuid" },
+        "minItems": 1,
+        "description": what,
+    })
+}
+
+fn name(what: &str) -> Value {
+    json!({ "type": "string", "description": what })
+}
+
+/// Which events are removed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Purge {
+#[schemars(extend("examples" = [{ "before": "2026-01-01T00:00:00Z" }]))]
+pub(super) struct Purge {
+    /// Those received earlier, whose deliveries are all settled.
     before: jiff::Timestamp,
 }
 
-#[derive(Deserialize)]
+/// What is taken out of all that is kept.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Forget {
+#[schemars(extend("examples" = [{ "plate": "AB123CD", "dry_run": true }]))]
+pub(super) struct Forget {
+    /// With one letter or digit at least.
     plate: String,
+    /// Also plates of letters that readers take for one another.
     #[serde(default)]
     like: bool,
+    /// Tell only what that would be.
     #[serde(default)]
     dry_run: bool,
 }
 
-pub(super) async fn retry(ask: Ask<'_>) -> Answer {
-    ask.admin.retry(body(ask.request)?).await
+/// Nothing more needs to be said.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{}]))]
+pub(super) struct Nothing {}
+
+/// How many deliveries are due again, under the same ids.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Retried {
+    retried: u64,
 }
 
-pub(super) async fn replay(ask: Ask<'_>) -> Answer {
-    ask.admin.replay(body(ask.request)?).await
+/// How many events were planned anew, and the deliveries that came of it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Replayed {
+    events: usize,
+    deliveries: usize,
 }
 
-pub(super) async fn purge(ask: Ask<'_>) -> Answer {
-    let Purge { before } = body(ask.request)?;
-    let purged = ask.admin.store.purge(before).await?;
-    Ok(ok(&json!({ "purged": purged })))
+/// How many events were removed.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Purged {
+    purged: u64,
 }
 
-pub(super) async fn pause(ask: Ask<'_>) -> Answer {
+/// How a target stands now.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Turned {
+    target: Name,
+    state: StateWord,
+}
+
+/// What was forgotten, or, after a dry run, what would be.
+pub(super) enum Forgot {
+    Done(Box<ForgottenRow>),
+    DryRun(DryRun),
+}
+
+/// What would be forgotten.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DryRun {
+    dry_run: bool,
+    found: Vec<SightingRow>,
+}
+
+impl Serialize for Forgot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Done(row) => row.serialize(serializer),
+            Self::DryRun(found) => found.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Forgot {
+    fn schema_name() -> Cow<'static, str> {
+        "Forgot".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                generator.subschema_for::<ForgottenRow>(),
+                generator.subschema_for::<DryRun>(),
+            ],
+        })
+    }
+}
+
+pub(super) async fn retry(ask: Ask<'_>, which: Retry) -> Told<Json<Retried>> {
+    let which = ask.admin.which(which).await?;
+    let retried = ask.admin.store.retry(which).await?;
+    Ok(Json(Retried { retried }))
+}
+
+pub(super) async fn replay(ask: Ask<'_>, which: Replay) -> Told<Json<Replayed>> {
+    ask.admin.replay(which).await.map(Json)
+}
+
+pub(super) async fn purge(ask: Ask<'_>, which: Purge) -> Told<Json<Purged>> {
+    let purged = ask.admin.store.purge(which.before).await?;
+    Ok(Json(Purged { purged }))
+}
+
+pub(super) async fn pause(ask: Ask<'_>, _: Nothing) -> Told<Json<Turned>> {
     let since = ask.admin.clock.now();
     turn(ask, TargetState::Paused { since }).await
 }
 
-pub(super) async fn resume(ask: Ask<'_>) -> Answer {
+pub(super) async fn resume(ask: Ask<'_>, _: Nothing) -> Told<Json<Turned>> {
     turn(ask, TargetState::Running).await
 }
 
-async fn turn(ask: Ask<'_>, state: TargetState) -> Answer {
-    body::<serde_json::Map<String, Value>>(ask.request)?;
+async fn turn(ask: Ask<'_>, state: TargetState) -> Told<Json<Turned>> {
     let name = percent_encoding::percent_decode_str(ask.part(0)).decode_utf8_lossy();
     let target = ask.admin.target(&name).await?;
     let store = &ask.admin.store;
     store.set_target_state(&target, state.clone()).await?;
-    Ok(ok(
-        &json!({ "target": target, "state": state_word(&state) }),
-    ))
+    let state = StateWord::of(&state);
+    Ok(Json(Turned { target, state }))
 }
 
-pub(super) async fn forget(ask: Ask<'_>) -> Answer {
-    ask.admin.forget(body(ask.request)?).await
+pub(super) async fn forget(ask: Ask<'_>, what: Forget) -> Told<Json<Forgot>> {
+    ask.admin.forget(what).await.map(Json)
 }
 
 impl Admin {
-    async fn forget(&self, forget: Forget) -> Answer {
+    async fn forget(&self, forget: Forget) -> Told<Forgot> {
         let Forget {
             plate,
             like,
@@ -102,13 +257,15 @@ impl Admin {
         }
         if dry_run {
             let found = self.store.sightings(&plate, like).await?;
-            let found: Value = found.iter().map(sighting_row).collect();
-            return Ok(ok(&json!({ "dry_run": true, "found": found })));
+            let found = found.iter().map(SightingRow::of).collect();
+            return Ok(Forgot::DryRun(DryRun {
+                dry_run: true,
+                found,
+            }));
         }
         let (told, found) = self.store.forget(&plate, like).await?;
-        let mut answer = forgotten_row(&told);
-        answer["found"] = found.iter().map(sighting_row).collect();
-        Ok(ok(&answer))
+        let row = ForgottenRow::of(&told).with(&found);
+        Ok(Forgot::Done(Box::new(row)))
     }
 
     async fn target(&self, name: &str) -> Result<Name, Refusal> {
@@ -138,8 +295,8 @@ impl Admin {
             })
     }
 
-    async fn retry(&self, retry: Retry) -> Answer {
-        let which = match retry {
+    async fn which(&self, retry: Retry) -> Told<RetryQuery> {
+        Ok(match retry {
             Retry {
                 ids,
                 target: None,
@@ -164,11 +321,10 @@ impl Admin {
                     "say which: either `ids`, or `target`, or `all: true`",
                 ));
             }
-        };
-        Ok(ok(&json!({ "retried": self.store.retry(which).await? })))
+        })
     }
 
-    async fn replay(&self, replay: Replay) -> Answer {
+    async fn replay(&self, replay: Replay) -> Told<Replayed> {
         let to = match &replay.to {
             Some(name) => Some(self.target(name).await?),
             None => None,
@@ -204,7 +360,7 @@ impl Admin {
                 }
             }
         }
-        Ok(ok(&json!({ "events": events, "deliveries": deliveries })))
+        Ok(Replayed { events, deliveries })
     }
 
     /// Oldest first, so that a replay keeps the order.
@@ -217,20 +373,6 @@ impl Admin {
         ids.reverse();
         Ok(ids)
     }
-}
-
-fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {
-    let kind = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if !kind.starts_with("application/json") {
-        return Err(Refusal::bad(
-            "send a JSON body with `Content-Type: application/json`",
-        ));
-    }
-    serde_json::from_slice(request.body()).map_err(|error| Refusal::bad(error.to_string()))
 }
 
 fn delivery_id(text: &str) -> Result<DeliveryId, Refusal> {

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, event, first, live};
+use super::dashboard::{assets, event, first, live, reference};
 use super::gate::Gate;
+use super::operation::{Look, Operation, Schemas, Steer, Told};
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{feed, glances, health, lists, login, steer};
+use super::{document, feed, glances, health, lists, login, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -41,7 +42,14 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     pub(super) what: &'static str,
-    handler: Handler,
+    does: Does,
+}
+
+/// What a line does.
+enum Does {
+    /// Something that the document does not tell of: a page, a form.
+    Page(Handler),
+    Api(&'static dyn Operation),
 }
 
 /// One request on its way to its handler.
@@ -69,24 +77,57 @@ impl Ask<'_> {
     }
 }
 
-/// Short for the table.
+/// A page, or what belongs to one.
 const fn get(path: &'static str, access: Access, what: &'static str, handler: Handler) -> Route {
     Route {
         method: Method::GET,
         path,
         access,
         what,
-        handler,
+        does: Does::Page(handler),
     }
 }
 
+/// A form of a page.
 const fn post(path: &'static str, access: Access, what: &'static str, handler: Handler) -> Route {
     Route {
         method: Method::POST,
         path,
         access,
         what,
-        handler,
+        does: Does::Page(handler),
+    }
+}
+
+/// The API looks: what it is asked and what it gives are types.
+const fn look(
+    path: &'static str,
+    access: Access,
+    what: &'static str,
+    does: &'static dyn Operation,
+) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        access,
+        what,
+        does: Does::Api(does),
+    }
+}
+
+/// The API changes something.
+const fn steer(
+    path: &'static str,
+    access: Access,
+    what: &'static str,
+    does: &'static dyn Operation,
+) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        access,
+        what,
+        does: Does::Api(does),
     }
 }
 
@@ -96,9 +137,9 @@ const ADMIN: Access = Access::Needs(Scope::Admin);
 
 #[rustfmt::skip] // a table is read by its columns
 pub(crate) static ROUTES: &[Route] = &[
-    get("/healthz", Access::Always, "alive", |_| Box::pin(health::alive())),
-    get("/readyz", Access::Numbers, "accepting", |ask| Box::pin(health::ready(ask))),
-    get("/metrics", Access::Numbers, "numbers for Prometheus", |ask| Box::pin(health::metrics(ask))),
+    look("/healthz", Access::Always, "alive", &Look(|ask, asked| Box::pin(health::alive(ask, asked)))),
+    look("/readyz", Access::Numbers, "accepting", &Look(|ask, asked| Box::pin(health::ready(ask, asked)))),
+    look("/metrics", Access::Numbers, "numbers for Prometheus", &Look(|ask, asked| Box::pin(health::metrics(ask, asked)))),
 
     get("/login", Access::Open, "the page to log in", |ask| Box::pin(login::page(ask))),
     post("/login", Access::Open, "logs in: a form with `username`, `password`, `csrf`", |ask| Box::pin(login::log_in(ask))),
@@ -107,7 +148,9 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/assets/icon.svg", Access::Open, "the picture in the browser's tab", |ask| Box::pin(assets::icon(ask))),
     post("/logout", Access::Someone, "logs out", |ask| Box::pin(login::log_out(ask))),
     get("/", Access::Someone, "this page", |ask| Box::pin(login::index(ask))),
-    get("/api/v1/me", Access::Someone, "who you are here, and what you may do", |ask| Box::pin(login::me(ask))),
+    look("/api/v1/openapi.json", Access::Someone, "what can be asked here, for programs (OpenAPI 3.1)", &Look(|ask, asked| Box::pin(document::openapi(ask, asked)))),
+    get("/api/v1/docs", Access::Someone, "the same to read", |ask| Box::pin(reference::page(ask))),
+    look("/api/v1/me", Access::Someone, "who you are here, and what you may do", &Look(|ask, asked| Box::pin(login::me(ask, asked)))),
 
     get("/live", READ, "what comes in, as it comes", |ask| Box::pin(live::page(ask))),
     get("/live/rows", READ, "its rows, as they change", |ask| Box::pin(live::stream(ask))),
@@ -117,31 +160,31 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/first", READ, "where cameras post to", |ask| Box::pin(first::page(ask))),
     post("/first/sample", STEER, "sends a sample: a form with `source`", |ask| Box::pin(first::sample(ask))),
 
-    get("/api/v1/events", READ, "what came in", |ask| Box::pin(api::events(ask))),
-    get("/api/v1/events/{id}", READ, "one event", |ask| Box::pin(api::event(ask))),
-    get("/api/v1/events/{id}/original", READ, "its request's body", |ask| Box::pin(api::original(ask))),
-    get("/api/v1/events/{id}/images/{n}", READ, "one of its pictures", |ask| Box::pin(api::image(ask))),
-    get("/api/v1/events/{id}/thumbnail", READ, "what it is known by, small", |ask| Box::pin(glances::thumbnail(ask))),
-    get("/api/v1/events/{id}/crops/{n}", READ, "a plate, face or object of it, small", |ask| Box::pin(glances::crop(ask))),
-    get("/api/v1/events/{id}/joined", READ, "what became a part of it, or what it became a part of", |ask| Box::pin(api::joined(ask))),
-    get("/api/v1/deliveries", READ, "what became of it (?fate=dead)", |ask| Box::pin(api::deliveries(ask))),
-    get("/api/v1/feed", READ, "both as they happen", |ask| Box::pin(feed::feed(ask))),
-    get("/api/v1/targets", READ, "where it goes", |ask| Box::pin(api::targets(ask))),
-    get("/api/v1/sources", READ, "who sends", |ask| Box::pin(api::sources(ask))),
-    get("/api/v1/lists", READ, "what plates are looked up in", |ask| Box::pin(lists::lists(ask))),
-    get("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", |ask| Box::pin(lists::list(ask))),
-    get("/api/v1/quarantine", READ, "what was not understood", |ask| Box::pin(api::quarantine(ask))),
-    get("/api/v1/quarantine/{id}/original", READ, "its body", |ask| Box::pin(api::quarantined(ask))),
-    get("/api/v1/forgotten", READ, "what was forgotten on request, without the plates", |ask| Box::pin(api::forgotten(ask))),
+    look("/api/v1/events", READ, "what came in", &Look(|ask, asked| Box::pin(api::events(ask, asked)))),
+    look("/api/v1/events/{id}", READ, "one event", &Look(|ask, asked| Box::pin(api::event(ask, asked)))),
+    look("/api/v1/events/{id}/original", READ, "its request's body", &Look(|ask, asked| Box::pin(api::original(ask, asked)))),
+    look("/api/v1/events/{id}/images/{n}", READ, "one of its pictures", &Look(|ask, asked| Box::pin(api::image(ask, asked)))),
+    look("/api/v1/events/{id}/thumbnail", READ, "what it is known by, small", &Look(|ask, asked| Box::pin(glances::thumbnail(ask, asked)))),
+    look("/api/v1/events/{id}/crops/{n}", READ, "a plate, face or object of it, small", &Look(|ask, asked| Box::pin(glances::crop(ask, asked)))),
+    look("/api/v1/events/{id}/joined", READ, "what became a part of it, or what it became a part of", &Look(|ask, asked| Box::pin(api::joined(ask, asked)))),
+    look("/api/v1/deliveries", READ, "what became of it (?fate=dead)", &Look(|ask, asked| Box::pin(api::deliveries(ask, asked)))),
+    look("/api/v1/feed", READ, "both as they happen", &Look(|ask, asked| Box::pin(feed::feed(ask, asked)))),
+    look("/api/v1/targets", READ, "where it goes", &Look(|ask, asked| Box::pin(api::targets(ask, asked)))),
+    look("/api/v1/sources", READ, "who sends", &Look(|ask, asked| Box::pin(api::sources(ask, asked)))),
+    look("/api/v1/lists", READ, "what plates are looked up in", &Look(|ask, asked| Box::pin(lists::lists(ask, asked)))),
+    look("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", &Look(|ask, asked| Box::pin(lists::list(ask, asked)))),
+    look("/api/v1/quarantine", READ, "what was not understood", &Look(|ask, asked| Box::pin(api::quarantine(ask, asked)))),
+    look("/api/v1/quarantine/{id}/original", READ, "its body", &Look(|ask, asked| Box::pin(api::quarantined(ask, asked)))),
+    look("/api/v1/forgotten", READ, "what was forgotten on request, without the plates", &Look(|ask, asked| Box::pin(api::forgotten(ask, asked)))),
 
-    post("/api/v1/retry", STEER, "makes dead and held deliveries due again", |ask| Box::pin(steer::retry(ask))),
-    post("/api/v1/replay", STEER, "plans events anew", |ask| Box::pin(steer::replay(ask))),
-    post("/api/v1/purge", STEER, "removes old events", |ask| Box::pin(steer::purge(ask))),
-    post("/api/v1/targets/{name}/pause", STEER, "sends nothing to a target", |ask| Box::pin(steer::pause(ask))),
-    post("/api/v1/targets/{name}/resume", STEER, "sends to it again", |ask| Box::pin(steer::resume(ask))),
+    steer("/api/v1/retry", STEER, "makes dead and held deliveries due again", &Steer(|ask, sent| Box::pin(steer::retry(ask, sent)))),
+    steer("/api/v1/replay", STEER, "plans events anew", &Steer(|ask, sent| Box::pin(steer::replay(ask, sent)))),
+    steer("/api/v1/purge", STEER, "removes old events", &Steer(|ask, sent| Box::pin(steer::purge(ask, sent)))),
+    steer("/api/v1/targets/{name}/pause", STEER, "sends nothing to a target", &Steer(|ask, sent| Box::pin(steer::pause(ask, sent)))),
+    steer("/api/v1/targets/{name}/resume", STEER, "sends to it again", &Steer(|ask, sent| Box::pin(steer::resume(ask, sent)))),
 
-    post("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", |ask| Box::pin(steer::forget(ask))),
-    get("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", |ask| Box::pin(api::config(ask))),
+    steer("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", &Steer(|ask, sent| Box::pin(steer::forget(ask, sent)))),
+    look("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", &Look(|ask, asked| Box::pin(api::config(ask, asked)))),
 ];
 
 impl Route {
@@ -151,7 +194,18 @@ impl Route {
     }
 
     pub(super) async fn answer(&self, ask: Ask<'_>) -> Answer {
-        (self.handler)(ask).await
+        match self.does {
+            Does::Page(handler) => handler(ask).await,
+            Does::Api(operation) => operation.answer(ask).await,
+        }
+    }
+
+    /// What the document tells of it; None of pages.
+    pub(super) fn told(&self, schemas: &mut Schemas) -> Option<Told> {
+        match self.does {
+            Does::Page(_) => None,
+            Does::Api(operation) => Some(operation.told(schemas)),
+        }
     }
 
     /// The parts of the path that stand for `{…}`, if it is this route's.
@@ -185,17 +239,17 @@ pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<S
     } else {
         method
     };
-    let mut others = None;
+    let mut others = Vec::new();
     for route in ROUTES {
         match route.parts(path) {
             Some(parts) if route.method == *wanted => return Ok((route, parts)),
-            Some(_) => others = Some(route.method.clone()),
+            Some(_) => others.push(&route.method),
             None => {}
         }
     }
-    Err(match others {
-        Some(method) => Refusal::method(if method == Method::GET { "GET" } else { "POST" }),
-        None => Refusal::missing(format!(
+    Err(match others.is_empty() {
+        false => Refusal::method(&others),
+        true => Refusal::missing(format!(
             "nothing lives here; there are: {}",
             tops().join(", ")
         )),
@@ -276,6 +330,20 @@ mod tests {
             );
             let again = |other: &Route| other.path == route.path && other.method == route.method;
             assert!(!ROUTES[n + 1..].iter().any(again), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn the_document_tells_every_line_of_the_api() {
+        let mut schemas = Schemas::new();
+        for route in ROUTES {
+            let is_page = !route.path.starts_with("/api/v1/") || route.path == "/api/v1/docs";
+            let is_told = route.told(&mut schemas).is_some();
+            assert!(
+                is_page || is_told,
+                "{}: make it a line of `look` or `steer`",
+                route.path
+            );
         }
     }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use schemars::SchemaGenerator;
 use tokio::time::Instant;
 
 use super::admission::Admission;
 use super::body::{Body, Pieces};
+use super::operation::{Given, Gives};
 use super::settings::Scope;
 use super::table::Ask;
 use super::{Admin, Refusal, pages};
@@ -193,9 +195,29 @@ pub(super) fn message(event: &str, id: Option<Place>, data: &str) -> Bytes {
     text.into()
 }
 
+/// A stream of messages.
+pub(super) struct Messages(pub(super) Pieces);
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+impl Gives for Messages {
+    fn response(self, _: &Request<Bytes>) -> Response<Body> {
+        answer(self.0)
+    }
+
+    fn given(schemas: &mut SchemaGenerator) -> Given {
+        Given {
+            content_type: EVENT_STREAM,
+            schema: Some(schemas.subschema_for::<String>()),
+            is_page: false,
+            is_tagged: false,
+        }
+    }
+}
+
 /// The answer.
 pub(super) fn answer(pieces: Pieces) -> Response<Body> {
-    let mut response = pages::stream("text/event-stream", pieces);
+    let mut response = pages::stream(EVENT_STREAM, pieces);
     // Proxies collect answers before they pass them on, unless told not to.
     let name = HeaderName::from_static("x-accel-buffering");
     response

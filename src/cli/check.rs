@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Common, Failure, show};
+use crate::admin;
 use crate::clock::Clock;
 use crate::config::{self, Config, Target};
 use crate::refresh::Refreshed;
@@ -155,5 +156,10 @@ fn counted(n: usize, what: &str) -> String {
 
 pub(super) fn schema() -> Result<(), Failure> {
     show::line(&serde_json::to_string_pretty(&config::schema())?);
+    Ok(())
+}
+
+pub(super) fn api() -> Result<(), Failure> {
+    show::line(&serde_json::to_string_pretty(admin::openapi())?);
     Ok(())
 }

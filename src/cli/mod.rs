@@ -115,6 +115,8 @@ enum Command {
     Password(password::Arguments),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
+    /// Print the description of the API, for programs (OpenAPI 3.1).
+    Api,
 }
 
 /// Why a command failed, told once, here.
@@ -155,6 +157,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Trust(_) => Ok(None),
         Command::Import(_)
         | Command::Schema
+        | Command::Api
         | Command::Presets(_)
         | Command::Demo(_)
         | Command::Password(_) => Ok(None),
@@ -182,6 +185,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Trust(arguments) => trust::trust(&common, arguments).await,
             Command::Cert(arguments) => cert::cert(&common, &arguments),
             Command::Schema => check::schema(),
+            Command::Api => check::api(),
             Command::Password(arguments) => password::password(&arguments),
             Command::Presets(arguments) => presets::presets(&common, arguments),
             Command::Send(arguments) => send::send(&common, arguments).await,

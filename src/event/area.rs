@@ -4,6 +4,7 @@
 //! the vehicle came along, or the other way round. The vehicle's box, told in the frame, is the bridge between the two:
 //! its corner is where the crop's origin lies. There is no bridge to any other picture.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::origin::{Origin, Spot, Ties};
@@ -11,7 +12,7 @@ use super::{Role, Size};
 
 /// A rectangle in a picture; `xmax` and `ymax` are outer corners, so the width is `xmax - xmin`.
 /// As the sender told it: it may be inverted, empty or outside of its picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Area {
     pub(crate) xmin: i32,
     pub(crate) ymin: i32,
@@ -22,7 +23,7 @@ pub(crate) struct Area {
     pub(crate) image: Role,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Unit {
     #[serde(rename = "px")]
     Pixels,

@@ -1,11 +1,13 @@
 //! Ids of events and deliveries: UUIDs that sort by the time they were made (version 7).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::{ContextV7, Uuid};
 
@@ -72,6 +74,20 @@ impl<Of> Id<Of> {
 
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         self.uuid.as_bytes()
+    }
+}
+
+impl<Of> JsonSchema for Id<Of> {
+    fn schema_name() -> Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "uuid" })
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One plate, face or object of an event, counted from 0; written `plates/0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[schemars(inline, with = "String", extend("pattern" = "^(plates|faces|objects)/[0-9]+$"))]
 #[serde(try_from = "String", into = "String")]
 pub(crate) enum Item {
     Plate(usize),

@@ -2,7 +2,7 @@
 //!
 //! Vendors' words stop at `sources`; from here on a field has one name and one meaning. What a vendor did not tell is
 //! `None` or empty. The derived `Serialize` is the part that the store keeps beside the request's bytes; the whole event
-//! as others see it (API, files, `{{ event }}`), with pictures described and the vendor's document in full, is [`Event::to_json`].
+//! as others see it (API, files, `{{ event }}`), with pictures described and the vendor's document in full, is [`Shown`].
 
 mod altered;
 mod area;
@@ -16,8 +16,8 @@ mod parts;
 mod picture;
 mod polygon;
 mod read;
+mod shown;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ pub(crate) use parts::{
 };
 pub(crate) use picture::{Made, Picture, PictureData, Raw, Role, Size, sniff};
 pub(crate) use polygon::Polygon;
+pub(crate) use shown::Shown;
 
 /// One event. Made by a source from an [`Original`], kept by the store, never changed afterwards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -129,56 +130,6 @@ impl Event {
         }
     }
 
-    /// The event as others see it: every field present, null where the vendor told nothing; `attributes`
-    /// only where there are any.
-    pub(crate) fn to_json(&self) -> Value {
-        let mut json = Map::new();
-        let mut put = |name: &str, value: Value| json.insert(name.to_owned(), value);
-        put("id", text(&self.id));
-        put("source", text(&self.source));
-        put("vendor", self.vendor.clone().into());
-        put("kind", self.kind.as_str().into());
-        put("vendor_kind", plain(&self.vendor_kind));
-        put("vendor_id", plain(&self.vendor_id));
-        put("occurred_at", plain(&self.occurred_at));
-        put("ended_at", plain(&self.ended_at));
-        put("received_at", plain(&self.received_at));
-        put("camera", plain(&self.camera));
-        put("plates", plain(&self.plates));
-        put("faces", plain(&self.faces));
-        put("objects", plain(&self.objects));
-        put(
-            "images",
-            self.images.iter().map(Picture::describe).collect(),
-        );
-        put("video", plain(&self.video));
-        put("dwell", plain(&self.dwell));
-        put("status", plain(&self.status));
-        put("repaired", plain(&self.repaired));
-        put("path", self.original.path.clone().into());
-        put("headers", self.headers());
-        put("raw", self.raw.to_json());
-        if !self.attributes.is_empty() {
-            put("attributes", self.attributes.clone().into());
-        }
-        Value::Object(json)
-    }
-
-    /// The sender's headers under lower-case names, its credentials masked; a repeated header is joined by a comma.
-    pub(crate) fn headers(&self) -> Value {
-        let mut headers: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in &self.original.headers {
-            headers
-                .entry(name.to_ascii_lowercase())
-                .and_modify(|all| {
-                    all.push_str(", ");
-                    all.push_str(value);
-                })
-                .or_insert_with(|| value.clone());
-        }
-        plain(&headers)
-    }
-
     /// What it holds in memory: its request, and the pictures that were fetched later.
     pub(crate) fn bytes(&self) -> usize {
         let pictures = self.images.iter().filter_map(Picture::bytes);
@@ -194,10 +145,6 @@ impl Event {
         (start <= end && end <= self.original.body.len())
             .then(|| self.original.body.slice(start..end))
     }
-}
-
-fn text(value: &impl ToString) -> Value {
-    Value::String(value.to_string())
 }
 
 fn plain(value: &impl Serialize) -> Value {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Area, Moment};
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Camera {
     /// What the sender calls the camera; deliveries with `order: camera` follow it.
@@ -25,7 +26,7 @@ pub(crate) struct Camera {
 }
 
 /// One plate read, or one vehicle whose plate was not (then `text` is `None`).
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Plate {
     /// As read: the vendor's case and script, no separators added or removed.
@@ -61,20 +62,20 @@ pub(crate) struct Plate {
     pub(crate) attribute_scores: BTreeMap<String, Score>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Candidate {
     pub(crate) text: String,
     pub(crate) score: Option<Score>,
 }
 
 /// A word with how sure the vendor is of it, best first in lists.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Scored {
     pub(crate) value: String,
     pub(crate) score: Option<Score>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Vehicle {
     #[serde(rename = "type")]
@@ -90,7 +91,7 @@ pub(crate) struct Vehicle {
     pub(crate) colors: Vec<Scored>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ListEntry {
     pub(crate) id: Option<String>,
@@ -99,7 +100,7 @@ pub(crate) struct ListEntry {
     pub(crate) level: Option<Value>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Face {
     pub(crate) person: Option<Person>,
@@ -114,14 +115,14 @@ pub(crate) struct Face {
     pub(crate) attribute_scores: BTreeMap<String, Score>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Person {
     pub(crate) id: Option<String>,
     pub(crate) name: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Object {
     pub(crate) class: Option<String>,
@@ -133,7 +134,7 @@ pub(crate) struct Object {
     pub(crate) direction: Option<f64>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Video {
     pub(crate) filename: Option<String>,
@@ -144,7 +145,7 @@ pub(crate) struct Video {
     pub(crate) range: Option<(usize, usize)>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Dwell {
     pub(crate) seconds: Option<f64>,
@@ -152,7 +153,7 @@ pub(crate) struct Dwell {
     pub(crate) last_seen: Option<Moment>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Status {
     pub(crate) name: Option<String>,
@@ -161,9 +162,9 @@ pub(crate) struct Status {
 }
 
 /// A fraction from 0 to 1: what vendors call score, confidence or probability.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub(crate) struct Score(f64);
+pub(crate) struct Score(#[schemars(range(min = 0, max = 1))] f64);
 
 impl Score {
     /// `None` for what is not a number from 0 to 1.

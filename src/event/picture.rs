@@ -6,15 +6,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Item, Origin};
+use super::{Item, Origin, plain};
 
 /// What a picture shows, or the name that a step gave it with `as`.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub(crate) struct Role(Cow<'static, str>);
 
 impl Role {
@@ -131,23 +134,61 @@ impl Picture {
 
     /// As the API shows it: everything but the pixels.
     pub(crate) fn describe(&self) -> Value {
-        let mut json =
-            json!({ "role": self.role, "item": self.item, "content_type": self.content_type });
+        plain(&self.described())
+    }
+
+    pub(super) fn described(&self) -> Described<'_> {
+        let told = Described {
+            role: &self.role,
+            item: self.item,
+            content_type: &self.content_type,
+            url: None,
+            size: None,
+            width: None,
+            height: None,
+            sha256: None,
+        };
         match (&self.data, self.bytes()) {
-            (PictureData::Url(url), _) => json["url"] = url.as_str().into(),
-            (_, None) => {}
+            (PictureData::Url(url), _) => Described {
+                url: Some(url),
+                ..told
+            },
+            (_, None) => told,
             (_, Some(bytes)) => {
                 let size = self.size();
-                json["size"] = bytes.len().into();
-                json["width"] = size.map(|size| size.width).into();
-                json["height"] = size.map(|size| size.height).into();
-                json["sha256"] = data_encoding::HEXLOWER
-                    .encode(&Sha256::digest(bytes))
-                    .into();
+                Described {
+                    size: Some(bytes.len()),
+                    width: Some(size.map(|size| size.width)),
+                    height: Some(size.map(|size| size.height)),
+                    sha256: Some(HEXLOWER.encode(&Sha256::digest(bytes))),
+                    ..told
+                }
             }
         }
-        json
     }
+}
+
+/// A picture as others see it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Picture")]
+pub(crate) struct Described<'a> {
+    role: &'a Role,
+    /// What it shows, such as `plates/0`; null when it shows all of the event.
+    item: Option<Item>,
+    content_type: &'a str,
+    /// Where it is, while that is all that is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    /// Bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<usize>,
+    /// Pixels; null when it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
 }
 
 /// The content type that a picture's first bytes tell, or `None` when they are of no picture.

@@ -4,6 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::cache::EVENT_BYTES;
 use super::query::Located;
@@ -39,6 +41,8 @@ pub(crate) struct DeliveryQuery {
     pub(crate) limit: usize,
 }
 
+/// A request that was kept but not understood.
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct QuarantineRow {
     pub(crate) id: EventId,
     pub(crate) source: Name,

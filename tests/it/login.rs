@@ -562,7 +562,8 @@ fn unguarded(headers: &HeaderMap, status: u16) -> Option<String> {
         && value("x-frame-options") == "DENY"
         && value("referrer-policy") == "same-origin"
         && value("cross-origin-resource-policy") == "same-origin"
-        && value("cache-control") == "no-store"
+        && (value("cache-control") == "no-store"
+            || value("cache-control") == "private, no-cache" && headers.contains_key("etag"))
         && policy.starts_with("default-src 'none'")
         && policy.contains("frame-ancestors 'none'")
         && !policy.contains("unsafe")

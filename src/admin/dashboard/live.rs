@@ -15,6 +15,7 @@ use super::{parts, rows};
 use crate::admin::Refusal;
 use crate::admin::api::{Answer, caught_up};
 use crate::admin::body::Pieces;
+use crate::admin::question::FeedQuery;
 use crate::admin::table::Ask;
 use crate::admin::watch::{self, Seen, Watch, message};
 use crate::event::{EventId, Kind};
@@ -31,7 +32,7 @@ const WINDOW: Duration = Duration::from_millis(250);
 const BUSY_WINDOW: Duration = Duration::from_secs(2);
 
 pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
-    let (wanted, _) = ask.parameters().feed()?;
+    let FeedQuery { wanted, .. } = ask.parameters().read()?;
     // Before the list is read: what comes in between is told twice, not left out.
     let place = ask.admin.store.place();
     caught_up(ask.admin).await;
@@ -113,7 +114,7 @@ struct Rows {
 
 /// The page's own stream.
 pub(in crate::admin) async fn stream(ask: Ask<'_>) -> Answer {
-    let (wanted, after) = ask.parameters().feed()?;
+    let FeedQuery { wanted, after } = ask.parameters().read()?;
     let watch = Watch::begin(&ask, after).await?;
     let rows = Rows {
         watch,
@@ -161,12 +162,7 @@ async fn next(mut rows: Rows) -> Option<(Bytes, Rows)> {
 }
 
 /// None when there is nothing to tell.
-async fn piece(
-    rows: &Rows,
-    events: Vec<EventId>,
-    upto: Place,
-    is_stale: bool,
-) -> Option<Bytes> {
+async fn piece(rows: &Rows, events: Vec<EventId>, upto: Place, is_stale: bool) -> Option<Bytes> {
     let shown: Result<_, Refusal> = rows::load(&rows.watch.admin, events).await;
     let shown = shown.unwrap_or_default();
     let mut piece = BytesMut::new();

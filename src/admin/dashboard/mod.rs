@@ -9,5 +9,6 @@ pub(super) mod event;
 pub(super) mod first;
 pub(super) mod live;
 mod parts;
+pub(super) mod reference;
 mod rows;
 pub(super) mod shell;
