@@ -59,7 +59,7 @@ if ! cat "$wanted" "$alone" | cmp -s - "$venv/made-of"; then
     sudo=$([ "$(id -u)" = 0 ] || echo sudo)
     $sudo apt-get update -q && $sudo apt-get install -qy --no-install-recommends python3-venv
   fi
-  echo "test.sh: installing a store that speaks S3 and axe-core into $venv (pip install moto axe-playwright-python)" >&2
+  echo "test.sh: installing what tests use of Python into $venv (pip install moto axe-playwright-python schemathesis)" >&2
   rm -rf "$venv"
   /usr/bin/python3 -m venv "$venv"
   "$venv/bin/python3" -m pip install -q --disable-pip-version-check -r "$wanted"

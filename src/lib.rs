@@ -21,6 +21,7 @@ mod likeness;
 mod lists;
 mod payload;
 mod schedule;
+mod webhooks;
 // 2
 mod decide;
 mod template;

@@ -20,7 +20,7 @@ pub(super) struct Json<T>(pub(super) T);
 /// Some rows of a list, newest first, and where the next ones are.
 pub(super) struct Page<T> {
     pub(super) rows: Vec<T>,
-    /// The cursor of what comes after them.
+    /// The last one, if there may be more after it.
     pub(super) next: Option<String>,
 }
 
@@ -114,14 +114,21 @@ impl<T: Gives> Gives for Tagged<T> {
     }
 }
 
-/// Where the next page is: the same question with another cursor.
+/// Where the next page is: the same question about what is older.
 fn link(request: &Request<Bytes>, next: &str) -> Option<HeaderValue> {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let old = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
-    query.extend_pairs(old.filter(|(name, _)| !matches!(&**name, "before" | "cursor")));
-    query.append_pair("cursor", next);
-    let (path, query) = (request.uri().path(), query.finish());
-    HeaderValue::from_str(&format!("<{path}?{query}>; rel=\"next\"")).ok()
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let link = format!("<{}>; rel=\"next\"", turned(path, query, "before", next));
+    HeaderValue::from_str(&link).ok()
+}
+
+/// The address of another page of the same list.
+pub(super) fn turned(path: &str, query: Option<&str>, parameter: &str, cursor: &str) -> String {
+    let mut turned = form_urlencoded::Serializer::new(String::new());
+    let old = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let stays = |name: &str, value: &str| !matches!(name, "before" | "after") && !value.is_empty();
+    turned.extend_pairs(old.filter(|(name, value)| stays(name, value)));
+    turned.append_pair(parameter, cursor);
+    format!("{path}?{}", turned.finish())
 }
 
 /// Says which content this is, and keeps it back from who has it.
@@ -195,17 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_is_the_same_question_with_another_cursor() {
-        let request = Request::get("/api/v1/events?plate=A%201&cursor=e1&before=x&limit=2");
+    fn the_next_page_is_the_same_question_about_what_is_older() {
+        let request = Request::get("/api/v1/events?plate=A%201&before=x&limit=2");
         let page = Page {
             rows: vec![1],
-            next: Some("e0".to_owned()),
+            next: Some("y".to_owned()),
         };
         let response = page.response(&request.body(Bytes::new()).unwrap());
         let link = response.headers()[LINK].to_str().unwrap();
         assert_eq!(
             link,
-            "</api/v1/events?plate=A+1&limit=2&cursor=e0>; rel=\"next\""
+            "</api/v1/events?plate=A+1&limit=2&before=y>; rel=\"next\""
         );
     }
 }

@@ -12,19 +12,24 @@ use http::Response;
 
 use super::answers::{Blob, Json, Page, Tagged, Text};
 use super::body::Body;
-use super::question::OnePage;
 use super::rows::{DamagedRow, EventRow, ForgottenRow, Listed, SourceRow, TargetRow};
 use super::table::Ask;
 use super::{Admin, Refusal};
 use crate::event::EventId;
 use crate::fate::{Delivery, Joined};
 use crate::name::Name;
-use crate::store::{DeliveryQuery, EventQuery, QuarantineRow, StoreError, TargetSummary};
+use crate::store::{
+    CameraQuery, CameraSummary, DeliveryQuery, EventQuery, PageQuery, QuarantineRow, StoreError,
+    TargetSummary,
+};
 
 /// How long a question waits for the index to catch up with the log.
 const INDEX_PATIENCE: Duration = Duration::from_millis(500);
 /// What is said of bytes that nothing else is known of.
 const BYTES: &str = "application/octet-stream";
+
+/// Cameras that are looked at to count those of each source.
+const CAMERAS_MAX: usize = 10_000;
 
 pub(super) type Answer = Told<Response<Body>>;
 
@@ -38,10 +43,9 @@ pub(super) async fn caught_up(admin: &Admin) {
 pub(super) async fn events(ask: Ask<'_>, query: EventQuery) -> Told<Page<Listed>> {
     let store = &ask.admin.store;
     caught_up(ask.admin).await;
-    let limit = query.limit;
-    let ids = store.events(query).await?;
-    let mut rows = Vec::with_capacity(ids.len());
-    for id in &ids {
+    let found = store.search(query).await?;
+    let mut rows = Vec::with_capacity(found.events.len());
+    for id in found.events.iter().map(|event| &event.id) {
         match store.event(*id).await {
             Ok(kept) => rows.push(Listed::Event(EventRow::of(
                 &kept,
@@ -56,8 +60,7 @@ pub(super) async fn events(ask: Ask<'_>, query: EventQuery) -> Told<Page<Listed>
             Err(error) => return Err(error.into()),
         }
     }
-    let last = (ids.len() == limit).then(|| ids.last()).flatten();
-    let next = last.map(ToString::to_string);
+    let next = found.older.map(|older| older.to_string());
     Ok(Page { rows, next })
 }
 
@@ -109,41 +112,68 @@ pub(super) async fn deliveries(ask: Ask<'_>, query: DeliveryQuery) -> Told<Page<
     caught_up(ask.admin).await;
     let limit = query.limit;
     let rows = ask.admin.store.deliveries(query).await?;
-    let last = (rows.len() == limit).then(|| rows.last()).flatten();
-    let next = last.map(|delivery| delivery.id.to_string());
+    let next = next(&rows, limit, |delivery| delivery.id);
     Ok(Page { rows, next })
 }
 
-/// Configured targets in the order of the file, then those that only old deliveries know.
 pub(super) async fn targets(ask: Ask<'_>, (): ()) -> Told<Json<Vec<TargetRow>>> {
     let admin = ask.admin;
     caught_up(admin).await;
-    let mut summaries = admin.store.targets().await?;
-    let configured = admin.planner.targets();
+    let targets = all_targets(admin).await?;
+    let activity = admin.store.activity(None).await?;
     let now = admin.clock.now();
-    let mut rows = Vec::new();
-    for name in &configured {
-        let summary = match summaries.iter().position(|summary| summary.target == *name) {
+    let row = |target: &Target| {
+        let activity = activity.get(&target.summary.target);
+        TargetRow::of(&target.summary, target.configured, activity, now)
+    };
+    Ok(Json(targets.iter().map(row).collect()))
+}
+
+/// A target, and whether it is in routes.yaml.
+pub(super) struct Target {
+    pub(super) summary: TargetSummary,
+    pub(super) configured: bool,
+}
+
+/// Configured targets in the order of the file, then those that only old deliveries know.
+pub(super) async fn all_targets(admin: &Admin) -> Result<Vec<Target>, StoreError> {
+    let mut summaries = admin.store.targets().await?;
+    let mut targets = Vec::new();
+    for name in admin.planner.targets() {
+        let known = summaries.iter().position(|summary| summary.target == name);
+        let summary = match known {
             Some(index) => summaries.remove(index),
             None => TargetSummary {
-                target: name.clone(),
-                state: admin.store.target_state(name),
+                state: admin.store.target_state(&name),
+                target: name,
                 fates: Vec::new(),
                 oldest_undelivered: None,
             },
         };
-        rows.push(TargetRow::of(&summary, true, now));
+        targets.push(Target {
+            summary,
+            configured: true,
+        });
     }
-    let gone = summaries.iter();
-    rows.extend(gone.map(|summary| TargetRow::of(summary, false, now)));
-    Ok(Json(rows))
+    targets.extend(summaries.into_iter().map(|summary| Target {
+        summary,
+        configured: false,
+    }));
+    Ok(targets)
 }
 
 pub(super) async fn sources(ask: Ask<'_>, (): ()) -> Told<Json<Vec<SourceRow>>> {
     caught_up(ask.admin).await;
     let known = ask.admin.store.sources().await?;
+    let all = CameraQuery {
+        limit: CAMERAS_MAX,
+        ..CameraQuery::default()
+    };
+    let cameras = ask.admin.store.cameras(all).await?;
     let configured = ask.admin.planner.sources();
     let row = |name: &Name, kind: Option<&'static str>| {
+        let of_it = cameras.iter().filter(|camera| camera.source == *name);
+        let named = || of_it.clone().filter(|camera| camera.camera.is_some());
         let summary = known.iter().find(|summary| summary.source == *name);
         SourceRow {
             source: name.clone(),
@@ -152,6 +182,9 @@ pub(super) async fn sources(ask: Ask<'_>, (): ()) -> Told<Json<Vec<SourceRow>>> 
             events: summary.map_or(0, |summary| summary.events),
             quarantined: summary.map_or(0, |summary| summary.quarantined),
             last_received: summary.and_then(|summary| summary.last_received),
+            cameras: named().count(),
+            cameras_silent: named().filter(|camera| camera.silent).count(),
+            events_last_day: of_it.clone().map(CameraSummary::last_day).sum(),
         }
     };
     let mut rows: Vec<SourceRow> = configured
@@ -165,10 +198,11 @@ pub(super) async fn sources(ask: Ask<'_>, (): ()) -> Told<Json<Vec<SourceRow>>> 
     Ok(Json(rows))
 }
 
-pub(super) async fn quarantine(ask: Ask<'_>, page: OnePage) -> Told<Page<QuarantineRow>> {
+pub(super) async fn quarantine(ask: Ask<'_>, page: PageQuery) -> Told<Page<QuarantineRow>> {
     caught_up(ask.admin).await;
-    let rows = ask.admin.store.quarantined(page.limit).await?;
-    Ok(Page { rows, next: None })
+    let rows = ask.admin.store.quarantined(page).await?;
+    let next = next(&rows, page.limit, |row| row.id);
+    Ok(Page { rows, next })
 }
 
 pub(super) async fn quarantined(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
@@ -178,19 +212,26 @@ pub(super) async fn quarantined(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
     Ok(blob(BYTES, &unread.original.body))
 }
 
-pub(super) async fn forgotten(ask: Ask<'_>, (): ()) -> Told<Page<ForgottenRow>> {
+pub(super) async fn forgotten(ask: Ask<'_>, page: PageQuery) -> Told<Page<ForgottenRow>> {
     caught_up(ask.admin).await;
-    let rows = ask.admin.store.forgotten().await?;
-    let rows = rows.iter().map(ForgottenRow::of).collect();
-    Ok(Page { rows, next: None })
+    let told = ask.admin.store.forgotten(page).await?;
+    let next = next(&told, page.limit, |told| told.id);
+    let rows = told.iter().map(ForgottenRow::of).collect();
+    Ok(Page { rows, next })
 }
 
 /// The file as it is in use; where secrets stand in it there are stars.
 pub(super) async fn config(ask: Ask<'_>, (): ()) -> Told<Tagged<Text>> {
     Ok(Tagged(Text {
         content_type: "text/plain; charset=utf-8",
-        text: ask.admin.planner.config(),
+        text: ask.admin.planner.config().text.clone(),
     }))
+}
+
+/// Where a page that is full goes on.
+pub(super) fn next<T, Id: ToString>(rows: &[T], limit: usize, id: fn(&T) -> Id) -> Option<String> {
+    let last = rows.last().filter(|_| rows.len() == limit)?;
+    Some(id(last).to_string())
 }
 
 pub(super) fn blob(content_type: &str, bytes: &Bytes) -> Tagged<Blob> {

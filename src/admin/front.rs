@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT, WWW_AUTHENTICATE,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -15,7 +16,7 @@ use super::body::Body;
 use super::gate::Gate;
 use super::table::{self, Access, Ask, Route};
 use super::visitor::{Caller, Visitor};
-use super::{Admin, Refusal, login, pages};
+use super::{Admin, Refusal, dashboard, findface, login, pages};
 use crate::tasks::Tasks;
 use crate::telemetry::Refused;
 
@@ -78,7 +79,14 @@ where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let found = table::find(&head.method, head.uri.path());
+    // Where there is no such interface, nothing tells that there could be one.
+    let off = is_findface(head) && gate.rules().findface.is_none();
+    let found = match off {
+        false => table::find(&head.method, head.uri.path()),
+        true => Err(Refusal::missing(
+            "nothing lives here; `admin.findface` in routes.yaml lets clients of FindFace in",
+        )),
+    };
     let always = |route: &Route| route.access == Access::Always;
     if !found.as_ref().is_ok_and(|(route, _)| always(route)) {
         gate.check_host(head)?;
@@ -145,7 +153,11 @@ fn tell(
     request: &Request<Bytes>,
     answer: &Result<Response<Body>, Refusal>,
 ) {
-    let body = String::from_utf8_lossy(request.body());
+    // The address of a webhook may hold a token.
+    let body = match request.uri().path().starts_with(findface::ROOT) {
+        true => "".into(),
+        false => String::from_utf8_lossy(request.body()),
+    };
     let body: String = body
         .chars()
         .filter(|c| !c.is_control())
@@ -179,7 +191,14 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Body> {
             return response;
         }
     }
-    let mut response = pages::refusal(refusal);
+    if status == StatusCode::UNAUTHORIZED && is_form(head) && gate.rules().has_users() {
+        return login::after_an_end(head);
+    }
+    let as_page = wants_page(head) || is_form(head);
+    let mut response = match as_page {
+        true => dashboard::refused::page(&refusal),
+        false => pages::refusal(refusal),
+    };
     if status == StatusCode::UNAUTHORIZED {
         let headers = response.headers_mut();
         headers.append(
@@ -197,6 +216,21 @@ fn refused(gate: &Gate, head: &Parts, refusal: Refusal) -> Response<Body> {
         }
     }
     response
+}
+
+/// A button that a person pressed, who waits for a page.
+fn is_form(head: &Parts) -> bool {
+    let has = |name: HeaderName, part: &str| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.contains(part))
+    };
+    head.method == Method::POST
+        && has(ACCEPT, "text/html")
+        && has(CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
+fn is_findface(head: &Parts) -> bool {
+    head.uri.path().starts_with(findface::ROOT)
 }
 
 /// A person in front of a browser: somebody who asks for a page.

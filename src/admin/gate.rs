@@ -39,6 +39,8 @@ pub(crate) struct Gate {
     bound: SocketAddr,
     local: LocalKey,
     pub(super) sessions: Sessions,
+    /// Logins of programs, which send their id as `Bearer`.
+    pub(super) bearers: Sessions,
     pub(super) attempts: Attempts,
     pub(super) cookies: Names,
     pub(super) clock: Clock,
@@ -59,6 +61,7 @@ impl Gate {
             bound,
             local: LocalKey::lay(store, bound),
             sessions: Sessions::default(),
+            bearers: Sessions::default(),
             attempts: Attempts::default(),
             cookies: Names::of_port(bound.port()),
             clock,
@@ -185,13 +188,32 @@ impl Gate {
                 Who::Token(pass.name.clone()),
                 pass.scopes.clone(),
             )),
-            None => match self.attempts.begin(caller.address, None, now) {
-                Ok(_failed) => {
-                    tracing::warn!(from = %caller.address, "refused a token that is not known");
-                    Err(Refusal::unauthorized("this token is not known"))
-                }
-                Err(wait) => Err(Refusal::too_many(wait)),
+            None => match self.by_login(rules, token, now) {
+                Some(visitor) => Ok(visitor),
+                None => self.unknown(caller, now),
             },
+        }
+    }
+
+    /// Whom a token was given that logged in with name and password.
+    fn by_login(&self, rules: &Rules, token: &str, now: Timestamp) -> Option<Visitor> {
+        rules.findface?;
+        let login = self.bearers.find(token, now)?;
+        let person = rules.person(login.user.as_str());
+        let Some(person) = person.filter(|person| person.proof == login.proof) else {
+            self.bearers.end(token); // the password was changed
+            return None;
+        };
+        Some(Visitor::new(Who::User(login.user), person.scopes.clone()))
+    }
+
+    fn unknown(&self, caller: Caller, now: Timestamp) -> Result<Visitor, Refusal> {
+        match self.attempts.begin(caller.address, None, now) {
+            Ok(_failed) => {
+                tracing::warn!(from = %caller.address, "refused a token that is not known");
+                Err(Refusal::unauthorized("this token is not known"))
+            }
+            Err(wait) => Err(Refusal::too_many(wait)),
         }
     }
 

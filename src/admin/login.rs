@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, REFERER, RETRY_AFTER, SET_COOKIE};
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use maud::html;
 use schemars::JsonSchema;
@@ -28,6 +29,10 @@ use crate::name::Name;
 /// A longer way back is forgotten.
 const WAY_MAX: usize = 2000;
 
+/// Told to who pressed a button too late.
+const ENDED: &str =
+    "Your login had ended, so what you pressed was not done. Log in, and press it again.";
+
 /// What the login form sends.
 #[derive(Default)]
 struct Form {
@@ -46,6 +51,17 @@ pub(super) fn way_back(asked: Option<&PathAndQuery>) -> String {
             format!("/login?{}", query.append_pair("next", way).finish())
         }
     }
+}
+
+/// To the login page from a button that was pressed after the login had ended, and from there back to the button's page.
+pub(super) fn after_an_end(head: &Parts) -> Response<Body> {
+    let came = head.headers.get(REFERER);
+    let came = came.and_then(|came| came.to_str().ok()?.parse::<Uri>().ok());
+    let way = came.as_ref().and_then(|came| came.path_and_query());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("next", way.map_or("/", PathAndQuery::as_str));
+    query.append_pair("ended", "");
+    redirect(&format!("/login?{}", query.finish()))
 }
 
 /// Somewhere on this camhook, never elsewhere.
@@ -75,7 +91,9 @@ pub(super) async fn page(ask: Ask<'_>) -> Answer {
             "nobody logs in here with a password: `admin.users` is empty. Programs send `Authorization: Bearer TOKEN`",
         ));
     }
-    Ok(form(gate, caller, ask.request, StatusCode::OK, &next, ""))
+    let ended = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ended");
+    let told = if ended { ENDED } else { "" };
+    Ok(form(gate, caller, ask.request, StatusCode::OK, &next, told))
 }
 
 /// The form, tied to this browser by a cookie, so that no other page can have it sent with a name of its own choice.
@@ -186,6 +204,9 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     for gone in gate.cookies.clear() {
         response.headers_mut().append(SET_COOKIE, gone);
     }
+    // Pictures that the browser kept for its user are not for the next one.
+    let kept = HeaderValue::from_static("\"cache\"");
+    response.headers_mut().insert("clear-site-data", kept);
     Ok(response)
 }
 
@@ -218,9 +239,14 @@ pub(super) async fn me(ask: Ask<'_>, (): ()) -> Told<Json<Me>> {
 
 /// What there is to see: a page for browsers, a text for others.
 pub(super) async fn index(ask: Ask<'_>) -> Answer {
+    let has_findface = ask
+        .gate
+        .is_some_and(|(gate, _)| gate.rules().findface.is_some());
     let listed = ROUTES.iter().filter(|route| {
         let own = matches!(route.path, "/" | "/login") || route.path.starts_with("/assets/");
-        ask.visitor.passes(route.access) && !own && !route.changes() && !route.path.contains('{')
+        let there = !route.is_findface() || has_findface;
+        let may = there && ask.visitor.passes(route.access);
+        may && !own && !route.changes() && !route.path.contains('{')
     });
     let (head, ()) = {
         let mut request = Request::new(());

@@ -13,6 +13,8 @@ mod cookies;
 mod dashboard;
 mod document;
 mod feed;
+mod file;
+mod findface;
 mod front;
 mod gate;
 mod glances;
@@ -23,6 +25,7 @@ mod lists;
 mod local;
 mod login;
 mod operation;
+mod overview;
 mod pages;
 pub(crate) mod passwords;
 mod question;
@@ -65,9 +68,13 @@ pub(crate) struct Admin {
     pub(crate) planner: Arc<dyn Planner>,
     /// Small pictures for pages.
     pub(crate) glances: Arc<Glances>,
+    /// None for a store that no camhook runs on.
+    pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
 }
 
 pub(crate) use document::openapi_value as openapi;
+pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
+pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
 pub(crate) use glances::Glances;
 pub(crate) use listener::{BindError, Listener};
@@ -86,11 +93,23 @@ pub(crate) trait Planner: Send + Sync {
     /// Names of the configured sources with their kinds, in the order of the file.
     fn sources(&self) -> Vec<(Name, &'static str)>;
 
+    /// Where each of the sources is posted to, in the same order; None for one that listens to something else.
+    fn paths(&self) -> Vec<Option<String>>;
+
     /// Lists as they are at this moment.
     fn lists(&self) -> Lists;
 
     /// The config file as it may be shown.
-    fn config(&self) -> String;
+    fn config(&self) -> Arc<ShownFile>;
+
+    /// What became of its loads.
+    fn loads(&self) -> Loads;
+
+    /// The file as it lies on disk, read and checked without being used.
+    fn on_disk(&self) -> Promise<'_, OnDisk>;
+
+    /// Loads the file as it lies on disk.
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>>;
 
     /// Where cameras post to.
     fn front(&self) -> Front;
@@ -110,6 +129,13 @@ pub(crate) trait Planner: Send + Sync {
         id: EventId,
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>>;
+
+    /// Sends a sample event to one target, as if this camera had sent it; returns the event's id.
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>>;
 }
 
 /// Where cameras post to, and how each source is entered.
@@ -140,6 +166,8 @@ pub(crate) enum ReplayError {
     Store(#[from] StoreError),
     #[error("still not understood: {0}")]
     Undecodable(String),
+    #[error("{0}")]
+    NoWay(String),
 }
 
 impl Admin {

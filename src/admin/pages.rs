@@ -75,7 +75,12 @@ pub(super) fn html(status: StatusCode, body: String) -> Response<Body> {
 /// Why there is no answer, for programs.
 pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
     let problem = Problem::of(&refusal);
-    let mut response = json_as(refusal.status, PROBLEM, &problem);
+    let response = json_as(refusal.status, PROBLEM, &problem);
+    refused(response, &refusal)
+}
+
+/// The headers of a refusal, whatever form it has.
+pub(super) fn refused(mut response: Response<Body>, refusal: &Refusal) -> Response<Body> {
     let allowed = refusal.allowed.as_deref().map(HeaderValue::from_str);
     if let Some(Ok(allowed)) = allowed {
         response.headers_mut().insert(ALLOW, allowed);

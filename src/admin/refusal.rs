@@ -36,13 +36,16 @@ pub(super) const ERRORS: &[Error] = &[
     error("not_found", &[404], "There is no such thing", "nothing has that path, id or name, or it is no longer kept"),
     error("method_not_allowed", &[405], "Another method is needed", "`Allow` tells which"),
     error("timeout", &[408], "The request took too long", "its body did not come in time"),
+    error("too_many_webhooks", &[409], "There are enough webhooks", "`admin.findface.most` allows no more"),
     error("too_large", &[413], "The request is too large", "its body is longer than is read here"),
     error("undecodable", &[422], "Still not understood", "a request in quarantine that today's sources do not understand either"),
+    error("config", &[422], "The config has mistakes", "`routes.yaml` cannot be loaded as it lies on disk; the running one stays"),
+    error("no_route", &[422], "No route leads there", "a test event for a target that no route of routes.yaml leads to"),
     error("too_many_attempts", &[429], "Too many logins failed", "wrong passwords or tokens; `Retry-After` tells how many seconds"),
     error("store", &[404, 500, 503], "The store does not tell", "there is no such thing in it (404), it cannot be read (500), or is full or busy (503)"),
     error("not_running", &[409], "camhook does not run", "this is told as it happens: by a camhook that runs"),
     error("too_many_listeners", &[503], "Too many listen", "`/api/v1/feed` is read by as many as may; `Retry-After` tells when to ask again"),
-    error("unavailable", &[503], "Nothing is accepted now", "`/readyz` says why"),
+    error("unavailable", &[503], "Nothing is accepted now", "`/readyz` says why, or `reason` does"),
 ];
 
 /// A word that scripts go by.
@@ -206,6 +209,9 @@ impl From<ReplayError> for Refusal {
     fn from(error: ReplayError) -> Self {
         match error {
             ReplayError::Store(error) => error.into(),
+            ReplayError::NoWay(reason) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_route", reason)
+            }
             ReplayError::Undecodable(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "undecodable",

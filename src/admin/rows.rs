@@ -7,10 +7,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::overview::{FailingRow, HistoryRow};
 use crate::event::{EventId, Shown};
 use crate::fate::{Fate, How, Joined, LeftOut, Part};
 use crate::name::Name;
-use crate::store::{Forgotten, Kept, Sighting, TargetState, TargetSummary};
+use crate::store::{Forgotten, Kept, Sighting, TargetActivity, TargetState, TargetSummary};
 
 /// Of what went into an event, so many are shown; they are all counted.
 const JOINED_MAX: usize = 16;
@@ -308,6 +309,12 @@ pub(super) struct TargetRow {
     deliveries: Counts,
     /// How long ago the oldest event was received that it has not got.
     oldest_undelivered_seconds: Option<i64>,
+    /// Delivered in each of the last 5 minutes, on the average.
+    delivered_per_minute: f64,
+    /// The last attempt of the last 6 hours that failed.
+    last_error: Option<FailingRow>,
+    /// What came of it in the last 3 hours; null when it had nothing to do.
+    history: Option<HistoryRow>,
 }
 
 /// Deliveries by what became of them.
@@ -322,7 +329,12 @@ struct Counts {
 }
 
 impl TargetRow {
-    pub(super) fn of(summary: &TargetSummary, configured: bool, now: Timestamp) -> Self {
+    pub(super) fn of(
+        summary: &TargetSummary,
+        configured: bool,
+        activity: Option<&TargetActivity>,
+        now: Timestamp,
+    ) -> Self {
         let (since, reason) = match &summary.state {
             TargetState::Running => (None, None),
             TargetState::Paused { since } => (Some(*since), None),
@@ -344,6 +356,11 @@ impl TargetRow {
                 filtered: summary.count(Fate::Filtered),
             },
             oldest_undelivered_seconds: summary.oldest_undelivered.map(age),
+            delivered_per_minute: activity.map_or(0.0, |activity| activity.per_minute),
+            last_error: activity
+                .and_then(|activity| activity.failures.first())
+                .map(FailingRow::of),
+            history: activity.map(|activity| HistoryRow::of(&activity.history)),
         }
     }
 }
@@ -359,4 +376,8 @@ pub(super) struct SourceRow {
     pub(super) events: u64,
     pub(super) quarantined: u64,
     pub(super) last_received: Option<Timestamp>,
+    pub(super) cameras: usize,
+    /// Those that have sent nothing for much longer than usual.
+    pub(super) cameras_silent: usize,
+    pub(super) events_last_day: u64,
 }

@@ -25,6 +25,8 @@ pub(super) struct Rules {
     pub(super) login: bool,
     pub(super) metrics: Visibility,
     pub(super) session: Duration,
+    /// How long a login over FindFace's interface lasts, where there is one.
+    pub(super) findface: Option<Duration>,
     seen: Seen,
 }
 
@@ -83,6 +85,10 @@ impl Rules {
             login: settings.has_login(),
             metrics: settings.metrics,
             session: settings.session.0,
+            findface: settings
+                .findface
+                .as_ref()
+                .map(|findface| findface.session.0),
             users,
             tokens,
             seen: Seen {

@@ -14,6 +14,7 @@ use super::passwords;
 use crate::name::Name;
 use crate::secret::Secret;
 use crate::units::Span;
+use crate::webhooks;
 
 /// Fewer characters can be guessed.
 const TOKEN_MIN: usize = 16;
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     /// `true` lets everybody who reaches the address see and steer everything, without a login: for a network of your own,
     /// or behind a proxy that asks. Default `false`.
     pub(crate) open: bool,
+    /// Lets clients of FindFace Lite log in here and make webhooks: `{ hosts: [client.example] }`. Default: off.
+    pub(crate) findface: Option<webhooks::Settings>,
 }
 
 impl Default for Settings {
@@ -59,6 +62,7 @@ impl Default for Settings {
             metrics: Visibility::Open,
             session: Span(Duration::from_secs(12 * 3600)),
             open: false,
+            findface: None,
         }
     }
 }
@@ -255,6 +259,12 @@ impl Settings {
                 let message = format!("this password has more than {PASSWORD_MAX} bytes");
                 wrong(&path, message, "choose a shorter one");
             }
+        }
+        let findface = self.findface.iter().flat_map(webhooks::Settings::mistakes);
+        for (way, message) in findface {
+            let way: Vec<&str> = way.iter().map(String::as_str).collect();
+            let way = [&["findface"], &way[..]].concat();
+            wrong(&way, message, "see docs/findface.md");
         }
         let mut seen: Vec<(&str, &Name)> = Vec::new();
         for (name, token) in &self.tokens {

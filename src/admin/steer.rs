@@ -35,24 +35,25 @@ impl JsonSchema for Retry {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "Which deliveries are made due again.",
+            "type": "object",
+            "properties": {
+                "ids": ids("Of deliveries."),
+                "target": name("All dead and held ones of this target."),
+                "all": { "type": "boolean", "description": "Those of all targets." },
+            },
+            "additionalProperties": false,
             "oneOf": [
                 {
-                    "type": "object",
-                    "properties": { "ids": ids("Of deliveries.") },
                     "required": ["ids"],
-                    "additionalProperties": false,
+                    "properties": { "ids": { "minItems": 1 }, "target": { "type": "null" }, "all": { "const": false } },
                 },
                 {
-                    "type": "object",
-                    "properties": { "target": name("All dead and held ones of this target.") },
                     "required": ["target"],
-                    "additionalProperties": false,
+                    "properties": { "ids": { "maxItems": 0 }, "target": { "type": "string" }, "all": { "const": false } },
                 },
                 {
-                    "type": "object",
-                    "properties": { "all": { "const": true, "description": "Of all targets." } },
                     "required": ["all"],
-                    "additionalProperties": false,
+                    "properties": { "ids": { "maxItems": 0 }, "target": { "type": "null" }, "all": { "const": true } },
                 },
             ],
             "examples": [{ "target": "vms" }],
@@ -76,26 +77,28 @@ impl JsonSchema for Replay {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let to = name("To this target alone.");
         let since = json!({
-            "type": "string",
+            "type": ["string", "null"],
             "format": "date-time",
             "description": "All that was received then or later.",
         });
         json_schema!({
             "description": "Which events are planned anew.",
+            "type": "object",
+            "properties": {
+                "events": ids("Of events, and of requests in quarantine."),
+                "since": since,
+                "to": name("To this target alone."),
+            },
+            "additionalProperties": false,
             "oneOf": [
                 {
-                    "type": "object",
-                    "properties": { "events": ids("Of events, and of requests in quarantine."), "to": to },
                     "required": ["events"],
-                    "additionalProperties": false,
+                    "properties": { "events": { "minItems": 1 }, "since": { "type": "null" } },
                 },
                 {
-                    "type": "object",
-                    "properties": { "since": since, "to": to },
                     "required": ["since"],
-                    "additionalProperties": false,
+                    "properties": { "events": { "maxItems": 0 }, "since": { "type": "string" } },
                 },
             ],
             "examples": [{ "since": "2026-01-31T00:00:00Z", "to": "vms" }],
@@ -107,13 +110,12 @@ fn ids(what: &str) -> Value {
     json!({
         "type": "array",
         "items": { "type": "string", "format": "uuid" },
-        "minItems": 1,
         "description": what,
     })
 }
 
 fn name(what: &str) -> Value {
-    json!({ "type": "string", "description": what })
+    json!({ "type": ["string", "null"], "description": what })
 }
 
 /// Which events are removed.
@@ -131,6 +133,7 @@ pub(super) struct Purge {
 #[schemars(extend("examples" = [{ "plate": "AB123CD", "dry_run": true }]))]
 pub(super) struct Forget {
     /// With one letter or digit at least.
+    #[schemars(length(min = 1))]
     plate: String,
     /// Also plates of letters that readers take for one another.
     #[serde(default)]
@@ -233,12 +236,17 @@ pub(super) async fn resume(ask: Ask<'_>, _: Nothing) -> Told<Json<Turned>> {
 }
 
 async fn turn(ask: Ask<'_>, state: TargetState) -> Told<Json<Turned>> {
-    let name = percent_encoding::percent_decode_str(ask.part(0)).decode_utf8_lossy();
-    let target = ask.admin.target(&name).await?;
+    let target = ask.admin.target(&named(&ask)).await?;
     let store = &ask.admin.store;
     store.set_target_state(&target, state.clone()).await?;
     let state = StateWord::of(&state);
     Ok(Json(Turned { target, state }))
+}
+
+/// The name that stands in the path.
+pub(super) fn named(ask: &Ask<'_>) -> String {
+    let name = percent_encoding::percent_decode_str(ask.part(0));
+    name.decode_utf8_lossy().into_owned()
 }
 
 pub(super) async fn forget(ask: Ask<'_>, what: Forget) -> Told<Json<Forgot>> {
@@ -268,7 +276,7 @@ impl Admin {
         Ok(Forgot::Done(Box::new(row)))
     }
 
-    async fn target(&self, name: &str) -> Result<Name, Refusal> {
+    pub(super) async fn target(&self, name: &str) -> Result<Name, Refusal> {
         let configured = self.planner.targets();
         let stored = self
             .store

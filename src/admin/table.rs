@@ -9,14 +9,14 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, event, first, live, reference};
+use super::dashboard::{assets, config, event, first, live, reference, search, sources, targets};
 use super::gate::Gate;
 use super::operation::{Look, Operation, Schemas, Steer, Told};
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{document, feed, glances, health, lists, login, steer};
+use super::{document, feed, findface, glances, health, lists, login, overview, steer};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -131,6 +131,23 @@ const fn steer(
     }
 }
 
+/// Short for the table.
+const fn other(
+    method: Method,
+    path: &'static str,
+    access: Access,
+    what: &'static str,
+    handler: Handler,
+) -> Route {
+    Route {
+        method,
+        path,
+        access,
+        what,
+        does: Does::Page(handler),
+    }
+}
+
 const READ: Access = Access::Needs(Scope::Read);
 const STEER: Access = Access::Needs(Scope::Steer);
 const ADMIN: Access = Access::Needs(Scope::Admin);
@@ -159,6 +176,17 @@ pub(crate) static ROUTES: &[Route] = &[
     post("/events/{id}/replay", STEER, "plans it anew: a form with `to`, or everywhere", |ask| Box::pin(event::replay(ask))),
     get("/first", READ, "where cameras post to", |ask| Box::pin(first::page(ask))),
     post("/first/sample", STEER, "sends a sample: a form with `source`", |ask| Box::pin(first::sample(ask))),
+    get("/search", READ, "finds events", |ask| Box::pin(search::page(ask))),
+    get("/search.csv", READ, "what was found, as CSV", |ask| Box::pin(search::csv(ask))),
+    get("/sources", READ, "who sends, and what was not understood", |ask| Box::pin(sources::page(ask))),
+    get("/sources/{name}", READ, "the cameras of one source", |ask| Box::pin(sources::one(ask))),
+    get("/quarantine/{id}", READ, "a request that was not understood", |ask| Box::pin(sources::quarantined(ask))),
+    post("/quarantine/{id}/decode", STEER, "decodes it anew", |ask| Box::pin(sources::decode(ask))),
+    get("/targets", READ, "where it goes, and how that goes", |ask| Box::pin(targets::page(ask))),
+    get("/targets/{name}", READ, "one target", |ask| Box::pin(targets::one(ask))),
+    post("/targets/{name}/pause", STEER, "sends nothing to it", |ask| Box::pin(targets::pause(ask))),
+    post("/targets/{name}/resume", STEER, "sends to it again", |ask| Box::pin(targets::resume(ask))),
+    post("/targets/{name}/test", STEER, "sends a sample event to it", |ask| Box::pin(targets::test(ask))),
 
     look("/api/v1/events", READ, "what came in", &Look(|ask, asked| Box::pin(api::events(ask, asked)))),
     look("/api/v1/events/{id}", READ, "one event", &Look(|ask, asked| Box::pin(api::event(ask, asked)))),
@@ -171,6 +199,7 @@ pub(crate) static ROUTES: &[Route] = &[
     look("/api/v1/feed", READ, "both as they happen", &Look(|ask, asked| Box::pin(feed::feed(ask, asked)))),
     look("/api/v1/targets", READ, "where it goes", &Look(|ask, asked| Box::pin(api::targets(ask, asked)))),
     look("/api/v1/sources", READ, "who sends", &Look(|ask, asked| Box::pin(api::sources(ask, asked)))),
+    look("/api/v1/cameras", READ, "which cameras, and which are silent", &Look(|ask, asked| Box::pin(overview::cameras(ask, asked)))),
     look("/api/v1/lists", READ, "what plates are looked up in", &Look(|ask, asked| Box::pin(lists::lists(ask, asked)))),
     look("/api/v1/lists/{name}", READ, "one list (?plate=AB123)", &Look(|ask, asked| Box::pin(lists::list(ask, asked)))),
     look("/api/v1/quarantine", READ, "what was not understood", &Look(|ask, asked| Box::pin(api::quarantine(ask, asked)))),
@@ -183,14 +212,33 @@ pub(crate) static ROUTES: &[Route] = &[
     steer("/api/v1/targets/{name}/pause", STEER, "sends nothing to a target", &Steer(|ask, sent| Box::pin(steer::pause(ask, sent)))),
     steer("/api/v1/targets/{name}/resume", STEER, "sends to it again", &Steer(|ask, sent| Box::pin(steer::resume(ask, sent)))),
 
+    steer("/api/v1/targets/{name}/test", STEER, "sends a sample event to it", &Steer(|ask, sent| Box::pin(overview::test(ask, sent)))),
+
     steer("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", &Steer(|ask, sent| Box::pin(steer::forget(ask, sent)))),
     look("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", &Look(|ask, asked| Box::pin(api::config(ask, asked)))),
+    look("/api/v1/config/check", ADMIN, "whether the file on disk may be loaded, and what became of the last loads", &Look(|ask, asked| Box::pin(config::check(ask, asked)))),
+    steer("/api/v1/config/reload", ADMIN, "loads the file on disk", &Steer(|ask, sent| Box::pin(config::reload(ask, sent)))),
+    get("/config", ADMIN, "the page of the config", |ask| Box::pin(config::page(ask))),
+    post("/config", ADMIN, "loads the file on disk; the page's button", |ask| Box::pin(config::load(ask))),
+
+    post("/v1/auth/login", Access::Open, "logs a client of FindFace in: `username`, `password`", |ask| Box::pin(findface::log_in(ask))),
+    get("/v1/webhooks", READ, "webhooks of clients of FindFace", |ask| Box::pin(findface::list(ask))),
+    post("/v1/webhooks", ADMIN, "makes a webhook", |ask| Box::pin(findface::make(ask))),
+    get("/v1/webhooks/{id}", READ, "one webhook", |ask| Box::pin(findface::one(ask))),
+    other(Method::PUT, "/v1/webhooks/{id}", ADMIN, "replaces it", |ask| Box::pin(findface::replace(ask))),
+    other(Method::PATCH, "/v1/webhooks/{id}", ADMIN, "changes some of it", |ask| Box::pin(findface::alter(ask))),
+    other(Method::DELETE, "/v1/webhooks/{id}", ADMIN, "deletes it", |ask| Box::pin(findface::remove(ask))),
 ];
 
 impl Route {
     /// Whether it may change something.
     pub(crate) fn changes(&self) -> bool {
         self.method != Method::GET
+    }
+
+    /// Whether it is there only where `admin.findface` is.
+    pub(super) fn is_findface(&self) -> bool {
+        self.path.starts_with(findface::ROOT)
     }
 
     pub(super) async fn answer(&self, ask: Ask<'_>) -> Answer {
@@ -261,6 +309,7 @@ fn tops() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
         .filter(|path| !path.contains('{') && *path != "/" && !path.starts_with("/assets/"))
+        .filter(|path| !path.starts_with(findface::ROOT))
         .collect()
 }
 
@@ -321,7 +370,7 @@ mod tests {
     #[test]
     fn what_changes_something_needs_the_right_to_and_nothing_stands_there_twice() {
         for (n, route) in ROUTES.iter().enumerate() {
-            let own = matches!(route.path, "/login" | "/logout");
+            let own = matches!(route.path, "/login" | "/logout" | "/v1/auth/login");
             assert!(
                 own || !route.changes()
                     || matches!(route.access, Access::Needs(scope) if scope >= Scope::Steer),
@@ -350,7 +399,8 @@ mod tests {
     #[test]
     fn the_page_about_the_api_tells_every_route() {
         let page = include_str!("../../docs/api.md");
-        for route in ROUTES {
+        let assets = |route: &&Route| route.path.starts_with("/assets/");
+        for route in ROUTES.iter().filter(|route| !assets(route)) {
             let told = route
                 .path
                 .replace("{id}", "ID")

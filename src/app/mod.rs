@@ -2,10 +2,13 @@
 
 mod addresses;
 mod certificates;
+mod file;
+mod hooks;
 mod outside;
 mod overdue;
 mod planner;
 mod reload;
+mod trial;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,8 @@ use crate::tls;
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use certificates::Certificates;
+use file::File;
+use hooks::Hooks;
 use outside::Outside;
 use planner::Plans;
 
@@ -105,6 +110,7 @@ impl App {
         let (looking, kept) = (&config.admin, &config.store.path);
         let gate = Gate::new(looking, listener.address(), kept, clock.clone());
 
+        let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
         let watched = config.files.clone();
@@ -115,7 +121,9 @@ impl App {
         let folder = &config.store.path;
         let refreshes = Refreshes::start(refreshed, folder, clock.clone(), &budget, &delivering);
         let refreshes = Arc::new(refreshes);
-        let plans = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+        let (file, loads) = File::new(path, clock.clone());
+        let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+        let plans = Arc::new(plans);
         let subscriptions = config.subscriptions();
         let fetchers = config.fetchers();
         let (door, pipelines) = config.open();
@@ -158,6 +166,7 @@ impl App {
             metrics: metrics.clone(),
             planner: plans.clone(),
             glances: Arc::new(Glances::new(&budget)),
+            webhooks: Some(hooks.clone()),
         };
         accepting.spawn(listener.run(
             certificates.admin.clone(),
@@ -200,7 +209,8 @@ impl App {
             certificates,
             gate,
         };
-        app.follow(watched, follower);
+        let asks = reload::Asks { loads, changes };
+        app.follow(watched, follower, hooks, asks);
         Ok(app)
     }
 
@@ -244,11 +254,13 @@ impl App {
 }
 
 /// Opens the store of a camhook that does not run, to look into it and steer it.
-pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
+pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError> {
     let clock = Clock::system();
     let metrics = Metrics::new();
     let store = Store::open(config.store.clone(), clock.clone(), metrics.clone())?;
-    let planner = Arc::new(Plans::new(store.clone(), clock.clone(), &config.planned()));
+    let (file, _) = File::new(path, clock.clone());
+    let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
+    let planner = Arc::new(planner);
     let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
     Ok(Admin {
         store,
@@ -256,6 +268,7 @@ pub(crate) fn look_into(config: Config) -> Result<Admin, StoreError> {
         metrics,
         planner,
         glances: Arc::new(Glances::new(&budget)),
+        webhooks: None,
     })
 }
 

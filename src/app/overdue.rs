@@ -38,6 +38,7 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
     use serde_json::json;
 
+    use super::super::file::File;
     use super::*;
     use crate::clock::Clock;
     use crate::config::Config;
@@ -66,7 +67,8 @@ routes:
         fn open(folder: tempfile::TempDir, clock: Clock, yaml: &str) -> Self {
             let config = config(folder.path(), yaml);
             let store = Store::open(config.store.clone(), clock.clone(), Metrics::new()).unwrap();
-            let plans = Plans::new(store.clone(), clock.clone(), &config.planned());
+            let (file, _) = File::new(folder.path(), clock.clone());
+            let plans = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
             Self {
                 folder,
                 clock,

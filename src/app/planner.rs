@@ -6,8 +6,10 @@ use arc_swap::ArcSwap;
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 
+use super::file::File;
 use super::outside::Outside;
-use crate::admin::{Front, Planner, Promise, ReplayError};
+use super::trial::trial;
+use crate::admin::{Front, LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
 use crate::clock::Clock;
 use crate::config::Planned;
 use crate::decide::Written;
@@ -25,6 +27,7 @@ pub(super) struct Plans {
     store: Store,
     clock: Clock,
     now: ArcSwap<Planned>,
+    pub(super) file: File,
     turn: Mutex<()>,
     changed: Notify,
     /// Of a camhook that runs.
@@ -32,11 +35,12 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    pub(super) fn new(store: Store, clock: Clock, planned: &Planned) -> Self {
+    pub(super) fn new(store: Store, clock: Clock, planned: &Planned, file: File) -> Self {
         Self {
             store,
             clock,
             now: ArcSwap::from_pointee(planned.clone()),
+            file,
             turn: Mutex::default(),
             changed: Notify::new(),
             outside: OnceLock::new(),
@@ -185,12 +189,33 @@ impl Planner for Plans {
             .collect()
     }
 
+    fn paths(&self) -> Vec<Option<String>> {
+        let today = self.now.load();
+        today
+            .sources
+            .iter()
+            .map(|source| source.path.clone())
+            .collect()
+    }
+
     fn lists(&self) -> Lists {
         self.now.load().lists.clone()
     }
 
-    fn config(&self) -> String {
-        self.now.load().shown.to_string()
+    fn config(&self) -> Arc<ShownFile> {
+        self.now.load().shown.clone()
+    }
+
+    fn loads(&self) -> Loads {
+        self.file.loads()
+    }
+
+    fn on_disk(&self) -> Promise<'_, OnDisk> {
+        Box::pin(self.file.on_disk())
+    }
+
+    fn load_now(&self) -> Promise<'_, Result<(), LoadError>> {
+        Box::pin(self.file.load_now())
     }
 
     fn front(&self) -> Front {
@@ -225,5 +250,19 @@ impl Planner for Plans {
         to: Option<&'a Name>,
     ) -> Promise<'a, Result<usize, ReplayError>> {
         Box::pin(self.again(id, to))
+    }
+
+    fn test<'a>(
+        &'a self,
+        target: &'a Name,
+        camera: Option<&'a str>,
+    ) -> Promise<'a, Result<EventId, ReplayError>> {
+        Box::pin(async move {
+            let today = self.now.load_full();
+            let (id, intake) = trial(&today, target, camera, self.clock.now()).await?;
+            let _safe = self.store.accept(intake).await?;
+            self.store.caught_up().await;
+            Ok(id)
+        })
     }
 }

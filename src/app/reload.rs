@@ -9,15 +9,28 @@ use tokio::sync::mpsc;
 
 use super::App;
 use super::certificates::Certificates;
+use super::file;
+use super::hooks::{self, Hooks};
 use super::planner::Plans;
-use crate::admin::{Gate, Planner as _};
-use crate::config::{self, Config, Surroundings};
+use crate::admin::{Change, ChangeError, Gate, Planner as _};
+use crate::config::{self, Config, Report, Surroundings, Webhooks, WebhooksFrom};
 use crate::delivery::Deliveries;
 use crate::fetch::Fetches;
+use crate::name::Name;
 use crate::refresh::Refreshes;
 use crate::server::{Door, Subscriptions};
+use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::{ListOnly, Metrics, Reloaded};
+use crate::webhooks::{Webhook, is_reserved};
+
+/// What others ask for, to be done one after the other.
+pub(super) struct Asks {
+    /// Loads of the file.
+    pub(super) loads: mpsc::Receiver<file::Asked>,
+    /// Changes of webhooks.
+    pub(super) changes: mpsc::Receiver<hooks::Asked>,
+}
 
 /// What a new config is put into.
 struct Running {
@@ -32,6 +45,10 @@ struct Running {
     metrics: Metrics,
     certificates: Certificates,
     gate: Arc<Gate>,
+    hooks: Arc<Hooks>,
+    store: Store,
+    /// For what goes on as long as deliveries do.
+    delivering: Tasks,
     settings: Fixed,
 }
 
@@ -65,7 +82,13 @@ impl Fixed {
 
 impl App {
     /// Loads the config anew whenever one of its files changes, and on SIGHUP.
-    pub(super) fn follow(&self, files: Vec<PathBuf>, settings: Fixed) {
+    pub(super) fn follow(
+        &self,
+        files: Vec<PathBuf>,
+        settings: Fixed,
+        hooks: Arc<Hooks>,
+        asks: Asks,
+    ) {
         let running = Running {
             config: self.config.clone(),
             surroundings: self.surroundings.clone(),
@@ -78,18 +101,24 @@ impl App {
             metrics: self.metrics.clone(),
             certificates: self.certificates.clone(),
             gate: self.gate.clone(),
+            hooks,
+            store: self.store.clone(),
+            delivering: self.delivering.clone(),
             settings,
         };
         let tasks = self.accepting.clone();
-        self.accepting.spawn(running.follow(files, tasks));
+        self.accepting.spawn(running.follow(files, asks, tasks));
     }
 }
 
 impl Running {
-    async fn follow(self, mut files: Vec<PathBuf>, tasks: Tasks) {
+    async fn follow(self, mut files: Vec<PathBuf>, mut asks: Asks, tasks: Tasks) {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut watch = Watch::of(&files, &tasks);
+        self.hooks
+            .end_removed(&self.store, &self.surroundings.clock, &self.delivering);
         loop {
+            let mut tell: Option<file::Asked> = None;
             let hangup = async {
                 match &mut hangups {
                     Some(hangups) => hangups.recv().await,
@@ -98,10 +127,23 @@ impl Running {
             };
             tokio::select! {
                 () = tasks.stopping() => return,
+                Some(asked) = asks.changes.recv() => {
+                    let hooks::Asked { change, answer } = asked;
+                    let _ = answer.send(self.change(change).await);
+                    continue;
+                }
                 _ = hangup => tracing::info!("asked to load the config again"),
                 () = watch.changed() => tracing::info!("the config has changed"),
+                Some(told) = asks.loads.recv() => {
+                    tracing::info!("asked to load the config again, by who steers");
+                    tell = Some(told);
+                }
             }
-            if let Some(now) = self.load().await
+            let loaded = self.load().await;
+            if let Some(tell) = tell {
+                let _ = tell.send(loaded.as_ref().map(|_| ()).map_err(String::clone)); // who asked may be gone
+            }
+            if let Ok(now) = loaded
                 && now != files
             {
                 watch = Watch::of(&now, &tasks);
@@ -110,71 +152,115 @@ impl Running {
         }
     }
 
-    /// Returns the files that the new config reads.
-    async fn load(&self) -> Option<Vec<PathBuf>> {
-        let (path, around) = (self.config.clone(), self.surroundings.clone());
-        let loaded = tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await;
-        let outcome = |outcome| {
-            self.metrics
-                .reloads
-                .get_or_create(&Reloaded { outcome })
-                .inc()
-        };
-        match loaded {
-            Ok(Ok(mut config)) => {
-                if Fixed::of(&config) != self.settings {
-                    tracing::warn!(
-                        "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
-                    );
-                }
-                // Who may look was checked for the address in the file; another one is still bound.
-                if config.admin.listen == self.settings.admin {
-                    self.gate.replace(&config.admin);
-                }
-                let files = config.files.clone();
-                self.certificates
-                    .replace(config.server_tls.take(), config.admin_tls.take());
-                // Before anybody looks plates up in the new lists, they get what is in memory.
-                self.refreshes
-                    .replace(std::mem::take(&mut config.refreshed));
-                self.forget_lists(&config);
-                for route in self.plans.replace(&config.planned()) {
-                    tracing::warn!(
-                        %route,
-                        "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
-                    );
-                }
-                let subscriptions = config.subscriptions();
-                let fetchers = config.fetchers();
-                let (door, pipelines) = config.open();
-                // The way out first: an event that comes in by a new route must find its target.
-                self.plans.replace_pipelines(pipelines.clone());
-                self.deliveries.replace(pipelines);
-                self.fetches.replace(fetchers);
-                self.door.store(Arc::new(door));
-                self.subscriptions.replace(subscriptions);
-                outcome("taken");
+    /// Returns the files that the new config reads, or what is wrong with it.
+    async fn load(&self) -> Result<Vec<PathBuf>, String> {
+        match self.read(self.hooks.kept()).await {
+            Ok(config) => {
+                let files = self.take(config);
+                let outcome = Reloaded { outcome: "taken" };
+                self.metrics.reloads.get_or_create(&outcome).inc();
                 tracing::info!("the new config is in use");
-                Some(files)
+                Ok(files)
             }
-            Ok(Err(report)) => {
-                outcome("refused");
-                tracing::error!(
-                    "the new config is refused, the running one stays:\n{}",
-                    report.plain()
-                );
-                None
+            Err(Some(report)) => {
+                let mistakes = report.plain();
+                tracing::error!("the new config is refused, the running one stays:\n{mistakes}");
+                self.refuse(mistakes)
             }
-            Err(error) => {
-                outcome("refused");
-                tracing::error!(%error, "the new config could not be loaded, the running one stays");
-                None
+            Err(None) => {
+                self.refuse("it could not be loaded: camhook's log tells why\n".to_owned())
             }
         }
     }
-}
 
-impl Running {
+    fn refuse(&self, mistakes: String) -> Result<Vec<PathBuf>, String> {
+        let outcome = Reloaded { outcome: "refused" };
+        self.metrics.reloads.get_or_create(&outcome).inc();
+        self.plans.file.refused(&mistakes);
+        Err(mistakes)
+    }
+
+    /// Nothing is told when it could not even be tried, which is in the log.
+    async fn read(&self, webhooks: WebhooksFrom) -> Result<Config, Option<Box<Report>>> {
+        let path = self.config.clone();
+        let around = Surroundings {
+            webhooks,
+            ..self.surroundings.clone()
+        };
+        match tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await {
+            Ok(loaded) => loaded.map_err(|report| Some(Box::new(report))),
+            Err(error) => {
+                tracing::error!(%error, "the config could not be loaded, the running one stays");
+                Err(None)
+            }
+        }
+    }
+
+    /// Puts a config into use; returns the files that it reads.
+    fn take(&self, mut config: Config) -> Vec<PathBuf> {
+        let restart_due = Fixed::of(&config) != self.settings;
+        if restart_due {
+            tracing::warn!(
+                "what changed in `server`, `admin.listen`, `store` or `log` is taken up by a restart only (`catch_all` and certificates apart)"
+            );
+        }
+        // Who may look was checked for the address in the file; another one is still bound.
+        if config.admin.listen == self.settings.admin {
+            self.gate.replace(&config.admin);
+        }
+        let files = config.files.clone();
+        self.hooks.replace(std::mem::take(&mut config.webhooks));
+        self.certificates
+            .replace(config.server_tls.take(), config.admin_tls.take());
+        // Before anybody looks plates up in the new lists, they get what is in memory.
+        self.refreshes
+            .replace(std::mem::take(&mut config.refreshed));
+        self.forget_lists(&config);
+        let gone = self.plans.replace(&config.planned());
+        // What becomes of webhooks' deliveries is told where they are changed.
+        let is_own = |route: &Name| !is_reserved(route.as_str());
+        for route in gone.into_iter().filter(is_own) {
+            tracing::warn!(
+                %route,
+                "this route is gone: what is still pending of it will be dead, and `camhook replay` plans it anew"
+            );
+        }
+        let subscriptions = config.subscriptions();
+        let fetchers = config.fetchers();
+        let (door, pipelines) = config.open();
+        // The way out first: an event that comes in by a new route must find its target.
+        self.plans.replace_pipelines(pipelines.clone());
+        self.deliveries.replace(pipelines);
+        self.fetches.replace(fetchers);
+        self.door.store(Arc::new(door));
+        self.subscriptions.replace(subscriptions);
+        self.plans.file.taken(restart_due);
+        self.hooks
+            .end_removed(&self.store, &self.surroundings.clock, &self.delivering);
+        files
+    }
+
+    /// Changes webhooks: checked as a part of the config, written, and in use before it is answered.
+    async fn change(&self, change: Change) -> Result<Option<Webhook>, ChangeError> {
+        let (old, settings) = self.hooks.ready()?;
+        if let Change::Left(id) = change {
+            return self.hooks.has_left(id).await.map(|()| None);
+        }
+        let mut new = old.clone();
+        let done = hooks::apply(&mut new, change, &settings)?;
+        let config = match self.read(WebhooksFrom::Shelf(new.clone())).await {
+            Ok(config) if matches!(config.webhooks, Webhooks::On { .. }) => config,
+            Ok(_) => return Err(hooks::not_now("`admin.findface` was taken out")),
+            Err(report) => {
+                let is_fine = self.read(WebhooksFrom::Shelf(old)).await.is_ok();
+                return Err(hooks::refused(report.filter(|_| is_fine).as_deref()));
+            }
+        };
+        self.hooks.write(new).await?;
+        self.take(config);
+        Ok(done)
+    }
+
     /// What is not in the config any more is not measured any more.
     fn forget_lists(&self, config: &Config) {
         for (name, _) in self.plans.lists().iter() {

@@ -57,9 +57,10 @@ impl Camhook {
                 token: given(common)?.or_else(|| local(&config, &base)),
                 base,
             }),
-            Err(error) if error.is_connect() => {
-                Ok(Self::Stopped(Box::new(app::look_into(config)?)))
-            }
+            Err(error) if error.is_connect() => Ok(Self::Stopped(Box::new(app::look_into(
+                &common.config,
+                config,
+            )?))),
             Err(error) => Err(error.into()),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::show::{clean, error};
 use super::{Common, Failure};
-use crate::config::{Config, Surroundings, environment, sheet};
+use crate::config::{Config, Surroundings, WebhooksFrom, environment, sheet};
 use crate::explain::{Cases, Made};
 
 #[derive(Debug, Args)]
@@ -37,7 +37,10 @@ pub(super) fn test(common: &Common, arguments: &Arguments) -> Result<(), Failure
         Some(value) => Ok(Some(value.clone())),
         None => environment(name),
     };
-    let around = Surroundings::default();
+    let around = Surroundings {
+        webhooks: WebhooksFrom::Nowhere,
+        ..Surroundings::default()
+    };
     let config = Config::load_with(&common.config, &around, &said).map_err(refused)?;
     give_rows(&config, &cases)?;
     let planned = config.planned();

@@ -39,11 +39,14 @@ mod tables;
 mod tree;
 mod verdict;
 mod watch;
+mod woven;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
@@ -72,6 +75,7 @@ pub(crate) use schema::schema;
 pub(crate) use secured::own_certificates;
 pub(crate) use sheet::sheet;
 pub(crate) use watch::watch;
+pub(crate) use woven::{Webhooks, WebhooksFrom};
 
 /// Everything that one `routes.yaml` says, ready to run.
 pub(crate) struct Config {
@@ -92,11 +96,13 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Route>,
     /// The steps of each route, by its name.
     pub(crate) steps: BTreeMap<Name, Vec<Box<dyn Step>>>,
+    /// What was made over the API, of which some of the targets and routes are.
+    pub(crate) webhooks: Webhooks,
     /// The config, its lists and its secret files: what to load it again for.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) blot: Blot,
     /// The file as it may be shown: without secrets, and without comments, which may hold some.
-    pub(crate) shown: String,
+    pub(crate) shown: admin::ShownFile,
 }
 
 /// What the targets of a config share with those of the config before.
@@ -104,6 +110,7 @@ pub(crate) struct Config {
 pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) sessions: Sessions,
+    pub(crate) webhooks: WebhooksFrom,
 }
 
 impl Default for Surroundings {
@@ -111,6 +118,7 @@ impl Default for Surroundings {
         Self {
             clock: Clock::system(),
             sessions: Sessions::default(),
+            webhooks: WebhooksFrom::Store,
         }
     }
 }
@@ -218,7 +226,9 @@ impl Config {
         expand::expand(&mut root, folder, environment, &mut taken);
         mistakes.append(&mut taken.mistakes);
 
-        let catalog = preset::apply(&mut root, text.len(), folder);
+        let woven = woven::weave(&mut root, text.len(), folder, &around.webhooks);
+        mistakes.extend(woven.mistakes);
+        let catalog = preset::apply(&mut root, woven.end, folder);
         mistakes.extend(catalog.mistakes.iter().cloned());
         taken.files.extend(catalog.files.iter().cloned());
 
@@ -257,9 +267,13 @@ impl Config {
                 mistake.help = mistake.help.take().map(|help| secrets.blot.out(&help));
             }
             let report = Report::new(file.to_owned(), secrets.mask(text), mistakes);
-            return Err(report.with_pages(catalog.pages.clone()));
+            let pages = woven.page.into_iter().chain(catalog.pages.iter().cloned());
+            return Err(report.with_pages(pages.collect()));
         }
+        woven::keep_parts(&mut config.steps, &woven.ids);
+        config.webhooks = woven.webhooks;
         config.shown = secrets::without_comments(&root, &secrets.mask(text));
+        config.shown.digest = Sha256::digest(text).into();
         for route in &mut config.routes {
             route.blot = secrets.blot.clone();
         }
@@ -334,9 +348,10 @@ impl Config {
             targets,
             routes,
             steps,
+            webhooks: Webhooks::default(),
             files: Vec::new(),
             blot: Blot::default(),
-            shown: String::new(),
+            shown: admin::ShownFile::default(),
         }
     }
 }

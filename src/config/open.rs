@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Config;
+use crate::admin::ShownFile;
 use crate::delivery::{Outlet, Pipelines};
 use crate::fetch::Fetchers;
 use crate::lists::Lists;
@@ -20,7 +21,7 @@ pub(crate) struct Planned {
     /// Names, in the file's order.
     pub(crate) targets: Vec<Name>,
     /// The file as it may be shown.
-    pub(crate) shown: Arc<str>,
+    pub(crate) shown: Arc<ShownFile>,
 }
 
 /// A source without its door: what decodes.
@@ -62,7 +63,7 @@ impl Config {
                 .iter()
                 .map(|target| target.name.clone())
                 .collect(),
-            shown: self.shown.as_str().into(),
+            shown: Arc::new(self.shown.clone()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use percent_encoding::percent_decode_str;
 
 use super::tree::{Node, Shape};
+use crate::admin::ShownFile;
 use crate::secret::Blot;
 
 /// Parts of a key that tell that its value is nobody's business.
@@ -80,14 +81,14 @@ pub(super) fn mask(text: &str, places: &[Range<usize>]) -> String {
 
 /// The text without its comments: what somebody noted beside a setting, or switched off, may be a secret that nothing tells
 /// to be one. What stands in a value is none, whatever it looks like.
-pub(super) fn without_comments(root: &Node, text: &str) -> String {
+pub(super) fn without_comments(root: &Node, text: &str) -> ShownFile {
     let mut values: Vec<Range<usize>> = Vec::new();
     collect(root, &mut values);
     values.sort_by_key(|value| value.start);
     let mut values = values.into_iter().peekable();
     let mut end = 0; // of the values that began so far
-    let (mut kept, mut start) = (String::with_capacity(text.len()), 0);
-    for line in text.split_inclusive('\n') {
+    let (mut kept, mut numbers, mut start) = (String::with_capacity(text.len()), Vec::new(), 0);
+    for (n, line) in text.split_inclusive('\n').enumerate() {
         let mut cut = None;
         for (offset, byte) in line.bytes().enumerate() {
             let at = start + offset;
@@ -101,16 +102,24 @@ pub(super) fn without_comments(root: &Node, text: &str) -> String {
             }
         }
         match cut.map(|cut| line[..cut].trim_end()) {
-            None => kept.push_str(line),
             Some("") => {}
+            None => {
+                numbers.push(n + 1);
+                kept.push_str(line);
+            }
             Some(rest) => {
+                numbers.push(n + 1);
                 kept.push_str(rest);
                 kept.push('\n');
             }
         }
         start += line.len();
     }
-    kept
+    ShownFile {
+        text: kept,
+        numbers,
+        digest: [0; 32], // of the file before anything was masked
+    }
 }
 
 /// Where keys and values stand.

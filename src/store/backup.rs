@@ -65,6 +65,9 @@ impl Identity {
 /// Segments go about once an hour; who copies for longer than that begins again where one went.
 const ROUNDS_MAX: usize = 100;
 
+/// What programs made over the API, beside the log.
+const WEBHOOKS: &str = crate::webhooks::FILE;
+
 /// Copies the store in `from` into the folder `to`, which must be empty or not there.
 pub(crate) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     let failed = |error: io::Error| StoreError::Failed(format!("{}: {error}", to.display()));
@@ -91,6 +94,14 @@ pub(crate) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
         let last = copies.values().map(|copy| copy.next_lsn).max();
         let job = job.within(last.unwrap_or(0).saturating_sub(1));
         job.write(&SystemDisk, to).map_err(failed)?;
+    }
+    // Replaced as a whole, so that it is whole at any moment.
+    match std::fs::copy(from.join(WEBHOOKS), to.join(WEBHOOKS)) {
+        Ok(_) => std::fs::File::open(to.join(WEBHOOKS))
+            .and_then(|file| file.sync_all())
+            .map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
     }
     // A copy that was cut short has no `log`, and cannot be taken for a whole one.
     SystemDisk

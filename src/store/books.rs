@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 
+use super::activity::Activity;
 use super::index::NUMBERS_PER_RECORD;
 use crate::fate::Fate;
 use crate::name::Name;
@@ -35,6 +36,7 @@ pub(super) struct Books {
     /// Over all targets.
     pending: HashMap<u64, i64>,
     sources: HashMap<Name, SourceBook>,
+    pub(super) activity: Activity,
     changed_segments: HashSet<u64>,
     changed_tallies: HashSet<(Name, &'static str)>,
     changed_backlog: HashSet<(Name, u64)>,
@@ -64,7 +66,10 @@ impl SegmentBook {
 
 impl Books {
     pub(super) fn load(db: &Connection) -> rusqlite::Result<Self> {
-        let mut books = Self::default();
+        let mut books = Self {
+            activity: Activity::load(db)?,
+            ..Self::default()
+        };
         let mut rows =
             db.prepare("SELECT segment, first_lsn, last_lsn, oldest, newest FROM segments")?;
         let mut rows = rows.query([])?;
@@ -111,6 +116,7 @@ impl Books {
 
     /// Writes what changed since the last time.
     pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.activity.write(db)?;
         for first_lsn in self.changed_segments.drain() {
             let Some(book) = self.segments.get(&first_lsn) else {
                 continue;

@@ -17,11 +17,11 @@ use super::books::name_from;
 use super::forgetting::Job;
 use super::index::moment;
 use super::pictures::siblings;
-use super::query::Located;
+use super::query::{self, Located};
 use super::record::{Forgotten, normal_plate};
 use super::request::RequestIn;
 use super::writer::Told;
-use super::{Inner, Store, StoreError, closed, failed};
+use super::{Inner, PageQuery, Store, StoreError, closed, failed};
 use crate::event::EventId;
 use crate::fate::Fate;
 use crate::likeness::Fold;
@@ -160,10 +160,18 @@ impl Store {
     }
 
     /// What was forgotten, newest first.
-    pub(crate) async fn forgotten(&self) -> std::result::Result<Vec<Forgotten>, StoreError> {
-        self.read(|db, _| {
-            let mut rows = db.prepare_cached("SELECT told FROM forgotten ORDER BY id DESC")?;
-            let rows = rows.query_map([], |row| row.get::<_, String>(0))?;
+    pub(crate) async fn forgotten(
+        &self,
+        page: PageQuery,
+    ) -> std::result::Result<Vec<Forgotten>, StoreError> {
+        self.read(move |db, _| {
+            let mut rows = db.prepare_cached(
+                "SELECT told FROM forgotten WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
+            )?;
+            let before = page.before.map(|before| before.as_bytes().to_vec());
+            let rows = rows.query_map(params![before, query::limit(page.limit)], |row| {
+                row.get::<_, String>(0)
+            })?;
             let told: Vec<String> = rows.collect::<Result<_>>()?;
             Ok(told
                 .iter()

@@ -136,6 +136,9 @@ impl Index {
                     .execute(params![note.route.as_str(), &*note.step, &*note.key])?;
             }
         }
+        // A camera that is not told of by anything else is forgotten with it: its name may be the plate.
+        self.books.write(&self.db)?;
+        self.drop_silent(i64::MAX)?;
         self.news.removed = true;
         self.commit()
     }

@@ -270,6 +270,10 @@ impl Index {
             });
             let id = event.id;
             self.news.changed.push((lsn, Changed::Event { number, id }));
+            let received_at = micros(event.received_at);
+            self.books
+                .activity
+                .came(&event.source, event.camera.as_deref(), received_at);
             let camera = event.camera.as_deref().unwrap_or("");
             for planned in &event.plan.deliveries {
                 let delivery = next_delivery;
@@ -324,6 +328,7 @@ impl Index {
             self.news.changed.push((lsn, Changed::Delivery(number)));
             self.books
                 .count(&planned.target, Fate::Pending, Some(segment), 1);
+            self.books.activity.planned(&planned.target, now);
             if !self.news.wake.contains(&planned.target) {
                 self.news.wake.insert(planned.target.clone());
             }

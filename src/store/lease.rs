@@ -59,6 +59,9 @@ pub(crate) enum Order {
     Camera,
 }
 
+/// Deliveries of a target that is no more, ended in one go.
+const ENDED_AT_ONCE: usize = 500;
+
 pub(crate) struct Leased {
     pub(crate) leases: Vec<Lease>,
     pub(crate) next_due: Option<Timestamp>,
@@ -68,6 +71,37 @@ impl Store {
     /// Up to `max` due deliveries of the target, taken; and when the next one falls due, if none was.
     pub(crate) async fn lease(
         &self,
+        target: &Name,
+        order: Order,
+        max: usize,
+    ) -> Result<Leased, StoreError> {
+        let now = self.0.clock.now();
+        self.lease_until(now, target, order, max).await
+    }
+
+    /// Ends deliveries of a target that is no more, due or not, as dead for this reason. Some that are under way may be left
+    /// out. Returns how many there were.
+    pub(crate) async fn end_all(&self, target: &Name, reason: &str) -> Result<usize, StoreError> {
+        let max = ENDED_AT_ONCE;
+        let rest = self.lease_until(Timestamp::MAX, target, Order::None, max);
+        let leases = rest.await?.leases;
+        let count = leases.len();
+        for lease in leases {
+            let attempt = Attempt {
+                at: self.0.clock.now(),
+                status: None,
+                ms: 0,
+                error: Some(reason.to_owned()),
+                excerpt: None,
+            };
+            self.settle(lease, Some(attempt), Settled::Dead);
+        }
+        Ok(count)
+    }
+
+    async fn lease_until(
+        &self,
+        now: Timestamp,
         target: &Name,
         order: Order,
         max: usize,
@@ -83,7 +117,6 @@ impl Store {
             desk.keep_order();
         }
         let (target, desk_there) = (target.clone(), desk.clone());
-        let now = self.0.clock.now();
         self.read(move |db, inner| {
             // Before the snapshot is taken: what is settled and indexed in between is in neither otherwise.
             let taken = desk_there.taken();

@@ -10,26 +10,63 @@ use serde::Serialize;
 use super::cache::EVENT_BYTES;
 use super::query::Located;
 use super::{
-    Inner, Kept, Store, StoreError, TargetState, Unread, failed, pictures, query, request, schema,
-    seal,
+    Inner, Kept, Store, StoreError, TargetState, Unread, failed, find, pictures, quarantine, query,
+    request, schema, seal,
 };
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
 use crate::name::Name;
 
+/// Events that are read in one go where all are asked for.
+const ALL_AT_ONCE: usize = 10_000;
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EventQuery {
     pub(crate) source: Option<String>,
     pub(crate) camera: Option<String>,
-    /// A plate; `*` at the end searches by prefix.
+    /// A plate; `*` stands for any letters or none, `?` for one.
     pub(crate) plate: Option<String>,
     pub(crate) kind: Option<Kind>,
     pub(crate) since: Option<Timestamp>,
     pub(crate) until: Option<Timestamp>,
+    /// One of its deliveries is all of these.
+    pub(crate) fate: Option<Fate>,
+    pub(crate) target: Option<String>,
+    pub(crate) route: Option<String>,
     /// Only events older than this one, for paging.
     pub(crate) before: Option<EventId>,
+    /// Only events newer than this one, those next to it, for paging back.
+    pub(crate) after: Option<EventId>,
     /// 0 is all.
     pub(crate) limit: usize,
+}
+
+/// An event as the index knows it: what is told of many without reading the log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FoundEvent {
+    pub(crate) id: EventId,
+    pub(crate) source: Name,
+    pub(crate) kind: String,
+    pub(crate) camera: Option<String>,
+    /// As they are compared.
+    pub(crate) plates: Vec<String>,
+    pub(crate) received_at: Timestamp,
+    pub(crate) occurred_at: Timestamp,
+}
+
+/// What a question found.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Found {
+    /// Newest first.
+    pub(crate) events: Vec<FoundEvent>,
+    /// About how many rows were looked at.
+    pub(crate) looked_at: usize,
+    /// One question looks at so many rows only: set when that was the end, to when the last one was received.
+    pub(crate) looked_until: Option<Timestamp>,
+    /// `before` of the question that goes on, when there may be more.
+    pub(crate) older: Option<EventId>,
+    /// `after` of the question that goes back.
+    pub(crate) newer: Option<EventId>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,8 +78,18 @@ pub(crate) struct DeliveryQuery {
     pub(crate) limit: usize,
 }
 
+/// A part of a list that is asked nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PageQuery {
+    /// Only what is older than this, for paging.
+    pub(crate) before: Option<EventId>,
+    /// 0 is all.
+    pub(crate) limit: usize,
+}
+
 /// A request that was kept but not understood.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quarantined")]
 pub(crate) struct QuarantineRow {
     pub(crate) id: EventId,
     pub(crate) source: Name,
@@ -168,9 +215,32 @@ impl Store {
         asked.await.map_err(failed)?
     }
 
-    /// Newest first.
-    pub(crate) async fn events(&self, query: EventQuery) -> Result<Vec<EventId>, StoreError> {
-        self.read(move |db, _| query::events(db, &query)).await
+    /// All that fit, newest first, however many rows that means to look at.
+    pub(crate) async fn events(&self, mut query: EventQuery) -> Result<Vec<EventId>, StoreError> {
+        let mut ids = Vec::new();
+        let limit = query.limit;
+        loop {
+            query.limit = match limit {
+                0 => ALL_AT_ONCE,
+                limit => ALL_AT_ONCE.min(limit - ids.len()),
+            };
+            let found = self.search(query.clone()).await?;
+            ids.extend(found.events.iter().map(|event| event.id));
+            if found.older.is_none() || limit > 0 && ids.len() >= limit {
+                return Ok(ids);
+            }
+            query.before = found.older;
+        }
+    }
+
+    /// One page of what fits; looks at a bounded number of rows, and tells how far that went.
+    pub(crate) async fn search(&self, query: EventQuery) -> Result<Found, StoreError> {
+        self.read(move |db, inner| {
+            let held = inner.desks.held();
+            let now = inner.clock.now();
+            find::search(db, &query, &find::Moment { held: &held, now })
+        })
+        .await
     }
 
     /// Newest first.
@@ -193,9 +263,13 @@ impl Store {
         self.read(|db, _| query::sources(db)).await
     }
 
-    /// Newest first; 0 is all.
-    pub(crate) async fn quarantined(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        self.read(move |db, _| query::quarantined(db, limit)).await
+    /// Newest first.
+    pub(crate) async fn quarantined(
+        &self,
+        page: PageQuery,
+    ) -> Result<Vec<QuarantineRow>, StoreError> {
+        self.read(move |db, _| quarantine::quarantined(db, page))
+            .await
     }
 
     pub(crate) async fn quarantined_request(&self, id: EventId) -> Result<Unread, StoreError> {

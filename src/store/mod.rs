@@ -9,6 +9,7 @@
 //! whose deliveries are then made once more under the same ids.
 
 mod accept;
+mod activity;
 mod backup;
 mod books;
 mod by_hand;
@@ -22,6 +23,7 @@ mod desk;
 mod disk;
 mod due;
 mod feed;
+mod find;
 mod forget;
 mod forgetting;
 mod index;
@@ -33,9 +35,12 @@ mod look;
 mod notes;
 mod open;
 mod outcomes;
+mod overview;
 mod pictures;
+mod plates;
 mod probe;
 mod purge;
+mod quarantine;
 mod query;
 mod record;
 mod redact;
@@ -73,7 +78,11 @@ pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use feed::{LISTENERS_MAX, Listener, Place, Taken};
 pub(crate) use forget::Sighting;
 pub(crate) use lease::{Lease, Order, Settled};
-pub(crate) use look::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetSummary};
+pub(crate) use look::{
+    DeliveryQuery, EventQuery, Found, FoundEvent, PageQuery, QuarantineRow, SourceSummary,
+    TargetSummary,
+};
+pub(crate) use overview::{CameraQuery, CameraSummary, Failing, History, TargetActivity};
 pub(crate) use pictures::{Fetch, FetchedPicture, Unfetched};
 pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;

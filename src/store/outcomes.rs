@@ -42,6 +42,11 @@ impl Index {
             Settled::Expired => (Fate::Expired, None, outcome.attempt.is_some()),
             Settled::Filtered => (Fate::Filtered, None, outcome.attempt.is_some()),
         };
+        if fate == Fate::Delivered {
+            self.books.activity.delivered(&target, outcome.at);
+        } else if outcome.attempt.is_some() && fate != Fate::Filtered {
+            self.books.activity.failed(&target, outcome.at, number);
+        }
         if let Some(attempt) = &outcome.attempt {
             self.note_attempt(number, tried, attempt, (touched, touched), counts)?;
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::catalog::Record;
 use super::record::What;
 use super::segment::{FORMAT, HEADER_BYTES, Head, Header, RecordKind, record_bytes};
-use super::{DeliveryQuery, EventQuery, Settings, Store, request};
+use super::{DeliveryQuery, EventQuery, PageQuery, Settings, Store, request};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -87,7 +87,14 @@ pub(crate) fn try_log(input: &[u8]) -> bool {
             drop(store.event(event).await.map(|kept| kept.event.to_json()));
         }
         drop(store.deliveries(DeliveryQuery::default()).await);
-        for row in store.quarantined(10).await.unwrap_or_default() {
+        for row in store
+            .quarantined(PageQuery {
+                before: None,
+                limit: 10,
+            })
+            .await
+            .unwrap_or_default()
+        {
             drop(store.quarantined_request(row.id).await);
         }
     });

@@ -9,8 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::books::{fate_from, name_from};
 use super::catalog::Position;
 use super::index::{NUMBERS_PER_RECORD, micros, moment};
-use super::record::normal_plate;
-use super::{DeliveryQuery, EventQuery, QuarantineRow, SourceSummary, TargetState, TargetSummary};
+use super::{DeliveryQuery, SourceSummary, TargetState, TargetSummary};
 use crate::event::{DeliveryId, EventId, Item};
 use crate::fate::{Attempt, Delivery, Fate, Plan};
 use crate::name::Name;
@@ -70,21 +69,24 @@ pub(super) fn plans_again(db: &Connection, event: i64) -> Result<Vec<Plan>> {
         .collect()
 }
 
+/// Deliveries of a held target that are not due yet: so many are counted one by one.
+const LATER_MAX: i64 = 50_000;
+
 /// Conditions joined by AND, with their values.
 #[derive(Default)]
-struct Filter {
+pub(super) struct Filter {
     conditions: Vec<String>,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 impl Filter {
     /// `?` in the condition stands for the values, in order.
-    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+    pub(super) fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         self.conditions.push(condition.to_owned());
         self.values.extend(values);
     }
 
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         if self.conditions.is_empty() {
             String::new()
         } else {
@@ -93,73 +95,12 @@ impl Filter {
     }
 }
 
-fn limit(limit: usize) -> i64 {
+pub(super) fn limit(limit: usize) -> i64 {
     if limit == 0 {
         -1
     } else {
         i64::try_from(limit).unwrap_or(-1)
     }
-}
-
-pub(super) fn events(db: &Connection, query: &EventQuery) -> Result<Vec<EventId>> {
-    let mut filter = Filter::default();
-    if let Some(source) = &query.source {
-        filter.add("source = ?", [source.clone().into()]);
-    }
-    if let Some(camera) = &query.camera {
-        filter.add("camera = ?", [camera.clone().into()]);
-    }
-    if let Some(kind) = query.kind {
-        filter.add("kind = ?", [kind.as_str().to_owned().into()]);
-    }
-    if let Some(plate) = &query.plate {
-        let normal = normal_plate(plate);
-        if plate.ends_with('*') {
-            let end = format!("{normal}{}", char::MAX);
-            filter.add(
-                "number IN (SELECT event FROM plates WHERE plate >= ? AND plate < ?)",
-                [normal.into(), end.into()],
-            );
-        } else {
-            filter.add(
-                "number IN (SELECT event FROM plates WHERE plate = ?)",
-                [normal.into()],
-            );
-        }
-    }
-    // Segments bound the numbers to look at; received_at alone would mean to look at every row.
-    if let Some(since) = query.since {
-        let since = micros(since);
-        filter.add("received_at >= ?", [since.into()]);
-        filter.add(
-            "number >= coalesce((SELECT min(first_lsn) FROM segments WHERE newest >= ?), 0) * 1048576",
-            [since.into()],
-        );
-    }
-    if let Some(until) = query.until {
-        let until = micros(until);
-        filter.add("received_at < ?", [until.into()]);
-        filter.add(
-            "number < (coalesce((SELECT max(last_lsn) FROM segments WHERE oldest < ?), 0) + 1) * 1048576",
-            [until.into()],
-        );
-    }
-    if let Some(before) = query.before {
-        match locate(db, before)? {
-            Some(located) => filter.add("number < ?", [located.number.into()]),
-            None => filter.add("id < ?", [before.as_bytes().to_vec().into()]),
-        }
-    }
-    let sql = format!(
-        "SELECT id FROM events {} ORDER BY number DESC LIMIT {}",
-        filter.sql(),
-        limit(query.limit)
-    );
-    db.prepare_cached(&sql)?
-        .query_map(params_from_iter(filter.values), |row| {
-            Ok(EventId::from_bytes(row.get(0)?))
-        })?
-        .collect()
 }
 
 pub(super) fn attempts(db: &Connection, delivery: i64) -> Result<Vec<Attempt>> {
@@ -295,10 +236,7 @@ pub(super) fn targets(
     }
     for summary in &mut summaries {
         if matches!(summary.state, TargetState::Held { .. }) {
-            let held: i64 = db
-                .prepare_cached("SELECT count(*) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due <= ?2")?
-                .query_row(params![summary.target.as_str(), micros(now)], |row| row.get(0))?;
-            let held = held as u64;
+            let held = count_due(db, &summary.target, now, summary.count(Fate::Pending))?;
             for (fate, count) in &mut summary.fates {
                 if *fate == Fate::Pending {
                     *count -= held.min(*count);
@@ -310,6 +248,30 @@ pub(super) fn targets(
         summary.fates.sort_unstable();
     }
     Ok(summaries)
+}
+
+/// How many of a target's pending deliveries are due. Of a held target nearly all are, so the others are counted, unless they
+/// are many.
+fn count_due(db: &Connection, target: &Name, now: Timestamp, pending: u64) -> Result<u64> {
+    let later: i64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM (
+                 SELECT 1 FROM deliveries INDEXED BY deliveries_due WHERE target = ?1 AND fate = 'pending' AND due > ?2
+                 UNION ALL
+                 SELECT 1 FROM deliveries INDEXED BY deliveries_due WHERE target = ?1 AND fate = 'pending' AND due IS NULL
+                 LIMIT ?3
+             )",
+        )?
+        .query_row(params![target.as_str(), micros(now), LATER_MAX], |row| row.get(0))?;
+    if later < LATER_MAX {
+        return Ok(pending.saturating_sub(later as u64));
+    }
+    db.prepare_cached(
+        "SELECT count(*) FROM deliveries WHERE target = ?1 AND fate = 'pending' AND due <= ?2",
+    )?
+    .query_row(params![target.as_str(), micros(now)], |row| {
+        Ok(row.get::<_, i64>(0)? as u64)
+    })
 }
 
 /// Looks only into the first segment that has something of this target.
@@ -359,24 +321,6 @@ pub(super) fn sources(db: &Connection) -> Result<Vec<SourceSummary>> {
             events: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
             quarantined: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
             last_received: row.get::<_, Option<i64>>(3)?.map(moment),
-        })
-    })?
-    .collect()
-}
-
-pub(super) fn quarantined(db: &Connection, max: usize) -> Result<Vec<QuarantineRow>> {
-    db.prepare_cached(
-        "SELECT id, source, received_at, remote, content_type, size, reason FROM quarantine ORDER BY number DESC LIMIT ?1",
-    )?
-    .query_map([limit(max)], |row| {
-        Ok(QuarantineRow {
-            id: EventId::from_bytes(row.get(0)?),
-            source: name_from(row.get(1)?)?,
-            received_at: moment(row.get(2)?),
-            remote: row.get(3)?,
-            content_type: row.get(4)?,
-            size: row.get::<_, i64>(5)? as u64,
-            reason: row.get(6)?,
         })
     })?
     .collect()

@@ -48,6 +48,7 @@ impl Indexer {
             self.remove(&book)?;
         }
         self.index.drop_notes(self.clock.now()).map_err(told)?;
+        self.index.drop_cameras(self.clock.now()).map_err(told)?;
         self.go_on_forgetting();
         self.shed_some();
         self.make_room();

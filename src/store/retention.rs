@@ -43,19 +43,23 @@ impl Index {
     pub(super) fn remove_event(&mut self, number: i64) -> Result<()> {
         let found = self
             .db
-            .prepare_cached("DELETE FROM events WHERE number = ?1 RETURNING source, plates, id")?
+            .prepare_cached(
+                "DELETE FROM events WHERE number = ?1 RETURNING source, plates, id, camera",
+            )?
             .query_row([number], |row| {
                 let (source, plates): (String, String) = (row.get(0)?, row.get(1)?);
-                Ok((source, plates, row.get::<_, [u8; 16]>(2)?))
+                let camera: Option<String> = row.get(3)?;
+                Ok((source, plates, row.get::<_, [u8; 16]>(2)?, camera))
             })
             .optional()?;
-        let Some((source, plates, id)) = found else {
+        let Some((source, plates, id, camera)) = found else {
             return Ok(());
         };
         self.forget_joined(&id)?;
         self.news.removed = true;
-        self.books
-            .source(&name_from(source)?, |book| book.events -= 1);
+        let source = name_from(source)?;
+        self.books.source(&source, |book| book.events -= 1);
+        self.books.activity.went(&source, camera.as_deref());
         for plate in plates.split(' ').filter(|plate| !plate.is_empty()) {
             self.db
                 .prepare_cached("DELETE FROM plates WHERE plate = ?1 AND event = ?2")?

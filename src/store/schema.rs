@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -146,6 +146,24 @@ CREATE TABLE sources (
     events INTEGER NOT NULL,
     quarantined INTEGER NOT NULL,
     last_received INTEGER
+) WITHOUT ROWID;
+CREATE TABLE cameras (         -- who sends, under which source; an empty name stands for events that name none
+    source TEXT NOT NULL,
+    camera TEXT NOT NULL,
+    events INTEGER NOT NULL,   -- that are kept
+    first_received INTEGER NOT NULL,
+    last_received INTEGER NOT NULL,
+    hours BLOB NOT NULL,       -- the hour of the last one since 1970 (8 bytes), events of the 24 hours up to it (4 bytes each)
+    PRIMARY KEY (source, camera)
+) WITHOUT ROWID;
+CREATE TABLE minutes (         -- what came of each target's deliveries in the last hours
+    target TEXT NOT NULL,
+    minute INTEGER NOT NULL,   -- since 1970
+    planned INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    failed INTEGER NOT NULL,   -- attempts
+    last_failed INTEGER,       -- the delivery of the last of them
+    PRIMARY KEY (target, minute)
 ) WITHOUT ROWID;
 CREATE TABLE notes (           -- what deciding steps remember
     route TEXT NOT NULL,

@@ -6,7 +6,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::books::{fate_from, name_from};
 use super::feed::{Changed, Listener, Place};
 use super::index::{NUMBERS_PER_RECORD, moment};
-use super::record::normal_plate;
 use super::{Store, StoreError, TargetState, query};
 use crate::event::{DeliveryId, EventId, Item, Kind};
 use crate::fate::{Delivery, Fate};
@@ -22,7 +21,7 @@ const LOOKED_THROUGH: i64 = 200_000;
 pub(crate) struct Wanted {
     pub(crate) source: Option<String>,
     pub(crate) camera: Option<String>,
-    /// `*` at the end: those that begin so.
+    /// `*` stands for any letters or none, `?` for one.
     pub(crate) plate: Option<String>,
     pub(crate) kind: Option<Kind>,
     /// With this or `fate`, events themselves are not wanted.
@@ -64,12 +63,8 @@ impl Wanted {
             wanted.as_deref().is_none_or(|wanted| is == Some(wanted))
         };
         let plate = self.plate.as_deref().is_none_or(|plate| {
-            let normal = normal_plate(plate);
-            let mut plates = event.plates.split(' ').filter(|plate| !plate.is_empty());
-            match plate.ends_with('*') {
-                true => plates.any(|plate| plate.starts_with(&normal)),
-                false => plates.any(|plate| plate == normal),
-            }
+            let mut plates = event.plates.split(' ').filter(|known| !known.is_empty());
+            plates.any(|known| fits(plate, known))
         });
         let kind = self.kind.is_none_or(|kind| kind.as_str() == event.kind);
         same(&self.source, Some(&event.source))
@@ -166,6 +161,40 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether a normalised plate is the one that is asked for: `*` stands for any letters or none, `?` for one. In steps as many as
+/// the two are long together, multiplied.
+fn fits(wanted: &str, plate: &str) -> bool {
+    let wanted: Vec<char> = wanted
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, '*' | '?'))
+        .flat_map(char::to_uppercase)
+        .collect();
+    let plate: Vec<char> = plate.chars().collect();
+    let (mut at, mut read) = (0, 0);
+    // Where to go on when what follows the last `*` does not fit.
+    let mut back: Option<(usize, usize)> = None;
+    while read < plate.len() {
+        match wanted.get(at) {
+            Some('*') => {
+                at += 1;
+                back = Some((at, read));
+            }
+            Some(c) if *c == '?' || *c == plate[read] => {
+                at += 1;
+                read += 1;
+            }
+            _ => match back {
+                Some((after, from)) => {
+                    (at, read) = (after, from + 1);
+                    back = Some((after, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    wanted[at..].iter().all(|c| *c == '*')
 }
 
 fn event(db: &Connection, number: i64, wanted: &Wanted) -> rusqlite::Result<Option<Told>> {
@@ -286,4 +315,32 @@ fn changed_since(db: &Connection, from: Place, upto: u64) -> rusqlite::Result<Ba
             .map(|(lsn, changed)| (place(lsn), changed))
             .collect(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_plate_is_looked_for_as_people_write_it() {
+        for (wanted, plate) in [
+            ("ab-123", "AB123"),
+            ("AB*", "AB123"),
+            ("*23", "AB123"),
+            ("A*2*", "AB123"),
+            ("a?123", "AB123"),
+            ("*", "AB123"),
+            ("*12*12", "1212312"),
+        ] {
+            assert!(fits(wanted, plate), "{wanted} {plate}");
+        }
+        for (wanted, plate) in [
+            ("AB12", "AB123"),
+            ("*13", "AB123"),
+            ("A?23", "AB123"),
+            ("", "AB123"),
+        ] {
+            assert!(!fits(wanted, plate), "{wanted} {plate}");
+        }
+    }
 }

@@ -18,15 +18,16 @@ use crate::store;
 use crate::template::{Engine, Known};
 
 /// What can be fed besides the kinds of sources: maps of fields, the reader of multipart bodies, the mender of Kipod's JSON,
-/// the decoder of parts of a JPEG, the loader of `routes.yaml`; users' words and templates, lists, values in addresses and
+/// the decoder of parts of a JPEG, the loader of `routes.yaml`, webhooks; users' words and templates, lists, values in addresses and
 /// paths, the heads of pictures, events in the neutral form, another program's files; what brokers, servers and systems say,
 /// a stranger's credentials, and the store's own log.
-const PIECES: [&str; 18] = [
+const PIECES: [&str; 19] = [
     "map",
     "multipart",
     "repair",
     "jpeg",
     "config",
+    "webhook",
     "words",
     "list",
     "template",
@@ -50,7 +51,7 @@ pub fn fed() -> Vec<&'static str> {
 
 /// Feeds one input. Returns whether it had the form that is asked for; a fuzzer does well to forget the others.
 ///
-/// `config` takes a `routes.yaml`; `words`, `list`, `template`, `places`, `neutral` and `import` a text; `jpeg` and `picture` a
+/// `config` takes a `routes.yaml`, `webhook` a client's document; `words`, `list`, `template`, `places`, `neutral` and `import` a text; `jpeg` and `picture` a
 /// picture; `mqtt` and `nats` what comes over a connection; `records` and `log` lines of records; all others a raw request:
 /// request line, headers, blank line, body (`answer`: its path is the status).
 ///
@@ -62,6 +63,7 @@ pub fn feed(name: &str, input: &[u8]) -> bool {
         "repair" => request(input).is_some_and(|request| sources::mend_kipod(&request.body)),
         "jpeg" => steps::try_jpeg(input),
         "config" => config(input),
+        "webhook" => text(input, texts::webhook),
         "words" => text(input, texts::words),
         "list" => text(input, texts::list),
         "template" => text(input, texts::template),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::config::{Config, Surroundings, WebhooksFrom};
 use crate::event::{Event, Moment, Picture, PictureData, Role, sniff};
 use crate::import::{self, File, Old};
 use crate::likeness::{Fold, Letters, Pattern, edits};
@@ -16,6 +17,43 @@ use crate::routes;
 use crate::schedule::{Days, Hours, time_of_day, zone};
 use crate::template::{Engine, Given, Known, Names, Scope};
 use crate::units::{ByteSize, Rate, Span};
+use crate::webhooks::{Document, Shelf};
+
+/// A client's document: what is taken is told again as it is, and makes a target and routes without a mistake.
+pub(super) fn webhook(text: &str) {
+    let Ok(value) = serde_json::from_str::<Value>(text) else {
+        return;
+    };
+    let document = match Document::read(&value) {
+        Ok(document) => document,
+        Err(faults) => return assert!(!faults.is_empty()),
+    };
+    let told = Value::Object(document.to_json());
+    assert_eq!(Document::read(&told).as_ref(), Ok(&document), "{told}");
+    assert_eq!(document.changed(&json!({})).as_ref(), Ok(&document));
+    let url = &document.url;
+    let (host, port) = (url.host_str(), url.port_or_known_default());
+    let host = format!("{}:{}", host.unwrap_or_default(), port.unwrap_or_default());
+    let words = Words {
+        hosts: "hosts",
+        networks: "networks",
+    };
+    if Reach::new(std::slice::from_ref(&host), &[], words).is_err() {
+        return;
+    }
+    let mut shelf = Shelf::default();
+    shelf.add(document);
+    let yaml = json!({ "admin": { "findface": { "hosts": [host] } } }).to_string();
+    let around = Surroundings {
+        webhooks: WebhooksFrom::Shelf(shelf),
+        ..Surroundings::default()
+    };
+    let nowhere = std::path::Path::new("/nonexistent");
+    match Config::read("routes.yaml", &yaml, nowhere, &around, &|_| Ok(None)) {
+        Ok(config) => drop(config.open()),
+        Err(report) => panic!("{}", report.plain()),
+    }
+}
 
 /// Lines are read as durations, sizes, rates, hours, times, patterns of plates; the whole as a route with its `only`.
 pub(super) fn words(text: &str) {

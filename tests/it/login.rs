@@ -101,7 +101,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 fn write(folder: &Path, admin: &str) {
     let file = format!(
-        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n{admin}\n{REST}"
+        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n  findface: {{ hosts: [client.example] }}\n{admin}\n{REST}"
     );
     std::fs::write(folder.join("routes.yaml"), file).unwrap();
 }
@@ -126,6 +126,7 @@ pub(crate) fn everybody() -> String {
     for (name, scopes) in [
         ("anna", "admin"),
         ("rita", "read"),
+        ("mona", "metrics"),
         ("w0", "admin"),
         ("w1", "admin"),
         ("w2", "admin"),
@@ -220,12 +221,28 @@ fn hidden(page: &str) -> String {
 
 /// What each route is asked, and what it answers to who may.
 fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
-    let way = path.replace("{id}", event).replace("{n}", "0");
+    let way = match (method, path.starts_with("/v1/")) {
+        ("DELETE", true) => path.replace("{id}", "999"), // the others still need theirs
+        (_, true) => path.replace("{id}", "1"),
+        (_, false) => path.replace("{id}", event).replace("{n}", "0"),
+    };
     let way = way
         .replace("/lists/{name}", "/lists/residents")
+        .replace("/sources/{name}", "/sources/auto")
         .replace("{name}", "vms");
+    let webhook =
+        json!({ "name": "a client", "target": "https://client.example/in?token=hidden-word" });
     let (body, status) = match (method, path) {
-        ("GET", "/login") => (Value::Null, 200),
+        ("POST", "/v1/auth/login") => (
+            json!({ "username": "anna", "password": "password of anna" }),
+            200,
+        ),
+        ("POST", "/v1/webhooks") => (webhook, 201),
+        ("PUT", "/v1/webhooks/{id}") => (webhook, 200),
+        ("PATCH", "/v1/webhooks/{id}") => (json!({ "send_attempts": 3 }), 200),
+        ("DELETE", "/v1/webhooks/{id}") => (Value::Null, 404),
+        ("GET", path) if path.starts_with("/v1/webhooks") => (Value::Null, 200),
+        ("GET", "/login" | "/config") => (Value::Null, 200),
         ("POST", "/login" | "/logout") => (Value::Null, 303), // a form
         (
             "GET",
@@ -237,16 +254,31 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("GET", "/live" | "/live/rows" | "/events/{id}" | "/first") => (Value::Null, 200),
         ("POST", "/events/{id}/retry" | "/events/{id}/replay") => (Value::Null, 303), // forms
         ("POST", "/first/sample") => (Value::Null, 400), // it does not say which source
+        ("GET", "/quarantine/{id}") => (Value::Null, 404),
+        ("POST", "/quarantine/{id}/decode") => (Value::Null, 404),
+        ("POST", "/targets/{name}/pause" | "/targets/{name}/resume" | "/targets/{name}/test") => {
+            (Value::Null, 303)
+        } // forms
+        (
+            "GET",
+            "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets"
+            | "/targets/{name}",
+        ) => (Value::Null, 200),
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/assets/") => (Value::Null, 200),
         ("GET", path) if path.starts_with("/api/v1/") => (Value::Null, 200),
         ("POST", "/api/v1/retry") => (json!({ "all": true }), 200),
         ("POST", "/api/v1/replay") => (json!({ "events": [event] }), 200),
         ("POST", "/api/v1/purge") => (json!({ "before": "2000-01-01T00:00:00Z" }), 200),
+        ("POST", "/config") => (Value::Null, 303), // a form
+        ("POST", "/api/v1/config/reload") => (json!({}), 200),
         ("POST", "/api/v1/forget") => (json!({ "plate": "NOBODY1" }), 200),
-        ("POST", "/api/v1/targets/{name}/pause" | "/api/v1/targets/{name}/resume") => {
-            (json!({}), 200)
-        }
+        (
+            "POST",
+            "/api/v1/targets/{name}/pause"
+            | "/api/v1/targets/{name}/resume"
+            | "/api/v1/targets/{name}/test",
+        ) => (json!({}), 200),
         _ => panic!(
             "{method} {path} is new: say here what it is asked, and what it answers to who may"
         ),
@@ -488,7 +520,11 @@ async fn matrix(house: &House, login: bool, open_numbers: bool) {
         {
             let (mut headers, mut body, mut fine) = (asker.headers.clone(), body.to_string(), fine);
             let is_form = headers.iter().any(|(name, _)| *name == "content-type");
-            if is_form && !login && path.starts_with("/api/v1/") && method == "POST" {
+            let takes_json = ["POST", "PUT", "PATCH"].contains(&method.as_str());
+            if is_form && path == "/v1/auth/login" && takes_json {
+                fine = 400;
+            }
+            if is_form && !login && path.contains("/v1/") && takes_json {
                 fine = 400; // the API wants JSON
             }
             let is_browser = asker.what.contains("browser") && login;
@@ -976,6 +1012,55 @@ async fn who_is_taken_out_of_the_file_is_out() {
             .status(),
         200
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_a_client_of_findface_ends_with_its_time_and_with_its_password() {
+    let user = |password: &str| {
+        format!(
+            "  users: {{ anna: {{ password: \"{}\" }} }}\n",
+            quick(password)
+        )
+    };
+    let house = House::start(&user("password of anna")).await;
+    let log_in = async |password: &str| {
+        let body = json!({ "username": "anna", "password": password }).to_string();
+        let headers = [("content-type", "application/json".to_owned())];
+        let url = house.at("/v1/auth/login");
+        let answer = send(&url, Method::POST, &headers, body, None).await;
+        let status = answer.status().as_u16();
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let token = told["access_token"].as_str().unwrap_or_default();
+        (status, format!("Bearer {token}"))
+    };
+    let status = async |bearer: &str| {
+        let headers = [("authorization", bearer.to_owned())];
+        ask(&house.at("/v1/webhooks/"), &headers)
+            .await
+            .status()
+            .as_u16()
+    };
+    let (fine, token) = log_in("password of anna").await;
+    assert_eq!((fine, status(&token).await), (200, 200));
+    house.advance(12 * 3600 - 1);
+    assert_eq!(status(&token).await, 200);
+    house.advance(1);
+    assert_eq!(status(&token).await, 401);
+
+    let (_, token) = log_in("password of anna").await;
+    // It is no cookie of a browser's.
+    let cookie = format!("camhook-{}={}", house.port(), &token["Bearer ".len()..]);
+    let as_cookie = ask(&house.at("/v1/webhooks/"), &[("cookie", cookie)]).await;
+    assert_eq!(as_cookie.status(), 401);
+    write(house.folder.path(), &user("another password"));
+    eventually("the login has ended", async || status(&token).await == 401).await;
+
+    let mut refused = 0;
+    while log_in("wrong").await.0 == 401 {
+        refused += 1;
+        assert!(refused < 50, "who guesses is never slowed down");
+    }
+    assert_eq!(log_in("wrong").await.0, 429);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod api; // the API against its own description
 mod borders; // values that want out of their place in a path, url, topic, header, mail or statement
 mod bounds; // memory, open files and the log stay within their limits
 mod camera; // `camhook camera` against cameras
@@ -21,6 +22,8 @@ mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
 mod feed; // what happens, told as it happens: nothing twice, nothing left out, to nobody who may not
 mod fetch; // pictures known by address, allowed hosts, servers that are down
+mod findface; // clients of FindFace: login, webhooks, their filters, kill -9
+mod finding; // searches, cameras, targets at a glance, test events
 mod first_minute; // the README's examples
 mod forget; // what is forgotten on request is nowhere any more
 mod fuzz; // inputs that fuzzing found worth keeping, fed again

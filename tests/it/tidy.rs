@@ -19,7 +19,9 @@ const LADDER: [&[&str]; 9] = [
         "reach",
         "tls",
     ],
-    &["event", "fate", "payload", "lists", "likeness", "schedule"],
+    &[
+        "event", "fate", "payload", "lists", "likeness", "schedule", "webhooks",
+    ],
     &["template", "decide"],
     &[
         "sources", "routes", "store", "steps", "render", "targets", "sample", "import",

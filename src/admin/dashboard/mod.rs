@@ -5,10 +5,17 @@
 
 pub(super) mod assets;
 mod boxes;
+pub(super) mod config;
 pub(super) mod event;
 pub(super) mod first;
+mod forms;
 pub(super) mod live;
 mod parts;
 pub(super) mod reference;
+pub(super) mod refused;
 mod rows;
+pub(super) mod search;
 pub(super) mod shell;
+pub(super) mod sources;
+mod spark;
+pub(super) mod targets;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::shell;
+use super::shell::{self, Tab};
 use crate::admin::api::Answer;
 use crate::admin::document::{Group, openapi_value, resolved};
 use crate::admin::refusal::ERRORS;
@@ -40,7 +40,7 @@ pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
         (errors())
         (schemas(document))
     };
-    shell::page(&ask, None, "The API", main).await
+    shell::page(&ask, Some(Tab::Api), "The API", main).await
 }
 
 /// Path, method and what is told of it.
@@ -63,7 +63,7 @@ fn one(document: &Value, path: &str, method: &str, operation: &Value) -> Markup 
             h3 id=(id) { code { (method.to_ascii_uppercase()) " " (path) } }
             p { (marked(text(&operation["summary"]))) ". " (marked(text(&operation["description"]))) }
             @if let Some(parameters) = parameters.filter(|parameters| !parameters.is_empty()) {
-                div.wide tabindex="0" role="region" aria-label={ "Parameters of " (path) } {
+                div.scroll tabindex="0" role="region" aria-label={ "Parameters of " (method) " " (path) } {
                     table {
                         caption { "Parameters" }
                         thead { tr { th scope="col" { "name" } th scope="col" { "in" } th scope="col" { "form" } th scope="col" { "what for" } } }
@@ -82,7 +82,7 @@ fn one(document: &Value, path: &str, method: &str, operation: &Value) -> Markup 
             }
             @if !body.is_null() { p { "Send: " (form(document, body)) } }
             p { "Answer: " (answer(document, &operation["responses"]["200"])) }
-            pre tabindex="0" aria-label={ "Example for " (path) } { code { (curl(document, path, method, operation)) } }
+            pre tabindex="0" role="region" aria-label={ "Example for " (method) " " (path) } { code { (curl(document, path, method, operation)) } }
         }
     }
 }
@@ -117,7 +117,7 @@ fn form(document: &Value, schema: &Value) -> Markup {
     let any = ["anyOf", "oneOf"]
         .into_iter()
         .find_map(|word| schema[word].as_array());
-    if let Some(any) = any {
+    if let Some(any) = any.filter(|_| schema["properties"].is_null()) {
         return html! { @for (n, one) in any.iter().enumerate() { @if n > 0 { ", or " } (form(document, one)) } };
     }
     let kinds = match &schema["type"] {
@@ -167,6 +167,10 @@ fn curl(document: &Value, path: &str, method: &str, operation: &Value) -> String
     }
     if method == "post" {
         let example = &resolved(document, body)["examples"][0];
+        let example = match example {
+            Value::Null => "{}".to_owned(),
+            example => example.to_string(),
+        };
         line.push_str(&format!("--json '{example}' "));
     }
     line.push_str(&format!("\"$CAMHOOK{path}\""));
@@ -181,7 +185,7 @@ fn errors() -> Markup {
                 "Refusals are " code { "application/problem+json" } " (RFC 9457): " code { "detail" } " is a sentence for people, "
                 code { "error" } " a word for scripts."
             }
-            div.wide tabindex="0" role="region" aria-label="Errors" {
+            div.scroll tabindex="0" role="region" aria-label="Errors" {
                 table {
                     caption { "What " code { "error" } " means" }
                     thead { tr { th scope="col" { "error" } th scope="col" { "status" } th scope="col" { "means" } } }
@@ -212,7 +216,7 @@ fn schemas(document: &Value) -> Markup {
                     @match schema["properties"].as_object() {
                         None => p { (form(document, schema)) },
                         Some(fields) => {
-                            div.wide tabindex="0" role="region" aria-label={ "Fields of " (name) } {
+                            div.scroll tabindex="0" role="region" aria-label={ "Fields of " (name) } {
                                 table {
                                     caption { "Fields" }
                                     thead { tr { th scope="col" { "name" } th scope="col" { "form" } th scope="col" { "what it is" } } }

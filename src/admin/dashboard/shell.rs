@@ -22,17 +22,19 @@ pub(in crate::admin) enum Tab {
     Targets,
     Sources,
     Config,
+    Api,
 }
 
 impl Tab {
     /// In the menu's order: what needs somebody comes first.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Undelivered,
         Self::Live,
         Self::Search,
         Self::Targets,
         Self::Sources,
         Self::Config,
+        Self::Api,
     ];
 
     fn path(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Tab {
             Self::Targets => "/targets",
             Self::Sources => "/sources",
             Self::Config => "/config",
+            Self::Api => "/api/v1/docs",
         }
     }
 
@@ -54,6 +57,7 @@ impl Tab {
             Self::Targets => "Targets",
             Self::Sources => "Sources",
             Self::Config => "Config",
+            Self::Api => "API",
         }
     }
 }

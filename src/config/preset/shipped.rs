@@ -17,6 +17,7 @@ pub(super) const SHIPPED: &[(&str, &str)] = &[
     ),
     ("csv", include_str!("../../../presets/csv.yaml")),
     ("discord", include_str!("../../../presets/discord.yaml")),
+    ("findface", include_str!("../../../presets/findface.yaml")),
     ("frigate", include_str!("../../../presets/frigate.yaml")),
     (
         "frigate-internal",

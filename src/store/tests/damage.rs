@@ -45,7 +45,7 @@ async fn a_crash_loses_nothing_and_the_index_can_be_rebuilt_from_the_segments_al
         let _ = store.quarantine(unread).await.unwrap();
     }
     store.caught_up().await;
-    let quarantined = store.quarantined(0).await.unwrap();
+    let quarantined = store.quarantined(PageQuery::default()).await.unwrap();
     let unread = store.quarantined_request(quarantined[0].id).await.unwrap();
     assert_eq!(unread.original.body, "{half of it");
     let (_, intake) = bench.intake("gate", "R", Bytes::new(), &["vms"]);

@@ -140,7 +140,7 @@ async fn nothing_of_it_is_in_any_file_and_all_else_is() {
         30_024
     );
     assert_eq!(
-        store.forgotten().await.unwrap(),
+        store.forgotten(PageQuery::default()).await.unwrap(),
         std::slice::from_ref(&forgotten)
     );
 
@@ -149,7 +149,10 @@ async fn nothing_of_it_is_in_any_file_and_all_else_is() {
     let (copy, before) = (bench.crashed(false), told(&store).await);
     let rebuilt = bench.try_open_at(copy.path()).unwrap();
     assert_eq!(told(&rebuilt).await, before);
-    assert_eq!(rebuilt.forgotten().await.unwrap(), [forgotten]);
+    assert_eq!(
+        rebuilt.forgotten(PageQuery::default()).await.unwrap(),
+        [forgotten]
+    );
     assert!(rebuilt.event(again).await.is_ok());
 }
 
@@ -196,14 +199,24 @@ async fn what_a_crash_cut_short_is_done_after_the_next_start() {
             next.sightings(SECRET, true).await.unwrap().is_empty(),
             "at once"
         );
-        while next.forgotten().await.unwrap().is_empty() {
+        while next
+            .forgotten(PageQuery::default())
+            .await
+            .unwrap()
+            .is_empty()
+        {
             next.retain().await.unwrap();
         }
         next.close().await;
         assert_eq!(traces(copy.path()), Vec::<PathBuf>::new());
 
         // And where it did not crash, it goes on by itself.
-        while store.forgotten().await.unwrap().is_empty() {
+        while store
+            .forgotten(PageQuery::default())
+            .await
+            .unwrap()
+            .is_empty()
+        {
             store.retain().await.unwrap();
         }
         store.close().await;
@@ -276,7 +289,10 @@ async fn that_something_was_forgotten_outlives_the_segment_that_tells_it() {
     }
     let copy = bench.crashed(false);
     let rebuilt = bench.try_open_at(copy.path()).unwrap();
-    assert_eq!(rebuilt.forgotten().await.unwrap(), [forgotten]);
+    assert_eq!(
+        rebuilt.forgotten(PageQuery::default()).await.unwrap(),
+        [forgotten]
+    );
 }
 
 /// Sound, with an index that tells what the log tells.
@@ -305,7 +321,14 @@ async fn what_is_left_is_sound_and_no_copy_of_it_brings_it_back() {
     let restored = bench.try_open_at(copy.path()).unwrap();
     assert_eq!(told(&restored).await, before);
     assert!(restored.event(other).await.is_ok());
-    assert_eq!(restored.forgotten().await.unwrap().len(), 1);
+    assert_eq!(
+        restored
+            .forgotten(PageQuery::default())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     restored.close().await;
     assert_sound(copy.path());
 }
@@ -328,7 +351,12 @@ async fn a_copy_made_while_it_is_being_forgotten_goes_on_with_that() {
     let next = bench
         .sees(&restored, "NEXT1", b"next picture", &["vms"])
         .await;
-    while restored.forgotten().await.unwrap().is_empty() {
+    while restored
+        .forgotten(PageQuery::default())
+        .await
+        .unwrap()
+        .is_empty()
+    {
         restored.retain().await.unwrap();
     }
     assert!(restored.event(other).await.is_ok());

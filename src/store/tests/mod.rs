@@ -6,6 +6,7 @@ mod accepting;
 mod by_hand;
 mod damage;
 mod faults;
+mod find;
 mod forget;
 mod index_files;
 mod joined;
@@ -13,6 +14,7 @@ mod leasing;
 mod matrix;
 mod model;
 mod notes;
+mod overview;
 mod pictures;
 mod power;
 mod removal;
@@ -218,7 +220,7 @@ async fn told(store: &Store) -> String {
     for delivery in store.deliveries(DeliveryQuery::default()).await.unwrap() {
         told += &format!("{delivery:?}\n");
     }
-    for row in store.quarantined(0).await.unwrap() {
+    for row in store.quarantined(PageQuery::default()).await.unwrap() {
         told += &format!(
             "{} {} {:?} {}\n",
             row.id, row.source, row.content_type, row.reason

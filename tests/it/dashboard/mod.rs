@@ -4,5 +4,8 @@
 //! something went wrong in a page. `is_accessible` and `fits_sideways` are for each state of a page that differs in kind;
 //! [`manners`] walks over all that the menu leads to, so a new page needs them only for states of its own.
 
+mod config;
+mod finding;
 mod live;
+mod lively;
 mod manners;

@@ -111,7 +111,7 @@ impl Drop for Bucket {
     }
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     environment().join("bin/python3")
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod xml;
 
 pub(crate) use broker::Broker;
 pub(crate) use browser::{Browser, Key, Size};
+pub(crate) use cloud::python;
 pub(crate) use cut::cutting_once;
 pub(crate) use database::Database;
 pub(crate) use mail::MailServer;

@@ -48,6 +48,11 @@ impl Within {
         self.settled().await;
     }
 
+    /// An address of the admin listener.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.app.admin_url())
+    }
+
     /// A page that is no JSON.
     pub(crate) async fn text(&self, path: &str) -> String {
         let answer = super::get(&format!("{}{path}", self.app.admin_url())).await;

@@ -11,6 +11,7 @@
 mod driver;
 mod keys;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub(crate) struct Browser {
     session: driver::Session,
     /// What went wrong as it was meant to: parts of lines of the console, each of which must come.
     foretold: Vec<String>,
+    /// What was asked for so far: it is told as a whole.
+    preferred: tokio::sync::Mutex<BTreeMap<String, String>>,
     closed: bool,
     _seat: SemaphorePermit<'static>,
     _profile: tempfile::TempDir,
@@ -59,6 +62,7 @@ impl Browser {
         let browser = Self {
             session: driver::Session::begin(profile.path()).await,
             foretold: Vec::new(),
+            preferred: tokio::sync::Mutex::default(),
             closed: false,
             _seat: seat,
             _profile: profile,
@@ -124,8 +128,8 @@ impl Browser {
     pub(crate) async fn resize(&self, size: Size) {
         let (width, height) = size.pixels();
         let mobile = size != Size::Desktop;
-        let metrics =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile,
+            "screenWidth": width, "screenHeight": height });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await;
         self.devtools(
@@ -143,9 +147,14 @@ impl Browser {
         self.prefers("prefers-color-scheme", "dark").await;
     }
 
-    /// What the person at the browser has asked their system for, such as `prefers-reduced-motion: reduce`.
+    /// What the person at the browser has asked their system for, such as `reduce` for `prefers-reduced-motion`.
     pub(crate) async fn prefers(&self, name: &str, value: &str) {
-        let features = json!({ "features": [{ "name": name, "value": value }] });
+        let mut all = self.preferred.lock().await;
+        all.insert(name.to_owned(), value.to_owned());
+        let all = all
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }));
+        let features = json!({ "features": all.collect::<Vec<_>>() });
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
@@ -279,20 +288,49 @@ impl Browser {
         focus.as_str().unwrap().to_owned()
     }
 
+    /// Logs a user of the tests in, whose password is `password of NAME`, by the way of a page that needs it.
+    pub(crate) async fn log_in(&self, url: &str, user: &str) {
+        self.go(url).await;
+        self.fill("#username", user).await;
+        self.fill("#password", &format!("password of {user}")).await;
+        self.press("Log in").await;
+        self.until_at(url).await;
+    }
+
     /// Fails if the page can be moved sideways, and tells what is too wide.
     pub(crate) async fn fits_sideways(&self) {
-        let wide = "const page = document.documentElement, wide = [];
-            if (page.scrollWidth <= page.clientWidth) return wide;
-            for (const e of document.body.querySelectorAll('*'))
-                if (e.getBoundingClientRect().right > page.clientWidth + 0.5) wide.push(e.outerHTML.slice(0, 160));
-            return wide.concat(page.scrollWidth + ' > ' + page.clientWidth);";
-        let wide = self.js(wide, json!([])).await;
+        let wide = self.wider_than_the_window().await;
         let url = self.url().await;
-        assert_eq!(wide, json!([]), "{url} is wider than the window");
+        assert!(
+            wide.is_empty(),
+            "{url} is wider than the window:\n{}",
+            wide.join("\n")
+        );
+    }
+
+    pub(crate) async fn wider_than_the_window(&self) -> Vec<String> {
+        let wide = "const page = document.documentElement, wide = [];
+            const width = Math.min(page.clientWidth, screen.width);
+            if (page.scrollWidth <= width) return wide;
+            for (const e of document.body.querySelectorAll('*'))
+                if (e.getBoundingClientRect().right > width + 0.5) wide.push(e.outerHTML.slice(0, 160));
+            return wide.concat(page.scrollWidth + ' > ' + width);";
+        texts(&self.js(wide, json!([])).await)
     }
 
     /// Fails if something in the page is hard to use for some people: axe-core looks at it as it is now.
     pub(crate) async fn is_accessible(&self) {
+        let found = self.found_by_axe().await;
+        let url = self.url().await;
+        assert!(
+            found.is_empty(),
+            "{url} is hard to use for some people:\n{}",
+            found.join("\n")
+        );
+    }
+
+    /// What breaks WCAG 2.2 (AA) or is against good practice; minor findings apart.
+    pub(crate) async fn found_by_axe(&self) -> Vec<String> {
         let axe = std::fs::read_to_string(axe()).unwrap();
         let body = format!(
             "if (!window.axe) {{ {axe} }}
@@ -303,19 +341,7 @@ impl Browser {
                 .map(one => one.impact + ': ' + one.help + ' (' + one.id + ')\\n' + one.nodes
                     .map(node => '    ' + node.html.slice(0, 200) + '\\n    ' + node.failureSummary).join('\\n')));"
         );
-        let found = self.js(&body, json!([])).await;
-        let found: Vec<&str> = found
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one.as_str().unwrap())
-            .collect();
-        let url = self.url().await;
-        assert!(
-            found.is_empty(),
-            "{url} is hard to use for some people:\n{}",
-            found.join("\n")
-        );
+        texts(&self.js(&body, json!([])).await)
     }
 
     /// Writes a picture of the window into the folder that `CAMHOOK_SCREENSHOTS` names, if it does.
@@ -366,6 +392,11 @@ impl Drop for Browser {
             "a test ends with `browser.close().await`, which looks at the console"
         );
     }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
 fn strategy(selector: &str) -> Value {
