@@ -66,7 +66,7 @@ impl Drop for Busy {
 }
 
 impl Clock {
-    pub(crate) fn system() -> Self {
+    pub fn system() -> Self {
         Self(Arc::new(Kind::System))
     }
 

@@ -44,9 +44,10 @@ mod server;
 // 5
 mod config;
 // 6
-mod app;
 mod explain;
 // 7
+mod app;
+// 8
 mod cli;
 #[doc(hidden)]
 pub mod testing;

@@ -238,7 +238,7 @@ pub(super) fn next<T, Id: ToString>(rows: &[T], limit: usize, id: fn(&T) -> Id) 
     Some(id(last).to_string())
 }
 
-fn blob(content_type: &str, bytes: &Bytes) -> Tagged<Blob> {
+pub(super) fn blob(content_type: &str, bytes: &Bytes) -> Tagged<Blob> {
     Tagged(Blob {
         content_type: content_type.to_owned(),
         bytes: bytes.clone(),

@@ -31,11 +31,6 @@ impl Pieces {
             Some((piece, Self::unfold(state, next)))
         }))
     }
-
-    #[cfg(test)]
-    pub(crate) async fn next(self) -> Option<(Bytes, Self)> {
-        self.0.await
-    }
 }
 
 impl Body {

@@ -14,6 +14,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
 use super::Refusal;
 use super::attempts::Attempts;
@@ -45,6 +46,8 @@ pub(crate) struct Gate {
     pub(super) cookies: Names,
     pub(super) clock: Clock,
     proxies: Proxies,
+    /// Told when somebody logs out or the config changes.
+    changes: watch::Sender<()>,
 }
 
 impl Gate {
@@ -66,6 +69,7 @@ impl Gate {
             cookies: Names::of_port(bound.port()),
             clock,
             proxies,
+            changes: watch::Sender::new(()),
         })
     }
 
@@ -81,6 +85,17 @@ impl Gate {
     pub(crate) fn replace(&self, settings: &Settings) {
         let rules = Rules::new(settings, self.bound, self.clock.now());
         self.rules.store(Arc::new(rules));
+        self.changes.send_replace(());
+    }
+
+    /// Ends a login at once, streams that it began too.
+    pub(super) fn end(&self, session: &str) {
+        self.sessions.end(session);
+        self.changes.send_replace(());
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     pub(super) fn rules(&self) -> Arc<Rules> {

@@ -24,6 +24,8 @@ use crate::tls::{Acceptor, Stream};
 const CONNECTIONS_MAX: usize = 128;
 /// A client that does not send its head within this time is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is being sent when camhook stops has so long.
+const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (`admin.listen`): {source}; is another camhook running?")]
@@ -106,7 +108,9 @@ impl Listener {
                     ended = connection.as_mut() => ended,
                     () = stop.stopping() => {
                         connection.as_mut().graceful_shutdown();
-                        connection.await
+                        // Who does not even take the end of a stream is not waited for.
+                        let ended = tokio::time::timeout(GRACE, connection).await;
+                        ended.unwrap_or(Ok(()))
                     }
                 };
                 if let Err(error) = ended {

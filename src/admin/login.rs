@@ -16,7 +16,7 @@ use super::Refusal;
 use super::answers::Json;
 use super::api::{Answer, Told};
 use super::body::Body;
-use super::dashboard::shell;
+use super::dashboard::{first, shell};
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
 use super::pages;
@@ -175,7 +175,7 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
         }
     };
     for old in gate.cookies.sessions(ask.request.headers()) {
-        gate.sessions.end(old);
+        gate.end(old);
     }
     let proof = rules.person(user.as_str()).map(|person| person.proof);
     tracing::info!(%user, from = %caller.address, "logged in");
@@ -198,7 +198,7 @@ pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     let (gate, caller) = the_gate(&ask)?;
     let mut response = redirect("/login");
     if let Some((id, session)) = &ask.visitor.session {
-        gate.sessions.end(id);
+        gate.end(id);
         tracing::info!(user = %session.user, from = %caller.address, "logged out");
     }
     for gone in gate.cookies.clear() {
@@ -266,6 +266,9 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
             "text/plain; charset=utf-8",
             body,
         ));
+    }
+    if ask.visitor.may(Scope::Read) {
+        return first::start(ask).await;
     }
     let main = html! {
         h1 { "camhook is running" }

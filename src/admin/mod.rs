@@ -4,6 +4,7 @@
 //! line when it does not, so there is one way to look into a store. Over HTTP a gate stands before it: [`gate`] knows who may
 //! do what, and answers to nobody who was sent by a page from elsewhere.
 
+mod admission;
 mod alerts;
 mod answers;
 mod api;
@@ -12,10 +13,12 @@ mod body;
 mod cookies;
 mod dashboard;
 mod document;
+mod feed;
 mod file;
 mod findface;
 mod front;
 mod gate;
+mod glances;
 mod health;
 mod hosts;
 mod jobs;
@@ -37,12 +40,14 @@ mod settings;
 mod steer;
 mod table;
 mod visitor;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use serde_json::Value;
 
 use body::Body;
 use refusal::Refusal;
@@ -65,6 +70,8 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) planner: Arc<dyn Planner>,
+    /// Small pictures for pages.
+    pub(crate) glances: Arc<Glances>,
     /// None for a store that no camhook runs on.
     pub(crate) webhooks: Option<Arc<dyn Webhooks>>,
     /// None when nobody works on jobs: camhook is stopped.
@@ -75,6 +82,7 @@ pub(crate) use document::openapi_value as openapi;
 pub(crate) use file::{LoadError, Loads, OnDisk, RefusedLoad, ShownFile};
 pub(crate) use findface::{Change, ChangeError, Webhooks};
 pub(crate) use gate::Gate;
+pub(crate) use glances::Glances;
 pub(crate) use jobs::{Bell, attend};
 pub(crate) use listener::{BindError, Listener};
 pub(crate) use local::LocalKey;
@@ -119,6 +127,18 @@ pub(crate) trait Planner: Send + Sync {
     /// Loads the file as it lies on disk.
     fn load_now(&self) -> Promise<'_, Result<(), LoadError>>;
 
+    /// Where cameras post to.
+    fn front(&self) -> Front;
+
+    /// Posts what a source's senders send, made up on the spot, through the front door.
+    ///
+    /// # Errors
+    /// With what to do next.
+    fn send_sample<'a>(&'a self, source: &'a str) -> Promise<'a, Result<(), String>>;
+
+    /// What each route would do with a kept event now, as `camhook explain --json` tells it; each request also as a `text`.
+    fn story(&self, id: EventId) -> Promise<'_, Result<Vec<Value>, StoreError>>;
+
     /// Plans a kept event, or decodes a quarantined request, anew; returns how many deliveries came of it.
     fn replay<'a>(
         &'a self,
@@ -132,6 +152,28 @@ pub(crate) trait Planner: Send + Sync {
         target: &'a Name,
         camera: Option<&'a str>,
     ) -> Promise<'a, Result<EventId, ReplayError>>;
+}
+
+/// Where cameras post to, and how each source is entered.
+#[derive(Default)]
+pub(crate) struct Front {
+    /// Ports, and whether they are HTTPS.
+    pub(crate) ports: Vec<(u16, bool)>,
+    /// Whether other machines reach it.
+    pub(crate) is_public: bool,
+    pub(crate) ways: Vec<Way>,
+}
+
+/// A source that is posted to.
+pub(crate) struct Way {
+    pub(crate) source: Name,
+    pub(crate) kind: &'static str,
+    /// With a `/` in front and none behind.
+    pub(crate) path: String,
+    /// What it asks for, in words with the place in routes.yaml; the secrets themselves are not told.
+    pub(crate) asks: Vec<String>,
+    /// The word of `camhook send` for what its senders send.
+    pub(crate) sample: Option<&'static str>,
 }
 
 #[derive(Debug, thiserror::Error)]

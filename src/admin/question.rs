@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Refusal, overview};
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::Fate;
-use crate::store::{CameraQuery, DeliveryQuery, EventQuery, PageQuery};
+use crate::store::{CameraQuery, DeliveryQuery, EventQuery, PageQuery, Wanted};
 
 /// How many rows one answer holds at most.
 const PAGE_MAX: usize = 1_000;
@@ -187,7 +187,7 @@ impl Word for Place {
     }
 
     fn schema() -> Value {
-        json!({ "type": "string", "pattern": "^([0-9a-f]{2})+$" })
+        json!({ "type": "string", "pattern": "^([0-9a-f]{2})*$" })
     }
 }
 
@@ -200,6 +200,31 @@ impl Question for DeliveryQuery {
             before: parameters.take("before", "Older than the delivery with this id.")?,
             limit: parameters.limit()?,
         })
+    }
+}
+
+/// What a stream is to tell, and after which place.
+pub(super) struct FeedQuery {
+    pub(super) wanted: Wanted,
+    pub(super) after: Option<String>,
+}
+
+impl Question for FeedQuery {
+    fn read(parameters: &mut Parameters) -> Result<Self, Refusal> {
+        let wanted = Wanted {
+            source: parameters.take("source", "Of events that this source received.")?,
+            camera: parameters.take("camera", "Of events of the camera with this id.")?,
+            plate: parameters.take(
+                "plate",
+                "Of events with this plate; `AB1*`: all that begin so.",
+            )?,
+            kind: parameters.take("kind", "Of events of this kind.")?,
+            target: parameters.take("target", "Only deliveries to this target.")?,
+            fate: parameters.take("fate", "Only deliveries of which this became.")?,
+        };
+        let what = "After the message with this id; the header `Last-Event-ID` says the same.";
+        let after = parameters.take("after", what)?;
+        Ok(Self { wanted, after })
     }
 }
 
@@ -364,6 +389,12 @@ mod tests {
         ] {
             assert!(events(wrong).is_err(), "{wrong}");
         }
+        let asked: FeedQuery = Parameters::of(Some("fate=dead&after=3.1")).read().unwrap();
+        assert_eq!(
+            (asked.wanted.fate, asked.after.as_deref()),
+            (Some(Fate::Dead), Some("3.1"))
+        );
+        assert!(Parameters::of(Some("limit=3")).read::<FeedQuery>().is_err());
         let none: DeliveryQuery = Parameters::of(None).read().unwrap();
         assert_eq!(none.limit, PAGE);
         let lost = Parameters::of(Some("fate=lost")).read::<DeliveryQuery>();

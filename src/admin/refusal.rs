@@ -43,6 +43,8 @@ pub(super) const ERRORS: &[Error] = &[
     error("no_route", &[422], "No route leads there", "a test event for a target that no route of routes.yaml leads to"),
     error("too_many_attempts", &[429], "Too many logins failed", "wrong passwords or tokens; `Retry-After` tells how many seconds"),
     error("store", &[404, 500, 503], "The store does not tell", "there is no such thing in it (404), it cannot be read (500), or is full or busy (503)"),
+    error("not_running", &[409], "camhook does not run", "this is told as it happens: by a camhook that runs"),
+    error("too_many_listeners", &[503], "Too many listen", "`/api/v1/feed` is read by as many as may; `Retry-After` tells when to ask again"),
     error("unavailable", &[503], "Nothing is accepted now", "`/readyz` says why, or `reason` does"),
 ];
 

@@ -269,6 +269,31 @@ impl StateWord {
     }
 }
 
+/// That a target is sent to, or why not.
+#[derive(Serialize)]
+pub(super) struct StateRow<'a> {
+    target: &'a Name,
+    state: StateWord,
+    since: Option<Timestamp>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> StateRow<'a> {
+    pub(super) fn of(target: &'a Name, state: &'a TargetState) -> Self {
+        let (since, reason) = match state {
+            TargetState::Running => (None, None),
+            TargetState::Paused { since } => (Some(*since), None),
+            TargetState::Held { since, reason } => (Some(*since), Some(reason.as_str())),
+        };
+        Self {
+            target,
+            state: StateWord::of(state),
+            since,
+            reason,
+        }
+    }
+}
+
 /// Where events go.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Target")]

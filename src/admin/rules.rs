@@ -118,6 +118,14 @@ impl Rules {
         found
     }
 
+    pub(super) fn pass_named(&self, name: &Name) -> Option<&Pass> {
+        self.tokens.iter().find(|pass| pass.name == *name)
+    }
+
+    pub(super) fn pass_of(&self, digest: &[u8; 32]) -> Option<&Pass> {
+        self.tokens.iter().find(|pass| pass.digest == *digest)
+    }
+
     /// Whether this password of this user was found right before.
     pub(super) fn has_seen(&self, user: &str, password: &str) -> bool {
         let right = self
@@ -142,6 +150,10 @@ impl Rules {
 }
 
 impl Pass {
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

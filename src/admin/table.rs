@@ -9,14 +9,17 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, config, reference, search, sources, targets, undelivered, works};
+use super::dashboard::{assets, config, event, first, live, reference, search, sources, targets};
+use super::dashboard::{undelivered, works};
 use super::gate::Gate;
 use super::operation::{Look, Operation, Schemas, Steer, Told};
 use super::question::Parameters;
 use super::settings::Scope;
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Promise, Refusal};
-use super::{alerts, document, findface, health, jobs, lists, login, overview, steer};
+use super::{
+    alerts, document, feed, findface, glances, health, jobs, lists, login, overview, steer,
+};
 use crate::tasks::Tasks;
 
 /// Who may ask.
@@ -59,7 +62,6 @@ pub(super) struct Ask<'a> {
     /// None when the command line works on the store itself.
     pub(super) gate: Option<(&'a Arc<Gate>, Caller)>,
     /// Streams end when these stop. None as above.
-    #[expect(dead_code, reason = "the feed is the first that streams")]
     pub(super) tasks: Option<&'a Tasks>,
     pub(super) visitor: &'a Visitor,
     pub(super) request: &'a Request<Bytes>,
@@ -174,6 +176,13 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/docs", Access::Someone, "the same to read", |ask| Box::pin(reference::page(ask))),
     look("/api/v1/me", Access::Someone, "who you are here, and what you may do", &Look(|ask, asked| Box::pin(login::me(ask, asked)))),
 
+    get("/live", READ, "what comes in, as it comes", |ask| Box::pin(live::page(ask))),
+    get("/live/rows", READ, "its rows, as they change", |ask| Box::pin(live::stream(ask))),
+    get("/events/{id}", READ, "one event, for people", |ask| Box::pin(event::page(ask))),
+    post("/events/{id}/retry", STEER, "makes due again what failed of it: a form with `delivery`, or all", |ask| Box::pin(event::retry(ask))),
+    post("/events/{id}/replay", STEER, "plans it anew: a form with `to`, or everywhere", |ask| Box::pin(event::replay(ask))),
+    get("/first", READ, "where cameras post to", |ask| Box::pin(first::page(ask))),
+    post("/first/sample", STEER, "sends a sample: a form with `source`", |ask| Box::pin(first::sample(ask))),
     get("/search", READ, "finds events", |ask| Box::pin(search::page(ask))),
     get("/search.csv", READ, "what was found, as CSV", |ask| Box::pin(search::csv(ask))),
     get("/sources", READ, "who sends, and what was not understood", |ask| Box::pin(sources::page(ask))),
@@ -190,8 +199,11 @@ pub(crate) static ROUTES: &[Route] = &[
     look("/api/v1/events/{id}", READ, "one event", &Look(|ask, asked| Box::pin(api::event(ask, asked)))),
     look("/api/v1/events/{id}/original", READ, "its request's body", &Look(|ask, asked| Box::pin(api::original(ask, asked)))),
     look("/api/v1/events/{id}/images/{n}", READ, "one of its pictures", &Look(|ask, asked| Box::pin(api::image(ask, asked)))),
+    look("/api/v1/events/{id}/thumbnail", READ, "what it is known by, small", &Look(|ask, asked| Box::pin(glances::thumbnail(ask, asked)))),
+    look("/api/v1/events/{id}/crops/{n}", READ, "a plate, face or object of it, small", &Look(|ask, asked| Box::pin(glances::crop(ask, asked)))),
     look("/api/v1/events/{id}/joined", READ, "what became a part of it, or what it became a part of", &Look(|ask, asked| Box::pin(api::joined(ask, asked)))),
     look("/api/v1/deliveries", READ, "what became of it (?fate=dead)", &Look(|ask, asked| Box::pin(api::deliveries(ask, asked)))),
+    look("/api/v1/feed", READ, "both as they happen", &Look(|ask, asked| Box::pin(feed::feed(ask, asked)))),
     look("/api/v1/targets", READ, "where it goes", &Look(|ask, asked| Box::pin(api::targets(ask, asked)))),
     look("/api/v1/sources", READ, "who sends", &Look(|ask, asked| Box::pin(api::sources(ask, asked)))),
     look("/api/v1/cameras", READ, "which cameras, and which are silent", &Look(|ask, asked| Box::pin(overview::cameras(ask, asked)))),

@@ -28,6 +28,18 @@ pub(super) struct Address {
 }
 
 impl Address {
+    pub(super) fn port(self) -> u16 {
+        self.address.port()
+    }
+
+    pub(super) fn is_secured(self) -> bool {
+        self.secured
+    }
+
+    pub(super) fn is_loopback(self) -> bool {
+        self.address.ip().is_loopback()
+    }
+
     /// To reach it from this machine.
     pub(super) fn url(self) -> String {
         url(self.address, self.secured)

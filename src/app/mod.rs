@@ -6,6 +6,7 @@ mod certificates;
 mod collector;
 mod file;
 mod hooks;
+mod outside;
 mod overdue;
 mod planner;
 mod reload;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::admin::{self, Admin, Bell, Gate, attend};
+use crate::admin::{self, Admin, Bell, Gate, Glances, attend};
 use crate::alerts::{Awake, Judge};
 use crate::budget::Budget;
 use crate::clock::Clock;
@@ -41,6 +42,7 @@ use certificates::Certificates;
 use collector::Collector;
 use file::File;
 use hooks::Hooks;
+use outside::Outside;
 use planner::Plans;
 
 /// How often what is too old or too much is removed.
@@ -134,6 +136,12 @@ impl App {
         let fetchers = config.fetchers();
         let alerting = Arc::new(ArcSwap::from_pointee(Watched::of(&config)));
         let (door, pipelines) = config.open();
+        plans.run_in(Outside {
+            addresses: addresses.clone(),
+            config: path.to_owned(),
+            pipelines: ArcSwap::from_pointee(pipelines.clone()),
+            budget: budget.clone(),
+        });
         let door = Arc::new(ArcSwap::from_pointee(door));
         let deliveries = Deliveries::start(
             pipelines,
@@ -179,6 +187,7 @@ impl App {
             clock: clock.clone(),
             metrics: metrics.clone(),
             planner: plans.clone(),
+            glances: Arc::new(Glances::new(&budget)),
             webhooks: Some(hooks.clone()),
             bell: Some(bell.clone()),
         };
@@ -281,11 +290,13 @@ pub(crate) fn look_into(path: &Path, config: Config) -> Result<Admin, StoreError
     let planner = Plans::new(store.clone(), clock.clone(), &config.planned(), file);
     let planner = Arc::new(planner);
     planner.board().put(alerts::remembered(&store));
+    let budget = Budget::new(config.server.budget.bytes(), metrics.clone());
     Ok(Admin {
         store,
         clock,
         metrics,
         planner,
+        glances: Arc::new(Glances::new(&budget)),
         webhooks: None,
         bell: None,
     })

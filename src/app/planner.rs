@@ -1,18 +1,21 @@
 //! Plans events anew, through the routes and sources of the moment.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 
 use super::file::File;
+use super::outside::Outside;
 use super::trial::trial;
-use crate::admin::{LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
+use crate::admin::{Front, LoadError, Loads, OnDisk, Planner, Promise, ReplayError, ShownFile};
 use crate::alerts::{Alert, Board};
 use crate::clock::Clock;
 use crate::config::Planned;
 use crate::decide::Written;
+use crate::delivery::Pipelines;
 use crate::event::{Event, EventId};
 use crate::fate::Plan;
 use crate::lists::Lists;
@@ -30,6 +33,8 @@ pub(super) struct Plans {
     turn: Mutex<()>,
     changed: Notify,
     board: Board,
+    /// Of a camhook that runs.
+    outside: OnceLock<Outside>,
 }
 
 impl Plans {
@@ -42,6 +47,19 @@ impl Plans {
             turn: Mutex::default(),
             changed: Notify::new(),
             board: Board::default(),
+            outside: OnceLock::new(),
+        }
+    }
+
+    /// What surrounds them, once it is there.
+    pub(super) fn run_in(&self, outside: Outside) {
+        let _ = self.outside.set(outside);
+    }
+
+    /// Another config's steps and targets.
+    pub(super) fn replace_pipelines(&self, pipelines: Pipelines) {
+        if let Some(outside) = self.outside.get() {
+            outside.pipelines.store(Arc::new(pipelines));
         }
     }
 
@@ -232,6 +250,32 @@ impl Planner for Plans {
     fn plan(&self, event: &Arc<Event>, to: Option<&Name>) -> Plan {
         let today = self.now.load();
         routes::plan(&today.routes, event, &today.lists, self.clock.now(), to)
+    }
+
+    fn front(&self) -> Front {
+        let outside = self.outside.get();
+        outside.map_or_else(Front::default, |outside| outside.front(&self.now.load()))
+    }
+
+    fn send_sample<'a>(&'a self, source: &'a str) -> Promise<'a, Result<(), String>> {
+        Box::pin(async move {
+            let outside = self
+                .outside
+                .get()
+                .ok_or("camhook does not run: start it first")?;
+            let today = self.now.load_full();
+            outside.send_sample(&today, source, &self.clock).await
+        })
+    }
+
+    fn story(&self, id: EventId) -> Promise<'_, Result<Vec<Value>, StoreError>> {
+        Box::pin(async move {
+            let Some(outside) = self.outside.get() else {
+                return Ok(Vec::new());
+            };
+            let today = self.now.load_full();
+            outside.story(today, &self.store, &self.clock, id).await
+        })
     }
 
     fn replay<'a>(

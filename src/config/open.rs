@@ -9,7 +9,7 @@ use crate::fetch::Fetchers;
 use crate::lists::Lists;
 use crate::name::Name;
 use crate::routes::Route;
-use crate::server::{Door, Entry, Subscription};
+use crate::server::{AuthSettings, Door, Entry, Subscription};
 use crate::sources::{DecodeSettings, Source};
 
 /// The way from a request to a plan, for replays and `explain`. Cheap to clone.
@@ -32,6 +32,8 @@ pub(crate) struct SourceEntry {
     pub(crate) path: Option<String>,
     pub(crate) source: &'static dyn Source,
     pub(crate) decode: DecodeSettings,
+    /// Who may post to it.
+    pub(crate) auth: AuthSettings,
 }
 
 impl Config {
@@ -50,6 +52,7 @@ impl Config {
             path: source.path.clone(),
             source: source.source,
             decode: source.decode.clone(),
+            auth: source.settings.auth.clone(),
         };
         Planned {
             routes: self.routes.clone().into(),

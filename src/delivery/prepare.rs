@@ -57,13 +57,13 @@ pub(super) enum Reshaped {
 }
 
 /// What the target would be sent at the first attempt, with nothing sent. `parts` are what went into the delivery besides
-/// its event; `watch` is shown what each step leaves.
+/// its event; `watch` is shown what each step leaves. Pictures with more than `pixels_max` pixels are not decoded.
 pub(crate) fn prepare(
     pipelines: &Pipelines,
     event: &Arc<Event>,
     planned: &Planned,
     parts: Option<Arc<Parts>>,
-    now: Timestamp,
+    (now, pixels_max): (Timestamp, u64),
     watch: impl FnMut(&'static str, &Work),
 ) -> Result<Payload, Unready> {
     let Planned {
@@ -84,7 +84,7 @@ pub(crate) fn prepare(
     let means = Means {
         lists,
         now,
-        pixels_max: u64::MAX,
+        pixels_max,
     };
     match reshape(steps, event, *item, parts, &means, watch) {
         Reshaped::Filtered(reason) => Err(Unready::Filtered(reason)),
@@ -333,7 +333,14 @@ mod tests {
             not_before: None,
         };
         let (pipelines, now) = (Pipelines::default(), Timestamp::UNIX_EPOCH);
-        let unready = prepare(&pipelines, &event(), &planned, None, now, |_, _| {});
+        let unready = prepare(
+            &pipelines,
+            &event(),
+            &planned,
+            None,
+            (now, u64::MAX),
+            |_, _| {},
+        );
         let Err(Unready::Unfit(reason)) = unready else {
             panic!("there is no such route");
         };

@@ -46,6 +46,8 @@ pub(crate) struct Explainer<'a> {
     others: Others,
     /// Pictures that steps made, by the name their story has under `file`; `None` when they are not wanted.
     pub(crate) pictures: Option<Vec<(String, Bytes)>>,
+    /// Pictures with more pixels are not decoded.
+    pub(crate) pixels_max: u64,
 }
 
 impl<'a> Explainer<'a> {
@@ -62,6 +64,7 @@ impl<'a> Explainer<'a> {
             memory: Memory::blank(),
             others: Others::default(),
             pictures: None,
+            pixels_max: u64::MAX,
         }
     }
 
@@ -205,7 +208,7 @@ impl<'a> Explainer<'a> {
             event,
             &planned,
             parts,
-            then,
+            (then, self.pixels_max),
             |step, work| {
                 effects.after(step, work);
             },

@@ -174,7 +174,7 @@ fn all_sent(steps: &str) -> (Arc<Event>, Vec<(String, Vec<u8>)>) {
         };
         let mut notes = Vec::new();
         let watch = |_, work: &Work| notes.clone_from(&work.notes);
-        let bytes = match prepare(&pipelines, &event, &planned, None, now, watch) {
+        let bytes = match prepare(&pipelines, &event, &planned, None, (now, u64::MAX), watch) {
             Ok(payload) => sent(&payload),
             Err(Unready::Unfit(reason)) => reason.into_bytes(),
             Err(Unready::Filtered(reason)) => panic!("{reason}"),

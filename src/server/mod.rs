@@ -41,7 +41,7 @@ mod tests;
 mod traced;
 mod wording;
 
-pub(crate) use auth::try_credentials;
+pub(crate) use auth::{AuthSettings, try_credentials};
 pub(crate) use door::{Door, Entry};
 pub(crate) use listener::{BindError, Server};
 pub(crate) use mqtt::{MqttSettings, Subscription, Subscriptions};

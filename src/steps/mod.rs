@@ -20,6 +20,7 @@ mod encode;
 mod field;
 #[cfg(test)]
 mod fixtures;
+mod glance;
 mod halves;
 mod hash;
 mod jpeg;
@@ -64,6 +65,7 @@ use opened::Opened;
 /// Mistakes in the settings of one step, each with the way to it inside the settings: keys from the outside in.
 pub(crate) type Mistakes = Vec<(Vec<String>, Mistake)>;
 
+pub(crate) use glance::{glance, glance_bytes};
 pub(crate) use jpeg::try_jpeg;
 pub(crate) use pixels::Pixels;
 

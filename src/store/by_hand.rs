@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension, params};
 
 use super::books::{fate_from, name_from};
+use super::feed::Changed;
 use super::index::{Index, NUMBERS_PER_RECORD, micros};
 use super::record::{Carry, PlanAgain, Purge, Retry};
 use super::{RetryQuery, TargetState};
@@ -168,6 +169,7 @@ impl Index {
                  WHERE number = ?1",
             )?
             .execute(params![number, now, lsn as i64, self.ordered.contains(&target)])?;
+        self.news.changed.push((lsn, Changed::Delivery(number)));
         let before = fate_from(&fate);
         if before != Fate::Pending {
             let segment = self.books.segment_of(event);
@@ -187,6 +189,9 @@ impl Index {
             )?
             .execute(params![target.as_str(), text, self.ordered.contains(target), lsn as i64])?;
         self.news.states.push((target.clone(), state.clone()));
+        self.news
+            .changed
+            .push((lsn, Changed::Target(target.clone())));
         self.news.wake.insert(target.clone());
         Ok(1)
     }

@@ -13,6 +13,7 @@ use super::TargetState;
 use super::books::{Books, name_from};
 use super::carried::Early;
 use super::catalog::Position;
+use super::feed::Changed;
 use super::record::{EventRow, QuarantineEntry, What};
 use super::redact::Gap;
 use super::writer::Change;
@@ -63,6 +64,8 @@ pub(super) struct News {
     pub(super) settled: Vec<(Name, i64)>,
     pub(super) fates: Vec<(Name, Fate)>,
     pub(super) states: Vec<(Name, TargetState)>,
+    /// For those who watch, each with the record that told it.
+    pub(super) changed: Vec<(u64, Changed)>,
     /// An event came whose pictures are to be fetched.
     pub(super) pictures: bool,
     /// Events or quarantined requests were removed.
@@ -268,6 +271,8 @@ impl Index {
                 book.events += 1;
                 book.last_received = book.last_received.max(Some(micros(event.received_at)));
             });
+            let id = event.id;
+            self.news.changed.push((lsn, Changed::Event { number, id }));
             let received_at = micros(event.received_at);
             self.books
                 .activity
@@ -323,6 +328,7 @@ impl Index {
                 planned.not_before.map(micros)
             ])?;
         if added > 0 {
+            self.news.changed.push((lsn, Changed::Delivery(number)));
             self.books
                 .count(&planned.target, Fate::Pending, Some(segment), 1);
             self.books.activity.planned(&planned.target, now);

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::cache::Cache;
 use super::desk::Desks;
+use super::feed::Feed;
 use super::index::Index;
 use super::record::What;
 use super::room::Room;
@@ -34,6 +35,7 @@ pub(super) struct Indexer {
     pub(super) room: Arc<Room>,
     pub(super) desks: Arc<Desks>,
     pub(super) cache: Arc<Cache>,
+    pub(super) feed: Arc<Feed>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) folder: PathBuf,
@@ -280,6 +282,7 @@ impl Indexer {
             };
             self.metrics.deliveries.get_or_create(&label).set(count);
         }
+        self.feed.tell(news.changed);
         self.desks.pictures.wake_if(news.pictures);
         for target in news.wake {
             self.desks.of(&target).wake();

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::books::{SegmentBook, name_from};
+use super::feed::Changed;
 use super::index::Index;
 use super::pictures::siblings;
 use super::{Store, StoreError};
@@ -73,6 +74,7 @@ impl Index {
             self.books.count(&target, Fate::Pending, segment, -1);
             self.books.count(&target, Fate::Filtered, segment, 1);
             self.news.fates.push((target.clone(), Fate::Filtered));
+            self.news.changed.push((lsn, Changed::Delivery(number)));
             // Where order is kept, the camera's next one may go now.
             self.news.wake.insert(target);
         }

@@ -24,6 +24,7 @@ mod desk;
 mod disk;
 mod due;
 mod event_walk;
+mod feed;
 mod find;
 mod forget;
 mod forgetting;
@@ -60,6 +61,7 @@ mod segment;
 mod selection;
 mod set_clock;
 mod shed;
+mod since;
 mod snapshot;
 mod steer;
 mod survey;
@@ -83,6 +85,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
+pub(crate) use feed::{LISTENERS_MAX, Listener, Place as FeedPlace, Taken};
 pub(crate) use forget::Sighting;
 pub(crate) use jobs::{
     Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step,
@@ -98,6 +101,7 @@ pub(crate) use probe::{try_log, try_records};
 pub(crate) use record::Forgotten;
 pub(crate) use request::there_and_back;
 pub(crate) use selection::{Place, Selection};
+pub(crate) use since::{Back, Told as FeedTold, Wanted};
 pub(crate) use steer::{RetryQuery, TargetState};
 pub(crate) use undelivered::{Group, Preview, Undelivered};
 
@@ -109,6 +113,7 @@ use crate::telemetry::Metrics;
 use cache::Cache;
 use catalog::Catalog;
 use desk::Desks;
+use feed::Feed;
 use forget::Gone;
 use record::What;
 use room::Room;
@@ -145,6 +150,7 @@ struct Inner {
     room: Arc<Room>,
     desks: Arc<Desks>,
     cache: Arc<Cache>,
+    feed: Arc<Feed>,
     memory: Memory,
     /// What was forgotten while it was under way.
     gone: Mutex<Gone>,

@@ -15,6 +15,7 @@ use super::cache::Cache;
 use super::catalog::{Catalog, Position, Record, Segment};
 use super::desk::Desks;
 use super::disk::{Disk, PRIVATE, SystemDisk};
+use super::feed::Feed;
 use super::forgetting::{Job, Left};
 use super::index::{Index, News};
 use super::indexer::Indexer;
@@ -124,6 +125,7 @@ impl Store {
             desks.of(&target).set_state(state);
         }
         let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let feed = Arc::new(Feed::new(index.progress.lsn));
         let notes = index.notes().map_err(told)?;
         let memory = Memory::load(notes, clock.now(), metrics.clone());
         let (writer_sender, writer_receiver) = mpsc::channel();
@@ -136,6 +138,7 @@ impl Store {
             room: room.clone(),
             desks: desks.clone(),
             cache: cache.clone(),
+            feed: feed.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
             folder: folder.clone(),
@@ -191,6 +194,7 @@ impl Store {
             room,
             desks,
             cache,
+            feed,
             memory,
             gone: Mutex::default(),
             index_path,

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Settled;
 use super::books::{fate_from, name_from};
+use super::feed::Changed;
 use super::index::{Index, micros};
 use super::record::Outcome;
 use crate::fate::Fate;
@@ -65,6 +66,7 @@ impl Index {
                 "UPDATE deliveries SET fate = ?2, due = ?3, counted = counted + ?4, tried = ?5, touched = ?6 WHERE number = ?1",
             )?
             .execute(params![number, fate.as_str(), due, counts, tried, touched as i64])?;
+        self.news.changed.push((touched, Changed::Delivery(number)));
         if fate != before {
             let segment = self.books.segment_of(event);
             self.books.count(&target, before, segment, -1);

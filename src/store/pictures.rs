@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::books::{SegmentBook, name_from};
 use super::catalog::{Position, Record};
 use super::desk::Hold;
+use super::feed::Changed;
 use super::index::{Index, NUMBERS_PER_RECORD, micros, moment};
 use super::record::{What, draft};
 use super::segment::RecordKind;
@@ -220,6 +221,9 @@ impl Index {
         if ended == 0 {
             return Ok(0); // the first one counts
         }
+        let id = fetched.event;
+        let number = event;
+        self.news.changed.push((lsn, Changed::Event { number, id }));
         let (first, last) = siblings(event);
         for sql in [
             "UPDATE deliveries SET due = max(?4, coalesce(not_before, ?4)), touched = ?5 WHERE number BETWEEN ?2 AND ?3 AND event = ?1

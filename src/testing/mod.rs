@@ -121,7 +121,14 @@ impl Way {
             item: Some(Item::Plate(0)),
             not_before: None,
         };
-        let ready = prepare(&self.pipelines, &self.event, &planned, None, now, |_, _| {});
+        let ready = prepare(
+            &self.pipelines,
+            &self.event,
+            &planned,
+            None,
+            (now, u64::MAX),
+            |_, _| {},
+        );
         match ready {
             Ok(payload) => match payload {
                 Payload::Http(request) => request.body.len(),

@@ -253,9 +253,16 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         ("GET", path) if path.starts_with("/v1/webhooks") => (Value::Null, 200),
         ("GET", "/login" | "/config") => (Value::Null, 200),
         ("POST", "/login" | "/logout") => (Value::Null, 303), // a form
-        ("GET", "/api/v1/quarantine/{id}/original" | "/api/v1/events/{id}/images/{n}") => {
-            (Value::Null, 404) // there is none
-        }
+        (
+            "GET",
+            "/api/v1/quarantine/{id}/original"
+            | "/api/v1/events/{id}/images/{n}"
+            | "/api/v1/events/{id}/thumbnail"
+            | "/api/v1/events/{id}/crops/{n}",
+        ) => (Value::Null, 404), // there is none
+        ("GET", "/live" | "/live/rows" | "/events/{id}" | "/first") => (Value::Null, 200),
+        ("POST", "/events/{id}/retry" | "/events/{id}/replay") => (Value::Null, 303), // forms
+        ("POST", "/first/sample") => (Value::Null, 400), // it does not say which source
         ("GET", "/quarantine/{id}") => (Value::Null, 404),
         ("POST", "/quarantine/{id}/decode") => (Value::Null, 404),
         ("POST", "/targets/{name}/pause" | "/targets/{name}/resume" | "/targets/{name}/test") => {
@@ -574,7 +581,11 @@ async fn matrix(house: &House, login: bool, open_numbers: bool) {
             let verb = Method::from_bytes(method.as_bytes()).unwrap();
             let answer = send(&house.at(&way), verb, &headers, body, Some(address)).await;
             let told = (answer.status().as_u16(), answer.headers().clone());
-            let text = answer.text().await.unwrap();
+            let streams = told.1["content-type"] == "text/event-stream"; // and would not end
+            let text = match streams {
+                true => String::new(),
+                false => answer.text().await.unwrap(),
+            };
             let error = serde_json::from_str::<Value>(&text).unwrap_or_default();
             let error = error["error"].as_str().unwrap_or_default();
             let (status, word) = expected(asker, &method, access, login, open_numbers, fine);
@@ -613,6 +624,54 @@ fn unguarded(headers: &HeaderMap, status: u16) -> Option<String> {
         && (status != 401 || headers.contains_key("www-authenticate"))
         && !headers.contains_key("access-control-allow-origin");
     (!fine).then(|| format!("{headers:?}"))
+}
+
+/// The rest of a stream, which must end.
+async fn rest(answer: Response) -> String {
+    let text = tokio::time::timeout(std::time::Duration::from_secs(60), answer.text()).await;
+    text.expect("the stream ends").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_out_when_the_login_or_the_token_ends() {
+    let admin = format!(
+        "{}\n  session: 1h\n  tokens:\n    short: {{ token: short-lived-token-0123456789, scopes: [read], expires: 2026-01-31T13:30:00Z }}\n",
+        everybody().split("  tokens:").next().unwrap().trim_end()
+    );
+    let house = House::start(&admin).await;
+    let feed = house.at("/api/v1/feed");
+    let over =
+        "event: end\ndata: {\"reason\":\"the login or the token has ended: log in again\"}\n\n";
+
+    let (cookie, csrf) = house.logged_in("anna", "password of anna").await;
+    let (other, _) = house.logged_in("rita", "password of rita").await;
+    let [leaving, staying] = [cookie.clone(), other].map(|cookie| [("cookie", cookie)]);
+    let (leaving, staying) = (ask(&feed, &leaving).await, ask(&feed, &staying).await);
+    let headers = [("cookie", cookie), ("content-type", FORM.to_owned())];
+    let body = form(&[("csrf", &csrf)]);
+    let out = send(&house.at("/logout"), Method::POST, &headers, body, None).await;
+    assert_eq!(out.status(), 303);
+    assert!(rest(leaving).await.ends_with(over), "logged out");
+
+    let by_token = ask(
+        &feed,
+        &[(
+            "authorization",
+            "Bearer short-lived-token-0123456789".into(),
+        )],
+    )
+    .await;
+    assert_eq!(by_token.status(), 200);
+    house.advance(3_600);
+    assert!(
+        rest(staying).await.ends_with(over),
+        "the login lasted an hour"
+    );
+    house.advance(1_800);
+    assert!(
+        rest(by_token).await.ends_with(over),
+        "the token was good for an hour and a half"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -737,7 +796,7 @@ async fn a_person_logs_in_looks_and_logs_out() {
     );
     let ours = page.matches("<script src=\"/assets/").count();
     assert_eq!(page.matches("<script").count(), ours, "{page}");
-    assert!(page.contains("/api/v1/config") && page.contains("name=\"viewport\""));
+    assert!(page.contains("First steps") && page.contains("name=\"viewport\""));
     let token = hidden(&page);
     let out = [cookie.clone(), ("content-type", FORM.to_owned())];
     let without = send(

@@ -21,6 +21,7 @@ mod delivery; // outages, retries, holds, order, on a clock stepped by hand
 mod doors; // who may send: every kind of auth, right and wrong in every way, and real clients
 mod durability; // kill -9, again and again, and nothing acknowledged is lost
 mod egress; // where camhook connects to when somebody else names the place
+mod feed; // what happens, told as it happens: nothing twice, nothing left out, to nobody who may not
 mod fetch; // pictures known by address, allowed hosts, servers that are down
 mod findface; // clients of FindFace: login, webhooks, their filters, kill -9
 mod finding; // searches, cameras, targets at a glance, test events

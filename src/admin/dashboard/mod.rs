@@ -4,12 +4,17 @@
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
 pub(super) mod assets;
+mod boxes;
 mod chosen;
 pub(super) mod config;
+pub(super) mod event;
+pub(super) mod first;
 mod forms;
+pub(super) mod live;
 mod parts;
 pub(super) mod reference;
 pub(super) mod refused;
+mod rows;
 pub(super) mod search;
 pub(super) mod shell;
 pub(super) mod sources;

@@ -75,7 +75,14 @@ pub(crate) fn try_out(
         item,
         not_before: None,
     };
-    match prepare(&pipelines, &event, &planned, None, now, |_, _| {}) {
+    match prepare(
+        &pipelines,
+        &event,
+        &planned,
+        None,
+        (now, u64::MAX),
+        |_, _| {},
+    ) {
         Ok(payload) => Tried::Made(told(&payload)),
         Err(Unready::Filtered(reason) | Unready::Unfit(reason)) => Tried::Dead(reason),
     }

@@ -6,6 +6,7 @@
 
 mod config;
 mod finding;
+mod live;
 mod lively;
 mod manners;
 mod undelivered;
