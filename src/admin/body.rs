@@ -17,7 +17,9 @@ pub(crate) enum Body {
 }
 
 /// The next piece of a stream and what comes after it, or its end.
-pub(crate) struct Pieces(Pin<Box<dyn Future<Output = Option<(Bytes, Pieces)>> + Send>>);
+pub(crate) struct Pieces(Pin<Box<dyn Future<Output = Next> + Send>>);
+
+type Next = Option<(Bytes, Pieces)>;
 
 impl Pieces {
     /// `next` makes a piece out of a state, and the state after it; None ends the stream.

@@ -191,7 +191,7 @@ impl Intake {
     ) -> Result<(), StoreError> {
         let _proof: Accepted = self.store.accept(intake).await?;
         if let Some(arrival) = course.arrival {
-            arrival.is_kept(self.store.now());
+            arrival.kept(self.store.now());
         }
         drop(course.reserved);
         for kind in kinds {

@@ -5,6 +5,9 @@ use jiff::Timestamp;
 use crate::event::{Event, EventId};
 use crate::telemetry::{Role, Span, Spans, Trace, Value};
 
+/// What a span tells of an event.
+type About = Vec<(&'static str, Value)>;
+
 /// The arrival of a request's events, when somebody wants to know of it.
 pub(super) struct Arrival {
     spans: Spans,
@@ -14,7 +17,7 @@ pub(super) struct Arrival {
     pub(super) received: Timestamp,
     pub(super) decoded: Timestamp,
     decided: Timestamp,
-    events: Vec<(EventId, Trace, Vec<(&'static str, Value)>)>,
+    events: Vec<(EventId, Trace, About)>,
 }
 
 impl Arrival {
@@ -48,7 +51,7 @@ impl Arrival {
     }
 
     /// They are on disk, and the sender is about to hear it.
-    pub(super) fn is_kept(self, now: Timestamp) {
+    pub(super) fn kept(self, now: Timestamp) {
         for (event, trace, about) in self.events {
             let span = |name, role, id, parent, begin, end, about| Span {
                 trace,

@@ -100,13 +100,16 @@ pub(crate) struct Order {
     pub(crate) by: Option<String>,
 }
 
+/// What an event has deliveries for: route, target, and item.
+pub(crate) type Known = HashSet<(Name, Name, String)>;
+
 /// The deliveries, or events, that a job is to work on next.
 pub(crate) struct Part {
     pub(crate) job: Job,
     pub(super) deliveries: Vec<i64>,
     pub(super) freed: Vec<Name>,
     /// For a replay: each with what it has deliveries for already, if that matters.
-    pub(crate) events: Vec<(EventId, HashSet<(Name, Name, String)>)>,
+    pub(crate) events: Vec<(EventId, Known)>,
     pub(super) next: Option<Place>,
     pub(super) _turn: OwnedMutexGuard<()>,
 }

@@ -307,7 +307,11 @@ impl Erasure {
 
     pub(super) fn unsay_each(&self, jobs: Option<&mut Value>) -> bool {
         let jobs = jobs.and_then(Value::as_array_mut).into_iter().flatten();
-        jobs.fold(false, |changed, job| self.unsay_job(job) || changed)
+        let mut changed = false;
+        for job in jobs {
+            changed |= self.unsay_job(job);
+        }
+        changed
     }
 
     /// A reason in words may repeat what a target said of a plate.

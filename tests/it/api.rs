@@ -325,7 +325,7 @@ async fn what_has_not_changed_is_not_sent_again() {
         assert_eq!(
             (
                 again.status().as_u16(),
-                &*again.headers()["etag"].to_str().unwrap()
+                again.headers()["etag"].to_str().unwrap()
             ),
             (304, &*tag),
             "{path}"

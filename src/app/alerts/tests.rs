@@ -290,9 +290,9 @@ async fn a_silent_camera_is_told_and_a_stop_of_camhook_is_not_its_silence() {
     assert!(site.told().await.is_empty());
     site.wait(1_860);
     let silent = "camera_silent gate begins > near far".to_owned();
-    assert_eq!(site.told().await, [silent.clone()]);
+    assert_eq!(site.told().await, std::slice::from_ref(&silent));
     let mut site = site.restarted(false).await;
-    assert_eq!(site.told().await, [silent.clone()]);
+    assert_eq!(site.told().await, std::slice::from_ref(&silent));
     site.sees("gate").await;
     let heard = "camera_silent gate ends > near far".to_owned();
     assert_eq!(site.told().await, [silent, heard]);
@@ -320,9 +320,9 @@ async fn a_growing_quarantine_is_told_until_it_no_longer_grows() {
         let _safe = site.store.quarantine(unread).await.unwrap();
     }
     let begins = format!("quarantine {source} begins > ");
-    assert_eq!(site.told().await, [begins.clone()]);
+    assert_eq!(site.told().await, std::slice::from_ref(&begins));
     let mut site = site.restarted(false).await;
-    assert_eq!(site.told().await, [begins.clone()]);
+    assert_eq!(site.told().await, std::slice::from_ref(&begins));
     site.wait(3_700);
     assert_eq!(
         site.told().await,

@@ -88,7 +88,11 @@ async fn a_power_failure_while_forgetting_leaves_the_old_or_the_new_and_no_lie()
                 .unwrap_or_else(|error| panic!("{when}: {error}; {:?}", disk.files().names()));
             store.caught_up().await;
             verify(&store, &rig.acknowledged, &when).await;
-            let says = !store.forgotten().await.unwrap().is_empty();
+            let says = !store
+                .forgotten(PageQuery::default())
+                .await
+                .unwrap()
+                .is_empty();
             if !begun && !says {
                 // Nobody asked, as far as the disk knows: all of it is there.
                 for id in secrets {
@@ -105,13 +109,22 @@ async fn a_power_failure_while_forgetting_leaves_the_old_or_the_new_and_no_lie()
                     assert!(begun, "{when}");
                 }
                 for _ in 0..100 {
-                    if !store.forgotten().await.unwrap().is_empty() {
+                    if !store
+                        .forgotten(PageQuery::default())
+                        .await
+                        .unwrap()
+                        .is_empty()
+                    {
                         break;
                     }
                     store.retain().await.unwrap();
                     store.caught_up().await;
                 }
-                assert_eq!(store.forgotten().await.unwrap().len(), 1, "{when}");
+                assert_eq!(
+                    store.forgotten(PageQuery::default()).await.unwrap().len(),
+                    1,
+                    "{when}"
+                );
                 let left = traces(&disk.files());
                 assert_eq!(left, Vec::<String>::new(), "{when}: told {told}");
                 for seed in 0..4 {
@@ -174,7 +187,11 @@ async fn what_is_kept_no_more_but_lies_in_blocks_that_wait_to_be_used_goes_as_we
     assert!(found.is_empty() && told.events == 0);
     rig.is_forgotten("with nothing found");
     assert!(
-        store.forgotten().await.unwrap().is_empty(),
+        store
+            .forgotten(PageQuery::default())
+            .await
+            .unwrap()
+            .is_empty(),
         "there was nothing to tell of"
     );
     verify(&store, &rig.acknowledged, "after it").await;
@@ -224,13 +241,22 @@ async fn whatever_operation_of_it_fails_it_tells_no_lie_and_comes_to_its_end() {
             store.forget(SECRET, false).await.unwrap();
         }
         for _ in 0..100 {
-            if !store.forgotten().await.unwrap().is_empty() {
+            if !store
+                .forgotten(PageQuery::default())
+                .await
+                .unwrap()
+                .is_empty()
+            {
                 break;
             }
             store.retain().await.unwrap();
             store.caught_up().await;
         }
-        assert_eq!(store.forgotten().await.unwrap().len(), 1, "{when}");
+        assert_eq!(
+            store.forgotten(PageQuery::default()).await.unwrap().len(),
+            1,
+            "{when}"
+        );
         rig.is_forgotten(&when);
         verify(&store, &rig.acknowledged, &when).await;
         store.close().await;
@@ -284,7 +310,10 @@ async fn what_a_purge_has_removed_before_goes_from_its_segment_as_well() {
         let live = usize::from(keeps);
         assert_eq!((told.events, found.len()), (live as u64 + 1, live));
         rig.is_forgotten("with what was purged");
-        assert_eq!(store.forgotten().await.unwrap().len(), 1);
+        assert_eq!(
+            store.forgotten(PageQuery::default()).await.unwrap().len(),
+            1
+        );
         if let Some(kept) = kept {
             assert!(store.event(kept).await.is_err());
         }

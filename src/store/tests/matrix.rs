@@ -333,13 +333,22 @@ async fn cell(moment: Moment, op: Op, fault: Fault, times: usize) -> &'static st
         }
         // What was left to do is done by the housekeeping, if not before.
         for _ in 0..100 {
-            if !store.forgotten().await.unwrap().is_empty() {
+            if !store
+                .forgotten(PageQuery::default())
+                .await
+                .unwrap()
+                .is_empty()
+            {
                 break;
             }
             store.retain().await.unwrap();
             store.caught_up().await;
         }
-        assert_eq!(store.forgotten().await.unwrap().len(), 1, "{when}");
+        assert_eq!(
+            store.forgotten(PageQuery::default()).await.unwrap().len(),
+            1,
+            "{when}"
+        );
         rig.is_forgotten(&when);
     }
     verify(&store, &rig.acknowledged, &when).await;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ done 2>/dev/null
 
 struct Driver {
     port: u16,
-    /// Open as long as the tests run.
-    _pipe: ChildStdin,
+    /// Its pipe is open as long as the tests run.
+    _keeper: Child,
 }
 
 fn driver() -> &'static Driver {
@@ -51,7 +51,7 @@ fn driver() -> &'static Driver {
         Driver {
             port: port
                 .expect("chromedriver is installed (apt-get install chromium chromium-driver)"),
-            _pipe: keeper.stdin.take().unwrap(),
+            _keeper: keeper,
         }
     })
 }
