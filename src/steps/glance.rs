@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Built, Pixels, Settings, Step, Work};
-use crate::event::{Event, Item, Picture, Role};
+use crate::event::{Event, Item, Picture, Role, Size};
 use crate::lists::Lists;
 use crate::template::{Engine, Known};
 
@@ -92,13 +92,19 @@ pub(crate) fn glance(
         picture.role == role
             && (item.is_none() || picture.item == item)
             && picture.bytes().is_some()
+            && picture.size().is_some_and(fits)
     })
+}
+
+/// A step that has no room leaves a picture as it is.
+fn fits(size: Size) -> bool {
+    size.width <= WIDTH && size.height <= HEIGHT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Area, Kind, Original, Plate, Size, Unit};
+    use crate::event::{Area, Kind, Original, Plate, Unit};
     use crate::name::Name;
     use crate::steps::fixtures::{self, Drawing, Written};
 
