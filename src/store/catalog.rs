@@ -248,7 +248,14 @@ impl Catalog {
             }
             None => {
                 let new = self.folder.join(format!("new-{:010}", header.number));
-                let file = self.disk.create(&new)?;
+                let file = match self.disk.create(&new) {
+                    // Of a try that failed, and could not be removed: it must not be in the way of all later ones.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        self.disk.remove(&new)?;
+                        self.disk.create(&new)?
+                    }
+                    created => created?,
+                };
                 if let Err(error) = file.allocate(bytes) {
                     let _ = self.disk.remove(&new);
                     return Err(error);

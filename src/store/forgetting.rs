@@ -102,6 +102,15 @@ impl Job {
         replace(disk, folder, &bytes)
     }
 
+    /// It could not be written: no later start may find it.
+    pub(super) fn withdraw(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+        match disk.remove(&Self::path(folder)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => disk.sync_folder(folder),
+        }
+    }
+
     /// It is nowhere else any more, so what is written of it here goes as well: all but what may be said of it.
     pub(super) fn write_done(&self, disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
         let done = Done {

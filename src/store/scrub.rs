@@ -69,12 +69,17 @@ impl Indexer {
         }
         job.lsn = self.index.progress.lsn;
         // Of nothing, nothing has to go on after a crash: who asked was not answered.
+        let disk = self.room.catalog.disk.clone();
         if !job.is_of_nothing()
-            && let Err(error) = job.write(&*self.room.catalog.disk, &self.folder)
+            && let Err(error) = job.write(&*disk, &self.folder)
         {
-            let why = format!("nothing was forgotten: {error}");
-            let _ = reply.send(Err(StoreError::Failed(why)));
-            return;
+            // It may have reached its place all the same. Where it cannot be taken back, it is gone on with.
+            if Job::withdraw(&*disk, &self.folder).is_ok() {
+                let why = format!("nothing was forgotten: {error}");
+                let _ = reply.send(Err(StoreError::Failed(why)));
+                return;
+            }
+            tracing::error!(%error, "what is to be forgotten could not be written down: a crash may stop it");
         }
         let forgotten = self.index.forget(&job);
         let mut scrub = Scrub::of(job);

@@ -885,7 +885,9 @@ async fn a_damaged_file_hurts_webhooks_alone_and_can_be_mended() {
     lite.make("kept", json!({})).await;
     let file = lite.folder.path().join("data/webhooks.json");
     let whole = std::fs::read(&file).unwrap();
-    let copied = lite.cli(&["store", "backup", "copy"]);
+    let mut copying = camhook_command(lite.folder.path());
+    copying.args(["store", "backup", "copy"]);
+    let copied = copying.envs(environment()).output().unwrap();
     assert!(copied.status.success(), "{copied:?}");
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let lite = lite.killed().await;

@@ -34,14 +34,14 @@ async fn finds_by_plate_and_turns_pages_both_ways() {
     browser.press("Newer").await;
     browser.until_shown("AB059").await;
     browser.fill("#plate", "*b01?").await;
-    browser.press("Search").await;
+    browser.click("form[role=search] button").await;
     browser.until_shown("AB019").await;
     browser
         .until("document.querySelectorAll('tbody tr').length === 10")
         .await;
     browser.picture("search").await;
     browser.fill("#plate", "nothing").await;
-    browser.press("Search").await;
+    browser.click("form[role=search] button").await;
     browser.until_shown("Nothing found").await;
     browser.is_accessible().await;
     browser.fits_sideways().await;
