@@ -3,6 +3,7 @@
 mod addresses;
 mod alerts;
 mod certificates;
+mod client;
 mod collector;
 mod file;
 mod hooks;
@@ -23,7 +24,7 @@ use crate::admin::{self, Admin, Bell, Gate, Glances, attend};
 use crate::alerts::{Awake, Judge};
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::{self, Config, Report, Surroundings};
+use crate::config::{Config, Report, Surroundings};
 use crate::delivery::Deliveries;
 use crate::descriptors;
 use crate::fate::Fate;
@@ -33,12 +34,12 @@ use crate::server::{self, Door, Server, Subscriptions};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::{self, Metrics};
-use crate::tls;
 
 use addresses::Addresses;
 pub(crate) use addresses::{reachable, url};
 use alerts::{Watched, Watchman};
 use certificates::Certificates;
+pub(crate) use client::http_client;
 use collector::Collector;
 use file::File;
 use hooks::Hooks;
@@ -383,27 +384,4 @@ fn clock_watch(
             deliveries.clock_was_set(by);
         }
     }
-}
-
-/// A client for the admin API and for `send`: no proxies, no redirects. It trusts the listeners' own certificates as the
-/// config names them, for whichever name they are, and else whom the system trusts.
-pub(crate) fn http_client(config: &Path) -> Result<reqwest::Client, ClientError> {
-    let tls = tls::client_config(config::own_certificates(config))?;
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none());
-    let client = builder
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(60))
-        .build()?;
-    Ok(client)
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
-    #[error(transparent)]
-    Http(#[from] reqwest::Error),
 }

@@ -14,6 +14,7 @@ use super::books::{Books, name_from};
 use super::carried::Early;
 use super::catalog::Position;
 use super::feed::Changed;
+use super::progress::Progress;
 use super::record::{EventRow, QuarantineEntry, What};
 use super::redact::Gap;
 use super::writer::Change;
@@ -29,17 +30,6 @@ pub(super) fn micros(at: Timestamp) -> i64 {
 
 pub(super) fn moment(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
-}
-
-/// How far the index is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
-    /// The last record applied.
-    pub(super) lsn: u64,
-    /// The last one known to be safe in the log, and where the one after it lies: there reading goes on after a crash,
-    /// because outcomes behind it may be applied here and yet be lost there.
-    pub(super) synced: u64,
-    pub(super) next: Position,
 }
 
 /// The writing side of the index.
@@ -78,7 +68,7 @@ type Result<T> = rusqlite::Result<T>;
 
 impl Index {
     pub(super) fn load(db: Connection) -> Result<Self> {
-        let progress = load_progress(&db)?;
+        let progress = Progress::load(&db)?;
         let books = Books::load(&db)?;
         let mut index = Self {
             db,
@@ -145,7 +135,7 @@ impl Index {
             self.db.execute_batch("ROLLBACK")?;
         }
         self.news = News::default();
-        self.progress = load_progress(&self.db)?;
+        self.progress = Progress::load(&self.db)?;
         self.books = Books::load(&self.db)?;
         self.load_targets()?;
         self.stale = false;
@@ -383,21 +373,4 @@ impl Index {
             .execute(params![number, lsn as i64])?;
         Ok(())
     }
-}
-
-fn load_progress(db: &Connection) -> Result<Progress> {
-    db.query_row(
-        "SELECT lsn, synced, segment, offset FROM progress",
-        [],
-        |row| {
-            Ok(Progress {
-                lsn: row.get::<_, i64>(0)? as u64,
-                synced: row.get::<_, i64>(1)? as u64,
-                next: Position {
-                    segment: row.get::<_, i64>(2)? as u64,
-                    offset: row.get::<_, i64>(3)? as u64,
-                },
-            })
-        },
-    )
 }

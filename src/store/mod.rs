@@ -42,6 +42,7 @@ mod overview;
 mod pictures;
 mod plates;
 mod probe;
+mod progress;
 mod purge;
 mod purged;
 mod quarantine;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use minijinja::machinery::ast::{Expr, Stmt};
 use minijinja::machinery::{CodeGenerator, eval, make_string_output, parse, parse_expr};
-use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 use serde_json::Value as Json;
 
@@ -14,6 +13,7 @@ use super::compiled::{Code, Condition, Form, Node, Structure, Template};
 use super::known::{Known, ROLES};
 use super::output;
 use super::scope::Scope;
+use super::syntax::{syntax, syntax_mistake};
 use super::why::Why;
 use super::{Mistake, Names, filters, nullsafe, operators, origin, source, url};
 use crate::payload::{safe_segment, safe_token};
@@ -368,34 +368,4 @@ pub(super) fn compile_expression(expr: &Expr<'static>, source: &'static str) -> 
     let mut generator = CodeGenerator::new("expression", source);
     generator.compile_expr(&nullsafe::expression(expr));
     generator.finish().0
-}
-
-pub(super) fn syntax() -> SyntaxConfig {
-    SyntaxConfig::builder()
-        .keep_trailing_newline(true)
-        .build()
-        .expect("the default delimiters are valid")
-}
-
-fn syntax_mistake(error: &Error, source: &str) -> Mistake {
-    let range = error.range().unwrap_or(0..source.len());
-    // The engine counts an unexpected character as one byte.
-    let whole = |at: &usize| source.is_char_boundary(*at);
-    let end = source.len();
-    let start = (0..=range.start.min(end)).rev().find(whole).unwrap_or(0);
-    let end = (range.end.clamp(start, end)..=end)
-        .find(whole)
-        .unwrap_or(end);
-    let message = error
-        .detail()
-        .map_or_else(|| error.kind().to_string(), str::to_owned)
-        .replace("start of variable block", "`{{`")
-        .replace("end of variable block", "`}}`");
-    Mistake {
-        message,
-        help: None,
-        range: start..end,
-        path: Vec::new(),
-        others: Vec::new(),
-    }
 }

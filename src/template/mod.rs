@@ -31,6 +31,7 @@ mod reading;
 mod scope;
 mod shape;
 mod source;
+mod syntax;
 mod url;
 mod view;
 mod why;

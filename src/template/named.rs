@@ -5,7 +5,7 @@ use std::ops::Range;
 use minijinja::machinery::{parse, parse_expr};
 
 use super::check::Check;
-use super::engine::syntax;
+use super::syntax::syntax;
 use super::{Known, Names, source};
 
 /// A name that reads of other events.

@@ -33,6 +33,9 @@ impl There {
     pub async fn ask(running: &Running) -> Result<Self, String> {
         let mut there = HashMap::new();
         for row in rows(running, "/api/v1/events?limit=1000").await? {
+            if row["source"] == "camhook" {
+                continue; // an alert of its own
+            }
             let text = row.to_string();
             let number = event::number_in(text.as_bytes());
             let number = number.ok_or_else(|| format!("an event that nobody sent: {text}"))?;

@@ -15,7 +15,7 @@ use super::{parts, rows};
 use crate::admin::Refusal;
 use crate::admin::api::{Answer, caught_up};
 use crate::admin::body::Pieces;
-use crate::admin::question::FeedQuery;
+use crate::admin::question::{FeedQuery, Parameters};
 use crate::admin::table::Ask;
 use crate::admin::watch::{self, Seen, Watch, message};
 use crate::event::{EventId, Kind};
@@ -32,7 +32,7 @@ const WINDOW: Duration = Duration::from_millis(250);
 const BUSY_WINDOW: Duration = Duration::from_secs(2);
 
 pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
-    let FeedQuery { wanted, .. } = ask.parameters().read()?;
+    let FeedQuery { wanted, .. } = Parameters::of_form(ask.request.uri().query()).read()?;
     // Before the list is read: what comes in between is told twice, not left out.
     let place = ask.admin.store.place();
     caught_up(ask.admin).await;
@@ -114,7 +114,7 @@ struct Rows {
 
 /// The page's own stream.
 pub(in crate::admin) async fn stream(ask: Ask<'_>) -> Answer {
-    let FeedQuery { wanted, after } = ask.parameters().read()?;
+    let FeedQuery { wanted, after } = Parameters::of_form(ask.request.uri().query()).read()?;
     let watch = Watch::begin(&ask, after).await?;
     let rows = Rows {
         watch,

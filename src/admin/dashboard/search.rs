@@ -66,7 +66,7 @@ fn question(ask: &Ask<'_>) -> Result<EventQuery, Refusal> {
             false => written.append_pair(&name, &value),
         };
     }
-    Parameters::of(Some(&written.finish())).read()
+    Parameters::of_form(Some(&written.finish())).read()
 }
 
 async fn form(ask: &Ask<'_>) -> Result<Markup, Refusal> {
