@@ -97,9 +97,9 @@ enum Command {
     /// What is not delivered, by target and reason.
     Undelivered,
     /// Make dead and held deliveries due again.
-    Retry(jobs::Retry),
+    Retry(jobs::Failed),
     /// Give dead and held deliveries up for good.
-    Discard(jobs::Discard),
+    Discard(jobs::Failed),
     /// Plan events anew through today's routes; also requests in quarantine.
     Replay(jobs::Replay),
     /// Work on many deliveries or events, and how far it is; `cancel ID` ends one.

@@ -53,27 +53,10 @@ const WHICH: [&str; 11] = [
     "until",
 ];
 
+// What failed: to be sent again, or to be given up. (A doc comment would be the help of both commands.)
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(WHICH)))]
-pub(super) struct Retry {
-    /// Deliveries.
-    #[arg(conflicts_with_all = ["target", "all"])]
-    ids: Vec<String>,
-    /// All dead and held deliveries of this target.
-    #[arg(long, conflicts_with = "all")]
-    target: Option<String>,
-    /// All dead and held deliveries.
-    #[arg(long)]
-    all: bool,
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    how: How,
-}
-
-#[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(WHICH)))]
-pub(super) struct Discard {
+pub(super) struct Failed {
     /// Deliveries.
     #[arg(conflicts_with_all = ["target", "all"])]
     ids: Vec<String>,
@@ -201,8 +184,8 @@ fn put_moments(
     Ok(())
 }
 
-pub(super) async fn retry(common: &Common, arguments: Retry) -> Result<(), Failure> {
-    let Retry {
+pub(super) async fn retry(common: &Common, arguments: Failed) -> Result<(), Failure> {
+    let Failed {
         ids,
         target,
         all,
@@ -221,8 +204,8 @@ pub(super) async fn retry(common: &Common, arguments: Retry) -> Result<(), Failu
     .await
 }
 
-pub(super) async fn discard(common: &Common, arguments: Discard) -> Result<(), Failure> {
-    let Discard {
+pub(super) async fn discard(common: &Common, arguments: Failed) -> Result<(), Failure> {
+    let Failed {
         ids,
         target,
         all,
