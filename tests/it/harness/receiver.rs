@@ -114,6 +114,8 @@ struct State {
     /// Looks at every request, and answers where nothing else was told.
     play: Option<Play>,
     complaints: Vec<String>,
+    /// Shut while it holds its answers back.
+    gate: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// A running receiver; it ends with the test's runtime, or when told to go away.
@@ -229,6 +231,12 @@ impl Receiver {
         }
     }
 
+    /// Answers nothing until what this returns is dropped.
+    pub(crate) async fn hold(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
+        let gate = self.state.lock().unwrap().gate.clone();
+        gate.write_owned().await
+    }
+
     pub(crate) fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
@@ -300,6 +308,8 @@ async fn take(
         body,
         answered: 0,
     };
+    let gate = state.lock().unwrap().gate.clone();
+    let _open = gate.read().await;
     let mut state = state.lock().unwrap();
     let played = match &state.play {
         Some(play) => play(&taken),
