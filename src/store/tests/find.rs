@@ -220,6 +220,43 @@ async fn every_question_finds_all_that_fits_page_by_page_in_both_directions() {
 }
 
 #[tokio::test]
+async fn deliveries_are_the_same_whether_the_newest_are_looked_through_first_or_not() {
+    let bench = Bench::new();
+    let store = bench.open();
+    filled(&bench, &store).await;
+    let db = Connection::open(bench.folder.path().join("index.sqlite")).unwrap();
+    let held = HashSet::from([name("log")]);
+    let now = bench.clock.now();
+    let all = store.deliveries(DeliveryQuery::default()).await.unwrap();
+    let ids = |deliveries: &[Delivery]| deliveries.iter().map(|one| one.id).collect::<Vec<_>>();
+    let mut cut = 0;
+    for fate in Fate::ALL {
+        for target in [None, Some("vms".to_owned()), Some("log".to_owned())] {
+            for before in [None, Some(all[9].id), Some(all[40].id)] {
+                for limit in [1, 4, 0] {
+                    let query = DeliveryQuery {
+                        fate: Some(fate),
+                        target: target.clone(),
+                        before,
+                        limit,
+                        ..DeliveryQuery::default()
+                    };
+                    let ask = |newest| {
+                        let found = query::deliveries_within(&db, &query, &held, now, newest);
+                        ids(&found.unwrap())
+                    };
+                    let expected = ask(i64::MAX);
+                    assert_eq!(ask(12), expected, "{query:?}");
+                    assert_eq!(ask(2), expected, "{query:?}");
+                    cut += usize::from(limit > 0 && expected.len() == limit);
+                }
+            }
+        }
+    }
+    assert!(cut > 30, "{cut}");
+}
+
+#[tokio::test]
 async fn a_question_that_nothing_leads_looks_at_so_many_and_says_so() {
     let bench = Bench::new();
     let store = bench.open();

@@ -37,7 +37,7 @@ use crate::decide::Written;
 use crate::event::{
     Camera, DeliveryId, EventId, Item, Kind, Original, Picture, PictureData, Plate, Raw, Role,
 };
-use crate::fate::{Attempt, Choice, Fate, Planned};
+use crate::fate::{Attempt, Choice, Delivery, Fate, Planned};
 use crate::name::Name;
 
 const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
