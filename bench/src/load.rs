@@ -23,6 +23,8 @@ pub(crate) struct Ack {
 
 pub(crate) struct Load {
     pub(crate) port: u16,
+    /// Each connection posts to one of the paths `/0`, `/1` …; to `/` if there is none.
+    pub(crate) paths: usize,
     pub(crate) size: usize,
     pub(crate) connections: usize,
     pub(crate) duration: Duration,
@@ -32,7 +34,7 @@ pub(crate) struct Load {
 }
 
 /// A Stream recognition of about that size, with room for its number.
-pub(crate) fn request(size: usize) -> (Vec<u8>, usize) {
+pub(crate) fn request(path: &str, size: usize) -> (Vec<u8>, usize) {
     let json = format!(
         r#"{{"hook": {{"event": "recognition", "id": "gate-1", "target": "http://proxy/", "filename": "gate-1/25-03-04/10-11-12.131415.jpg"}}, "data": {{"camera_id": "gate-1", "filename": "gate-1/25-03-04/10-11-12.131415.jpg", "timestamp": "2025-03-04T09:11:12.131415Z", "timestamp_local": "2025-03-04 10:11:12.131415+01:00", "results": [{{"plate": "ab123cd", "score": 0.91, "dscore": 0.74, "box": {{"xmin": 153, "ymin": 91, "xmax": 302, "ymax": 125}}, "region": {{"code": "it", "score": 0.48}}, "candidates": [{{"plate": "ab123cd", "score": 0.91}}, {{"plate": "ab1z3cd", "score": 0.72}}], "vehicle": {{"type": "SUV", "score": 0.25, "box": {{"xmin": 603, "ymin": 0, "xmax": 1099, "ymax": 174}}}}, "model_make": [{{"make": "Fiat", "model": "Panda", "score": 0.3}}], "color": [{{"color": "white", "score": 0.9}}], "orientation": [{{"orientation": "Front", "score": 0.94}}], "direction": 210, "speed": null, "speed_score": 0.0, "source_url": "/user-data/video.mp4", "position_sec": "23.47", {SEQUENCE}0000000000"}}]}}}}"#
     );
@@ -53,7 +55,7 @@ pub(crate) fn request(size: usize) -> (Vec<u8>, usize) {
     }));
     body.extend(tail.as_bytes());
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: camhook\r\nUser-Agent: camhook-bench\r\nContent-Length: {}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: camhook\r\nUser-Agent: camhook-bench\r\nContent-Length: {}\r\n\
          Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n",
         body.len()
     );
@@ -68,9 +70,13 @@ pub(crate) async fn run(load: &Load, start: Instant) -> (Vec<Ack>, u64) {
     let refused = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
     let tasks: Vec<_> = (0..load.connections)
-        .map(|_| {
+        .map(|n| {
+            let path = match load.paths {
+                0 => "/".to_owned(),
+                paths => format!("/{}", n % paths),
+            };
             let (next, refused) = (next.clone(), refused.clone());
-            let (mut bytes, number) = request(load.size);
+            let (mut bytes, number) = request(&path, load.size);
             let (port, duration, rate, max) =
                 (load.port, load.duration, load.rate, load.events_max as u64);
             tokio::spawn(async move {

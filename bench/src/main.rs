@@ -4,6 +4,7 @@
 //! binary (default `target/release/camhook`). Machines are noisy: read the ratios, and let it repeat with `--rounds`.
 
 mod bare;
+mod day;
 mod disk;
 mod load;
 mod sink;
@@ -53,6 +54,12 @@ struct Options {
     /// Instead of all that: so many cameras that track, for `--seconds` (try 500 and 60).
     #[arg(long, value_name = "CAMERAS")]
     tracks: Option<usize>,
+    /// Instead of all that: so many hours of one target of ten that never answers, at 100 events a second (try 24).
+    #[arg(long, value_name = "HOURS")]
+    swallows: Option<u64>,
+    /// How fast camhook's clock goes then.
+    #[arg(long, default_value_t = 30)]
+    faster: u64,
     /// Instead of the bare servers: camhook with a step that is decided on arrival, beside the same without it, such as
     /// `dedupe: { by: "{{ event.plates[0].user_data }}", within: 1s, late: 1s }`.
     #[arg(long, value_name = "YAML")]
@@ -89,6 +96,9 @@ async fn measure(options: &Options) {
     );
     if let Some(cameras) = options.tracks {
         return tracks::measure(options, cameras).await;
+    }
+    if let Some(hours) = options.swallows {
+        return day::measure(options, hours).await;
     }
     println!(
         "load: {} connections, {}, {} rounds of {} s, medians\n",

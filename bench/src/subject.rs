@@ -138,6 +138,7 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
     };
     let load = Load {
         port,
+        paths: 0,
         size,
         connections: options.connections,
         duration: crate::seconds(options),
@@ -195,7 +196,7 @@ pub(crate) async fn run(options: &Options, plan: &Plan, size: usize) -> Outcome 
     outcome
 }
 
-fn percentiles(sorted: &[u32]) -> (f64, f64) {
+pub(crate) fn percentiles(sorted: &[u32]) -> (f64, f64) {
     let at = |q: f64| {
         sorted
             .get((sorted.len() as f64 * q) as usize)

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::load::answer;
 use crate::subject::{cpu_seconds, port_of, spawn, status_kib, unused_port};
+use crate::wire::{get, numbers};
 use crate::{Options, disk};
 
 /// Posts of each camera in a second.
@@ -211,18 +212,8 @@ async fn settled(admin: u16) -> u64 {
 }
 
 async fn indexed(admin: u16) -> Option<u64> {
-    let mut stream = TcpStream::connect(("127.0.0.1", admin)).await.ok()?;
-    let ask = "GET /api/v1/sources HTTP/1.1\r\nHost: camhook\r\nConnection: close\r\n\r\n";
-    stream.write_all(ask.as_bytes()).await.ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.ok()?;
-    let numbers = text.split("\"events\":").skip(1);
-    let digits = numbers.map(|rest| {
-        let rest = rest.trim_start();
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        rest[..end].parse::<u64>().unwrap_or(0)
-    });
-    Some(digits.sum())
+    Some(numbers(
+        &get(admin, "/api/v1/sources").await?,
+        "\"events\":",
+    ))
 }
