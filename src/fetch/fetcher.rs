@@ -210,7 +210,7 @@ impl Fetcher {
         let max = self.max.min(left);
         let too_large = || {
             Failure::for_good(if left < self.max {
-                "the event's pictures are too large together".to_owned()
+                "the event's pictures together are larger than one event may have of `server.budget`".to_owned()
             } else {
                 format!("it is larger than `fetch: {{ max }}`, {} bytes", self.max)
             })

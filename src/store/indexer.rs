@@ -86,7 +86,10 @@ impl Indexer {
                         let _ = reply.send(self.retain());
                     }
                 }
-                Told::MakeRoom => self.make_room(),
+                Told::MakeRoom => {
+                    self.room.looks_for_room();
+                    self.make_room();
+                }
                 Told::Barrier(reply) => {
                     let _ = reply.send(());
                 }

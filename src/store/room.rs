@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::FallocateFlags;
@@ -24,9 +24,11 @@ pub(super) struct Room {
     index_bytes: AtomicU64,
     /// Why nothing is accepted, if so.
     full: Mutex<Option<String>>,
+    /// Somebody asked for room, and was not answered yet.
+    wanted: AtomicBool,
     /// The index must not grow.
     #[cfg(test)]
-    pub(super) index_full: std::sync::atomic::AtomicBool,
+    pub(super) index_full: AtomicBool,
 }
 
 impl Room {
@@ -43,6 +45,7 @@ impl Room {
             metrics,
             index_bytes: AtomicU64::new(0),
             full: Mutex::default(),
+            wanted: AtomicBool::new(false),
             #[cfg(test)]
             index_full: Default::default(),
         }
@@ -104,6 +107,16 @@ impl Room {
         }
         *full = why;
         news
+    }
+
+    /// Asks for room; false when that was asked already. However many are refused, room is looked for once at a time.
+    pub(super) fn want(&self) -> bool {
+        !self.wanted.swap(true, Ordering::AcqRel)
+    }
+
+    /// Room is looked for now: who is refused from here on may ask again.
+    pub(super) fn looks_for_room(&self) {
+        self.wanted.store(false, Ordering::Release);
     }
 
     fn ballast(&self) -> PathBuf {

@@ -20,8 +20,15 @@ use crate::event::EventId;
 
 /// Segments that are written anew at one time, so that deliveries are not held up for long.
 const AT_ONCE: usize = 8;
-/// While events of a segment wait, it is written anew only for a good part of it.
+/// While events of a segment wait, it is written anew only for so large a part of it: an eighth. Nor is it looked through
+/// again before an eighth of them has come to its end: looking means reading all of it, on the thread that deliveries need.
 const WORTH: u64 = 8;
+
+/// Whether enough has changed since so many deliveries waited.
+fn is_worth_a_look(before: i64, pending: i64) -> bool {
+    let worth = i64::try_from(WORTH).unwrap_or(i64::MAX);
+    before > 0 && pending <= before - (before / worth).max(1)
+}
 
 impl Indexer {
     /// Removes pictures that are older than they are to be kept, or too many.
@@ -71,8 +78,8 @@ impl Indexer {
                 continue;
             }
             let pending = self.index.books.pending_in(book.segment);
-            // Nothing has changed since it was looked at.
-            if self.looked_at.get(&book.segment) == Some(&pending) {
+            let looked_at = self.looked_at.get(&book.segment);
+            if looked_at.is_some_and(|before| !is_worth_a_look(*before, pending)) {
                 continue;
             }
             let found = segments.iter().find(|s| s.header.number == book.segment);
@@ -170,5 +177,25 @@ impl Indexer {
             }
             None => Ok(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_worth_a_look;
+
+    #[test]
+    fn a_segment_is_looked_through_a_few_times_while_its_deliveries_end_and_once_when_all_have() {
+        let (mut looked_at, mut looks) = (10_000, 0);
+        for pending in (0..10_000).rev() {
+            if is_worth_a_look(looked_at, pending) {
+                (looked_at, looks) = (pending, looks + 1);
+            }
+        }
+        assert_eq!(looked_at, 0);
+        assert!(looks < 80, "{looks}");
+        assert!(!is_worth_a_look(100, 100), "nothing has ended");
+        assert!(!is_worth_a_look(100, 120), "more wait than before");
+        assert!(!is_worth_a_look(0, 0), "there is nothing left to remove");
     }
 }

@@ -224,7 +224,7 @@ impl Writer {
                     "it has reached its max_size of {} bytes, and what it holds is not delivered yet",
                     self.room.max_size
                 ));
-                self.tell(Told::MakeRoom);
+                self.want_room();
                 return Err(full);
             }
             return match self.roll_as_fits(item.draft.bytes()) {
@@ -235,7 +235,7 @@ impl Writer {
                 Err(error) if is_full(&error) => {
                     self.room.catalog.drop_spares();
                     let full = self.full(error.to_string());
-                    self.tell(Told::MakeRoom);
+                    self.want_room();
                     Err(full)
                 }
                 Err(error) => Err(StoreError::Failed(error.to_string())),
@@ -250,6 +250,12 @@ impl Writer {
         let small = SMALL_SEGMENT.max(item.draft.bytes() * 2);
         self.roll(small)
             .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    fn want_room(&mut self) {
+        if self.room.want() {
+            self.tell(Told::MakeRoom);
+        }
     }
 
     fn full(&self, why: String) -> StoreError {
@@ -291,7 +297,7 @@ impl Writer {
         if fits {
             self.room.set_full(None);
         } else {
-            self.tell(Told::MakeRoom);
+            self.want_room();
         }
     }
 

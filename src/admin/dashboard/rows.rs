@@ -66,13 +66,21 @@ pub(super) fn row(row: &Row) -> Markup {
 }
 
 fn shot(event: &Event, href: &str) -> Markup {
-    let has_pictures = event.images.iter().any(|picture| picture.bytes().is_some());
     html! {
         a.shot href=(href) tabindex="-1" aria-hidden="true" {
-            @if has_pictures { img src={ "/api/v1/events/" (event.id) "/thumbnail" } alt="" loading="lazy"; }
-            @else { span { "no picture" } }
+            @match thumbnail(event) {
+                Some(thumbnail) => img src=(thumbnail) alt="" loading="lazy";,
+                None => span { "no picture" },
+            }
         }
     }
+}
+
+/// The address of what the event is known by, if it has any picture.
+pub(super) fn thumbnail(event: &Event) -> Option<String> {
+    let mut kept = event.images.iter();
+    let has_pictures = kept.any(|picture| picture.bytes().is_some());
+    has_pictures.then(|| format!("/api/v1/events/{}/thumbnail", event.id))
 }
 
 /// What an event is about: its plates, or whatever else it tells.

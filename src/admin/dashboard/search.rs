@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::forms::{address, parameter};
 use super::parts;
+use super::rows::thumbnail;
 use super::shell::{self, Tab};
 use crate::admin::Refusal;
 use crate::admin::answers::turned;
@@ -15,7 +16,7 @@ use crate::admin::body::Pieces;
 use crate::admin::pages;
 use crate::admin::question::Parameters;
 use crate::admin::table::Ask;
-use crate::event::{Event, Kind, Role};
+use crate::event::Kind;
 use crate::fate::{Delivery, Fate};
 use crate::store::{DeliveryQuery, EventQuery, Found, FoundEvent, Store, StoreError};
 
@@ -233,7 +234,7 @@ fn subject(event: &FoundEvent) -> &str {
     event.plates.first().map_or(&event.kind, |plate| plate)
 }
 
-/// The address of the picture to show: the plate's own, or the smallest there is.
+/// The address of the picture to show, if there is one.
 async fn picture(
     store: &Store,
     event: &FoundEvent,
@@ -252,18 +253,9 @@ async fn picture(
     };
     *to_read = left;
     match store.event(event.id).await {
-        Ok(kept) => {
-            Ok(best(&kept.event).map(|n| format!("/api/v1/events/{}/images/{n}", event.id)))
-        }
+        Ok(kept) => Ok(thumbnail(&kept.event)),
         Err(error) => gone(error),
     }
-}
-
-fn best(event: &Event) -> Option<usize> {
-    let kept = event.images.iter().enumerate();
-    let kept = kept.filter_map(|(n, picture)| Some((n, picture, picture.bytes()?.len())));
-    let best = kept.min_by_key(|(_, picture, bytes)| (picture.role != Role::PLATE, *bytes));
-    best.map(|(n, ..)| n)
 }
 
 /// What was found as CSV, made while it is sent.
@@ -343,7 +335,7 @@ fn cells(event: &FoundEvent) -> [String; 7] {
         harmless(event.source.as_str()),
         event.kind.clone(),
         harmless(event.camera.as_deref().unwrap_or_default()),
-        event.plates.join(" "),
+        harmless(&event.plates.join(" ")),
     ]
 }
 
