@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, REFERER, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, REFERER, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri};
@@ -19,7 +19,7 @@ use super::body::Body;
 use super::dashboard::{first, shell};
 use super::front::wants_page;
 use super::gate::{CSRF_FIELD, Gate, same};
-use super::pages;
+use super::pages::{self, see};
 use super::random;
 use super::settings::Scope;
 use super::table::{Ask, ROUTES};
@@ -61,7 +61,7 @@ pub(super) fn after_an_end(head: &Parts) -> Response<Body> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("next", way.map_or("/", PathAndQuery::as_str));
     query.append_pair("ended", "");
-    redirect(&format!("/login?{}", query.finish()))
+    see(&format!("/login?{}", query.finish()))
 }
 
 /// Somewhere on this camhook, never elsewhere.
@@ -84,7 +84,7 @@ pub(super) async fn page(ask: Ask<'_>) -> Answer {
     let now = gate.clock.now();
     let mut sessions = gate.cookies.sessions(ask.request.headers());
     if !rules.login || sessions.any(|id| gate.by_session(&rules, id, now).is_some()) {
-        return Ok(redirect(own_way(&next)));
+        return Ok(see(own_way(&next)));
     }
     if !rules.has_users() {
         return Err(Refusal::missing(
@@ -136,7 +136,7 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
     let (gate, caller) = the_gate(&ask)?;
     let rules = gate.rules();
     if !rules.login {
-        return Ok(redirect("/"));
+        return Ok(see("/"));
     }
     let kind = ask.request.headers().get(CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -185,7 +185,7 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
         rules.session,
         gate.clock.now(),
     );
-    let mut response = redirect(own_way(&next));
+    let mut response = see(own_way(&next));
     let secure = is_secure(caller, ask.request);
     let cookie = gate
         .cookies
@@ -196,7 +196,7 @@ pub(super) async fn log_in(ask: Ask<'_>) -> Answer {
 
 pub(super) async fn log_out(ask: Ask<'_>) -> Answer {
     let (gate, caller) = the_gate(&ask)?;
-    let mut response = redirect("/login");
+    let mut response = see("/login");
     if let Some((id, session)) = &ask.visitor.session {
         gate.end(id);
         tracing::info!(user = %session.user, from = %caller.address, "logged out");
@@ -275,17 +275,6 @@ pub(super) async fn index(ask: Ask<'_>) -> Answer {
         ul.links { @for route in listed { li { a href=(route.path) { (route.path) } ": " (route.what) } } }
     };
     shell::page(&ask, None, "camhook", main).await
-}
-
-fn redirect(to: &str) -> Response<Body> {
-    let mut response = pages::text(
-        StatusCode::SEE_OTHER,
-        "text/plain; charset=utf-8",
-        "go on\n",
-    );
-    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
-    response.headers_mut().insert(LOCATION, to);
-    response
 }
 
 fn read_form(body: &Bytes) -> Form {

@@ -1,7 +1,7 @@
 //! Answers in their outer form, and the headers that tell browsers what they may do with them.
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER,
 };
 use http::{Response, StatusCode};
@@ -69,6 +69,15 @@ pub(super) fn html(status: StatusCode, body: String) -> Response<Body> {
     let mut response = text(status, "text/html; charset=utf-8", body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE));
+    response
+}
+
+/// The browser goes on there with a `GET`.
+pub(super) fn see(to: &str) -> Response<Body> {
+    let kind = "text/plain; charset=utf-8";
+    let mut response = text(StatusCode::SEE_OTHER, kind, "go on\n");
+    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, to);
     response
 }
 

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use http::{Method, Request};
 
 use super::api::{self, Answer};
-use super::dashboard::{assets, config, event, first, live, reference, search, sources, targets};
+use super::dashboard::{
+    self, assets, config, event, first, live, reference, search, sources, targets,
+};
 use super::dashboard::{undelivered, works};
 use super::gate::Gate;
 use super::operation::{Look, Operation, Schemas, Steer, Told};
@@ -189,6 +191,7 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/sources/{name}", READ, "the cameras of one source", |ask| Box::pin(sources::one(ask))),
     get("/quarantine/{id}", READ, "a request that was not understood", |ask| Box::pin(sources::quarantined(ask))),
     post("/quarantine/{id}/decode", STEER, "decodes it anew", |ask| Box::pin(sources::decode(ask))),
+    get("/alerts", READ, "what is wrong now, for people", |ask| Box::pin(dashboard::alerts::page(ask))),
     get("/targets", READ, "where it goes, and how that goes", |ask| Box::pin(targets::page(ask))),
     get("/targets/{name}", READ, "one target", |ask| Box::pin(targets::one(ask))),
     post("/targets/{name}/pause", STEER, "sends nothing to it", |ask| Box::pin(targets::pause(ask))),

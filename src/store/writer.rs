@@ -220,12 +220,10 @@ impl Writer {
             let recycled =
                 wanted == self.room.catalog.segment_bytes && self.room.catalog.has_spare();
             if !recycled && !self.room.allows(wanted) {
-                let full = self.full(format!(
+                return Err(self.full(format!(
                     "it has reached its max_size of {} bytes, and what it holds is not delivered yet",
                     self.room.max_size
-                ));
-                self.want_room();
-                return Err(full);
+                )));
             }
             return match self.roll_as_fits(item.draft.bytes()) {
                 Ok(()) => {
@@ -234,9 +232,7 @@ impl Writer {
                 }
                 Err(error) if is_full(&error) => {
                     self.room.catalog.drop_spares();
-                    let full = self.full(error.to_string());
-                    self.want_room();
-                    Err(full)
+                    Err(self.full(error.to_string()))
                 }
                 Err(error) => Err(StoreError::Failed(error.to_string())),
             };
@@ -252,7 +248,7 @@ impl Writer {
             .map_err(|error| StoreError::Failed(error.to_string()))
     }
 
-    fn want_room(&mut self) {
+    fn want_room(&self) {
         if self.room.want() {
             self.tell(Told::MakeRoom);
         }
@@ -260,6 +256,7 @@ impl Writer {
 
     fn full(&self, why: String) -> StoreError {
         self.room.set_full(Some(why.clone()));
+        self.want_room();
         StoreError::Full(why)
     }
 
@@ -294,10 +291,9 @@ impl Writer {
         let fits = self.log.fits(self.reserve, self.reserve)
             || ((self.room.catalog.has_spare() || self.room.allows(wanted))
                 && self.roll_as_fits(0).is_ok());
-        if fits {
-            self.room.set_full(None);
-        } else {
-            self.want_room();
+        match fits {
+            true => drop(self.room.set_full(None)),
+            false => self.want_room(),
         }
     }
 

@@ -11,7 +11,11 @@ async fn post(camhook: &Process) {
 }
 
 async fn metrics(camhook: &Process) -> String {
-    let page = get(&format!("{}/metrics", camhook.admin)).await;
+    page(camhook, "/metrics").await
+}
+
+async fn page(camhook: &Process, path: &str) -> String {
+    let page = get(&format!("{}{path}", camhook.admin)).await;
     page.text().await.unwrap()
 }
 
@@ -62,6 +66,10 @@ async fn a_target_that_refuses_everything_is_told_once_and_so_is_its_recovery_ac
     );
     let stands = "camhook_alerts{alert=\"target_failing\",subject=\"vms\"} 1";
     assert!(metrics(&camhook).await.contains(stands));
+    let shown = page(&camhook, "/alerts").await;
+    for told in ["Target `vms` has taken nothing for ", &event] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
 
     camhook.kill();
     let camhook = Process::start_again(folder.path());
@@ -83,6 +91,8 @@ async fn a_target_that_refuses_everything_is_told_once_and_so_is_its_recovery_ac
             .await
             .contains(&stands.replace("} 1", "} 0"))
     );
+    let shown = page(&camhook, "/alerts").await;
+    assert!(shown.contains("Nothing is wrong"), "{shown}");
     assert_eq!(camhook.rows(&["events", "--source", "camhook"]).len(), 2);
     assert!(
         vms.taken()

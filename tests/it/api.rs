@@ -135,6 +135,8 @@ impl House {
             // A sample photo is drawn slowly without optimization.
             "--request-timeout",
             "60",
+            "--max-response-time",
+            "60",
             "--seed",
             &seed,
             "--max-examples",

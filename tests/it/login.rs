@@ -270,7 +270,7 @@ fn sample(method: &str, path: &str, event: &str) -> (String, Value, u16) {
         } // forms
         (
             "GET",
-            "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets"
+            "/alerts" | "/search" | "/search.csv" | "/sources" | "/sources/{name}" | "/targets"
             | "/targets/{name}",
         ) => (Value::Null, 200),
         ("GET", "/" | "/healthz" | "/readyz" | "/metrics") => (Value::Null, 200),

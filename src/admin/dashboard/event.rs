@@ -2,17 +2,16 @@
 
 use std::fmt::Write;
 
-use http::StatusCode;
-use http::header::{HeaderValue, LOCATION};
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::forms::{field, see};
 use super::shell::{self, Tab};
 use super::{boxes, parts, rows};
+use crate::admin::Refusal;
 use crate::admin::api::{Answer, caught_up, event_id};
 use crate::admin::settings::Scope;
 use crate::admin::table::Ask;
-use crate::admin::{Refusal, pages};
 use crate::event::{Event, EventId, Item};
 use crate::fate::{Delivery, Fate, Joined};
 use crate::name::Name;
@@ -360,26 +359,6 @@ pub(in crate::admin) async fn replay(ask: Ask<'_>) -> Answer {
     Ok(back(id))
 }
 
-pub(super) fn field(ask: &Ask<'_>, name: &str) -> Option<String> {
-    let mut fields = form_urlencoded::parse(ask.request.body());
-    let found = fields.find(|(known, _)| known == name);
-    found
-        .map(|(_, value)| value.into_owned())
-        .filter(|value| !value.is_empty())
-}
-
 fn back(id: EventId) -> http::Response<crate::admin::body::Body> {
     see(&format!("/events/{id}#deliveries"))
-}
-
-/// Leads to another page.
-pub(super) fn see(way: &str) -> http::Response<crate::admin::body::Body> {
-    let mut response = pages::text(
-        StatusCode::SEE_OTHER,
-        "text/plain; charset=utf-8",
-        "go on\n",
-    );
-    let way = HeaderValue::from_str(way).unwrap_or(HeaderValue::from_static("/"));
-    response.headers_mut().insert(LOCATION, way);
-    response
 }

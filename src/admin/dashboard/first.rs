@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::HOST;
 use maud::{Markup, html};
 
-use super::event::{field, see};
+use super::forms::{field, see};
 use super::{live, parts, shell};
 use crate::admin::api::Answer;
 use crate::admin::settings::Scope;

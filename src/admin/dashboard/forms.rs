@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use http::header::{HeaderValue, LOCATION};
-use http::{Response, StatusCode};
-
 use crate::admin::Refusal;
-use crate::admin::body::Body;
-use crate::admin::pages;
+pub(super) use crate::admin::pages::see;
 use crate::admin::table::Ask;
 
 /// The fields of a form, as far as something stands in them.
@@ -16,6 +12,11 @@ pub(super) fn fields(ask: &Ask<'_>) -> BTreeMap<String, String> {
     pairs
         .filter(|(_, value)| !value.trim().is_empty())
         .collect()
+}
+
+/// One of them.
+pub(super) fn field(ask: &Ask<'_>, name: &str) -> Option<String> {
+    fields(ask).remove(name)
 }
 
 /// A part of a path.
@@ -32,15 +33,6 @@ pub(super) fn address(path: &str, parameters: &[(&str, &str)]) -> String {
         query if query.is_empty() => path.to_owned(),
         query => format!("{path}?{query}"),
     }
-}
-
-/// The browser goes on there with a `GET`.
-pub(super) fn see(to: &str) -> Response<Body> {
-    let kind = "text/plain; charset=utf-8";
-    let mut response = pages::text(StatusCode::SEE_OTHER, kind, "go on\n");
-    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
-    response.headers_mut().insert(LOCATION, to);
-    response
 }
 
 /// The value of a parameter of the page itself.

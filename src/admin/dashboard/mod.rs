@@ -3,6 +3,7 @@
 //! A page is one file: a function in [`ROUTES`](super::ROUTES) that asks the store as the API does and writes HTML. What
 //! changes something is a form, so pages work without a script; the script adds what moves.
 
+pub(super) mod alerts;
 pub(super) mod assets;
 mod boxes;
 mod chosen;

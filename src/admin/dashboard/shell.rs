@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets::{SCRIPT_URL, STYLE_URL};
-use super::parts;
+use super::{alerts, parts};
 use crate::admin::Refusal;
 use crate::admin::body::Body;
 use crate::admin::pages;
@@ -20,18 +20,20 @@ pub(in crate::admin) enum Tab {
     Search,
     Targets,
     Sources,
+    Alerts,
     Config,
     Api,
 }
 
 impl Tab {
     /// In the menu's order: what needs somebody comes first.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Undelivered,
         Self::Live,
         Self::Search,
         Self::Targets,
         Self::Sources,
+        Self::Alerts,
         Self::Config,
         Self::Api,
     ];
@@ -43,6 +45,7 @@ impl Tab {
             Self::Search => "/search",
             Self::Targets => "/targets",
             Self::Sources => "/sources",
+            Self::Alerts => alerts::PATH,
             Self::Config => "/config",
             Self::Api => "/api/v1/docs",
         }
@@ -55,6 +58,7 @@ impl Tab {
             Self::Search => "Search",
             Self::Targets => "Targets",
             Self::Sources => "Sources",
+            Self::Alerts => "Alerts",
             Self::Config => "Config",
             Self::Api => "API",
         }
@@ -71,9 +75,9 @@ pub(in crate::admin) async fn page(
     title: &str,
     main: Markup,
 ) -> Result<Response<Body>, Refusal> {
-    let waiting = match ask.visitor.may(Scope::Read) {
-        true => undelivered(ask).await?,
-        false => 0,
+    let (waiting, wrong) = match ask.visitor.may(Scope::Read) {
+        true => (undelivered(ask).await?, ask.admin.planner.alerts().len()),
+        false => (0, 0),
     };
     let body = html! {
         header.top {
@@ -86,6 +90,7 @@ pub(in crate::admin) async fn page(
                             a href=(one.path()) aria-current=[(tab == Some(one)).then_some("page")] {
                                 (one.label())
                                 @if one == Tab::Undelivered && waiting > 0 { " " span.count { (waiting) } }
+                                @if one == Tab::Alerts && wrong > 0 { " " span.count { (wrong) } }
                             }
                         }
                     }
