@@ -13,14 +13,19 @@ use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
 
-pub(super) const SELECT: &str =
-    "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due
-     FROM deliveries d CROSS JOIN events e ON e.number = d.event";
+macro_rules! select {
+    ($led_by:literal) => {
+        concat!(
+            "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due FROM deliveries d ",
+            $led_by,
+            " CROSS JOIN events e ON e.number = d.event"
+        )
+    };
+}
 
+pub(super) const SELECT: &str = select!("");
 /// The same, read in the order of the numbers, whatever else is asked for.
-pub(super) const SELECT_BY_NUMBER: &str =
-    "SELECT d.number, d.id, e.id, d.route, d.target, d.item, d.fate, d.due
-     FROM deliveries d NOT INDEXED CROSS JOIN events e ON e.number = d.event";
+pub(super) const SELECT_BY_NUMBER: &str = select!("NOT INDEXED");
 
 /// One by its number.
 pub(super) fn one(
