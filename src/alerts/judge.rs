@@ -1,15 +1,13 @@
 //! Makes findings of what is seen.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::cameras::Cameras;
 use super::{Awake, Facts, Settings, TargetFacts, What};
 use crate::name::Name;
 use crate::units::Span;
-
-/// Cameras that are watched at most, so that ids nobody chose (a sender that makes one up for each event) stay bounded.
-pub(crate) const CAMERAS_MAX: usize = 1_000;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +37,7 @@ pub(crate) enum View {
 #[derive(Default)]
 pub(crate) struct Judge {
     targets: HashMap<Name, Course>,
-    /// Also of cameras whose last event is no longer kept, or who never sent: the first look then.
-    cameras: BTreeMap<String, Timestamp>,
+    cameras: Cameras,
 }
 
 /// How it went with one target.
@@ -75,7 +72,8 @@ impl Judge {
             }
         }
         if settings.camera_silent.watches() {
-            self.cameras(settings, facts, awake, standing, now, &mut findings);
+            let silent = &settings.camera_silent;
+            findings.extend(self.cameras.look(silent, facts, awake, standing, now));
         }
         if let (Some(limit), Some(used)) = (settings.disk_full.0, facts.disk) {
             findings.push(share(What::DiskFull, facts, limit.0, used, now));
@@ -113,75 +111,6 @@ impl Judge {
             findings.extend(certificates.map(|(whose, ends)| ending(whose, *ends, limit, now)));
         }
         findings
-    }
-
-    fn cameras<'a>(
-        &mut self,
-        settings: &Settings,
-        facts: &Facts,
-        awake: &Awake,
-        standing: impl Iterator<Item = &'a str>,
-        now: Timestamp,
-        findings: &mut Vec<Finding>,
-    ) {
-        let silent = &settings.camera_silent;
-        for (camera, last) in &facts.cameras {
-            let last = (*last).min(now); // a clock that was set back
-            self.cameras.insert(camera.clone(), last);
-        }
-        for (camera, after) in &silent.cameras {
-            if after.0.is_some() && !self.cameras.contains_key(camera) {
-                self.cameras.insert(camera.clone(), now);
-            }
-        }
-        while self.cameras.len() > CAMERAS_MAX {
-            let oldest = self.cameras.iter().min_by_key(|(_, last)| **last);
-            let Some(oldest) = oldest.map(|(camera, _)| camera.clone()) else {
-                break;
-            };
-            self.cameras.remove(&oldest);
-        }
-        let seen: BTreeSet<&str> = facts
-            .cameras
-            .iter()
-            .map(|(camera, _)| camera.as_str())
-            .collect();
-        let mut standing: BTreeSet<&str> = standing.collect();
-        for (camera, last) in &self.cameras {
-            let told = standing.remove(camera.as_str());
-            let Some(limit) = silent.of(camera) else {
-                continue;
-            };
-            // Of a camera that was told to be silent only an event is news.
-            let view = if told && !seen.contains(camera.as_str()) {
-                View::Unsure
-            } else {
-                let quiet = silent.quiet.as_ref().map(|quiet| &quiet.0);
-                let is_late = now.duration_since(*last) > duration(limit);
-                let silence = match is_late {
-                    true => awake.silent(*last, now, quiet),
-                    false => now.duration_since(*last),
-                };
-                match silence > duration(limit) {
-                    true => View::Bad {
-                        since: *last,
-                        value: seconds(now.duration_since(*last)),
-                        detail: String::new(),
-                    },
-                    // Told, and then a longer time was set, or a stop came to light: only an event ends it.
-                    false if told && is_late => View::Unsure,
-                    false => View::Good {
-                        value: seconds(now.duration_since(*last)),
-                    },
-                }
-            };
-            findings.push(finding(What::CameraSilent, camera, limit, view));
-        }
-        for camera in standing {
-            if let Some(limit) = silent.of(camera) {
-                findings.push(finding(What::CameraSilent, camera, limit, View::Unsure));
-            }
-        }
     }
 
     /// The clock was set.
@@ -231,15 +160,15 @@ impl Course {
     }
 }
 
-fn duration(span: Span) -> SignedDuration {
+pub(super) fn duration(span: Span) -> SignedDuration {
     SignedDuration::try_from(span.0).unwrap_or(SignedDuration::MAX)
 }
 
-fn seconds(duration: SignedDuration) -> f64 {
+pub(super) fn seconds(duration: SignedDuration) -> f64 {
     duration.as_secs_f64().max(0.0).round()
 }
 
-fn finding(what: What, subject: &str, limit: Span, view: View) -> Finding {
+pub(super) fn finding(what: What, subject: &str, limit: Span, view: View) -> Finding {
     Finding {
         what,
         subject: subject.to_owned(),
@@ -480,55 +409,5 @@ mod tests {
             let findings = judge.look(&settings(), &facts, &Awake::default(), none, at(0));
             assert_eq!(view(findings, What::Certificate), word);
         }
-    }
-
-    #[test]
-    fn ids_that_nobody_chose_stay_bounded_and_a_silent_camera_ends_by_its_own_event_only() {
-        let mut judge = Judge::default();
-        let settings: Settings = serde_json::from_value(serde_json::json!({
-            "camera_silent": { "after": "1h", "cameras": { "shed": "off", "new": "2h" } },
-        }))
-        .unwrap();
-        let mut look = |facts: &Facts, standing: &[&'static str], second| {
-            let standing = standing.iter().copied();
-            let mut findings =
-                judge.look(&settings, facts, &Awake::default(), standing, at(second));
-            findings.retain(|finding| finding.what == What::CameraSilent);
-            findings
-        };
-        let cameras = |names: &[(&str, i64)]| Facts {
-            cameras: names
-                .iter()
-                .map(|(name, last)| ((*name).to_owned(), at(*last)))
-                .collect(),
-            ..Facts::default()
-        };
-        let word = |findings: &[Finding], camera: &str| {
-            let mine = findings.iter().filter(|finding| finding.subject == camera);
-            view(mine.cloned().collect(), What::CameraSilent)
-        };
-        let seen = cameras(&[("gate", 0), ("shed", 0)]);
-        let found = look(&seen, &[], 3_601);
-        assert_eq!(
-            (word(&found, "gate"), word(&found, "shed")),
-            ("bad", "none")
-        );
-        assert_eq!(word(&found, "new"), "good", "it may yet come");
-        // Its last event is no longer kept.
-        assert_eq!(
-            word(&look(&cameras(&[]), &["gate"], 9_000), "gate"),
-            "unsure"
-        );
-        assert_eq!(
-            word(
-                &look(&cameras(&[("gate", 8_990)]), &["gate"], 9_000),
-                "gate"
-            ),
-            "good"
-        );
-        assert_eq!(word(&look(&cameras(&[]), &[], 10_900), "new"), "bad");
-        let many: Vec<(String, i64)> = (0..2_000).map(|n| (format!("c{n}"), n)).collect();
-        let many: Vec<(&str, i64)> = many.iter().map(|(name, n)| (name.as_str(), *n)).collect();
-        assert!(look(&cameras(&many), &[], 10_900).len() <= CAMERAS_MAX);
     }
 }

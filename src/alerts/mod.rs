@@ -11,6 +11,7 @@
 //! An alert about a target never goes to that target, and only routes that name the source take alerts at all. An alert
 //! makes no other, then: the only way on would be through the failing target itself.
 
+mod cameras;
 mod facts;
 mod judge;
 mod kind;
@@ -19,8 +20,9 @@ mod settings;
 mod silence;
 mod standing;
 
+pub(crate) use cameras::CAMERAS_MAX;
 pub(crate) use facts::{Facts, TargetFacts};
-pub(crate) use judge::{CAMERAS_MAX, Finding, Judge, View};
+pub(crate) use judge::{Finding, Judge, View};
 pub(crate) use kind::What;
 pub(crate) use notice::{Phase, event};
 pub(crate) use settings::Settings;
