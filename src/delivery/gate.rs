@@ -195,14 +195,15 @@ impl Gate {
                 course
             }
         };
-        if probe {
-            self.breaker.unused(now);
-        }
+        self.withdrawn(probe, now);
         unasked
     }
 
-    /// A delivery that passed the gate and was not sent: camhook is stopping.
+    /// A delivery that passed the gate was not sent.
     pub(super) fn withdrawn(&mut self, probe: bool, now: Timestamp) {
+        if let Some(limit) = &mut self.limit {
+            limit.give_back();
+        }
         if probe {
             self.breaker.unused(now);
         }
@@ -406,6 +407,15 @@ mod tests {
                 ..Retry::default()
             },
             ..Settings::default()
+        }
+    }
+
+    fn one_a_second() -> Settings {
+        let rate = Rate::parse("1/s").unwrap();
+        let burst = 1.try_into().unwrap();
+        Settings {
+            rate_limit: Some(super::super::settings::RateLimit { rate, burst }),
+            ..settings()
         }
     }
 
@@ -620,11 +630,7 @@ mod tests {
 
     #[test]
     fn waiting_for_the_rate_limit_begins_no_probe() {
-        let mut settings = settings();
-        let rate = Rate::parse("1/s").unwrap();
-        let burst = 1.try_into().unwrap();
-        settings.rate_limit = Some(super::super::settings::RateLimit { rate, burst });
-        let mut gate = gate(settings);
+        let mut gate = gate(one_a_second());
         gate.see(facts(1, 0), refusal(), 0);
         gate.reloaded(at(0));
         assert_eq!(gate.pass(at(0)), Err(at(1)));
@@ -632,8 +638,8 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_that_was_not_sent_leaves_the_probe_to_the_next() {
-        let mut gate = gate(settings());
+    fn a_delivery_that_was_not_sent_leaves_probe_and_permit_to_the_next() {
+        let mut gate = gate(one_a_second());
         gate.found_held(at(0));
         for outcome in [
             Outcome::Filtered {

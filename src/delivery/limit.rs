@@ -1,7 +1,7 @@
 //! A target's rate limit, on our clock.
 
 use governor::clock::Reference;
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -16,9 +16,11 @@ pub(super) struct Limit {
     settings: RateLimit,
     clock: Clock,
     limiter: Option<Limiter>,
+    /// Permits that were given back; they count until the limiter alone has all that it may have.
+    returned: u32,
 }
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, Ours, NoOpMiddleware<Nanos>>;
+type Limiter = RateLimiter<NotKeyed, InMemoryState, Ours, StateInformationMiddleware>;
 
 /// Our clock as the limiter reads it: nanoseconds since 1970.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ impl Limit {
             settings,
             clock: clock.clone(),
             limiter: limiter(settings, clock),
+            returned: 0,
         }
     }
 
@@ -49,9 +52,19 @@ impl Limit {
         let Some(limiter) = &self.limiter else {
             return Ok(());
         };
-        let Err(refused) = limiter.check() else {
-            return Ok(());
+        let refused = match limiter.check() {
+            Ok(left) => {
+                if left.remaining_burst_capacity() + 1 >= self.settings.burst.get() {
+                    self.returned = 0;
+                }
+                return Ok(());
+            }
+            Err(refused) => refused,
         };
+        if let Some(left) = self.returned.checked_sub(1) {
+            self.returned = left;
+            return Ok(());
+        }
         let earliest = refused.earliest_possible();
         let left = earliest.duration_since(nanos(self.clock.now()));
         if left > refused.quota().replenish_interval().into() {
@@ -62,13 +75,19 @@ impl Limit {
         }
         Err(Timestamp::from_nanosecond(i128::from(earliest.as_u64())).unwrap_or(Timestamp::MAX))
     }
+
+    /// A permit was taken for what then was not sent.
+    pub(super) fn give_back(&mut self) {
+        self.returned = self.returned.saturating_add(1);
+    }
 }
 
 /// `None` for more than one permit in a nanosecond, which limits nothing.
 fn limiter(settings: RateLimit, clock: &Clock) -> Option<Limiter> {
     let quota = Quota::with_period(settings.rate.per / settings.rate.count)?;
     let quota = quota.allow_burst(settings.burst);
-    Some(RateLimiter::direct_with_clock(quota, Ours(clock.clone())))
+    let limiter = RateLimiter::direct_with_clock(quota, Ours(clock.clone()));
+    Some(limiter.with_middleware())
 }
 
 #[cfg(test)]
@@ -126,6 +145,26 @@ mod tests {
             clock.step(clock.now() + SignedDuration::from_millis(1));
         }
         assert_eq!(taken, 107 - 1); // the permit of the 60th second is due after the last look
+    }
+
+    #[test]
+    fn what_was_given_back_is_another_s_and_makes_no_greater_burst() {
+        let clock = Clock::stepped(start());
+        let mut limit = limit("1/s", 2, &clock);
+        for _ in 0..100 {
+            assert_eq!(limit.take(), Ok(()), "none of them was sent");
+            limit.give_back();
+        }
+        assert_eq!(limit.take(), Ok(()));
+        assert_eq!(limit.take(), Ok(()));
+        let next = start() + SignedDuration::from_secs(1);
+        assert_eq!(limit.take(), Err(next));
+        limit.give_back();
+        limit.give_back();
+        clock.step(start() + SignedDuration::from_secs(60));
+        assert_eq!(limit.take(), Ok(()));
+        assert_eq!(limit.take(), Ok(()));
+        assert!(limit.take().is_err(), "quiet gives a burst, no more");
     }
 
     #[test]
