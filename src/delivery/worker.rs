@@ -358,7 +358,7 @@ impl Worker {
         let written = self
             .shared
             .store
-            .set_target_state(&self.target, state)
+            .found_target_state(&self.target, state)
             .await;
         if let Err(error) = written {
             // The gate knows all the same, until the next start.

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::books::{fate_from, name_from};
 use super::feed::Changed;
 use super::index::{Index, NUMBERS_PER_RECORD, micros};
-use super::record::{Carry, PlanAgain, Purge, Retry};
+use super::record::{Carry, PlanAgain, Purge, Retry, Steered};
 use super::{RetryQuery, TargetState};
 use crate::event::DeliveryId;
 use crate::fate::Fate;
@@ -179,6 +179,18 @@ impl Index {
         self.group(number)?;
         self.news.wake.insert(target);
         Ok(())
+    }
+
+    pub(super) fn steered(&mut self, lsn: u64, steered: &Steered) -> Result<u64> {
+        let Steered { target, state, .. } = steered;
+        if steered.found {
+            let mut states = self.states()?.into_iter();
+            let is_paused = |state| matches!(state, TargetState::Paused { .. });
+            if states.any(|(name, state)| name == *target && is_paused(state)) {
+                return Ok(0);
+            }
+        }
+        self.steer(lsn, target, state)
     }
 
     pub(super) fn steer(&mut self, lsn: u64, target: &Name, state: &TargetState) -> Result<u64> {

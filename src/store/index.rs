@@ -191,7 +191,7 @@ impl Index {
             What::Outcome(outcome) => whole(self.outcome(touched, outcome)?),
             What::PlanAgain(again) => whole(self.plan_again(lsn, again)?),
             What::Retry(retry) => self.retry(lsn, retry)?,
-            What::Target(steered) => whole(self.steer(lsn, &steered.target, &steered.state)?),
+            What::Target(steered) => whole(self.steered(lsn, steered)?),
             What::Purge(purge) if purge.named => whole(0),
             What::Purge(purge) => self.purge(lsn, purge, cursor)?,
             What::Carry(carry) => whole(self.carry(lsn, carry)?),

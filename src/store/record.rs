@@ -72,6 +72,9 @@ pub(super) struct Steered {
     pub(super) at: Timestamp,
     pub(super) target: Name,
     pub(super) state: TargetState,
+    /// Found by sending to it, and not a user's word: a pause stands above it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) found: bool,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -27,15 +27,35 @@ pub(crate) enum RetryQuery {
 }
 
 impl Store {
+    /// As a user says.
     pub(crate) async fn set_target_state(
         &self,
         target: &Name,
         state: TargetState,
     ) -> Result<(), StoreError> {
+        self.steer(target, state, false).await
+    }
+
+    /// As was found by sending to it. A user's pause stands above that, also one that comes while this is written.
+    pub(crate) async fn found_target_state(
+        &self,
+        target: &Name,
+        state: TargetState,
+    ) -> Result<(), StoreError> {
+        self.steer(target, state, true).await
+    }
+
+    async fn steer(
+        &self,
+        target: &Name,
+        state: TargetState,
+        found: bool,
+    ) -> Result<(), StoreError> {
         let steered = record::Steered {
             at: self.0.clock.now(),
             target: target.clone(),
             state,
+            found,
         };
         self.say(What::Target(steered)).await.map(|_| ())
     }

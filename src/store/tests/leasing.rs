@@ -92,6 +92,29 @@ async fn whoever_waits_for_a_target_is_told_of_new_work_even_if_it_came_first() 
 }
 
 #[tokio::test]
+async fn a_pause_stands_above_what_is_found_by_sending() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let vms = name("vms");
+    let held = TargetState::Held {
+        since: START,
+        reason: "403".to_owned(),
+    };
+    let paused = TargetState::Paused { since: START };
+    store.found_target_state(&vms, held.clone()).await.unwrap();
+    store.caught_up().await;
+    assert_eq!(store.target_state(&vms), held);
+    store.set_target_state(&vms, paused.clone()).await.unwrap();
+    for found in [held, TargetState::Running] {
+        store.found_target_state(&vms, found).await.unwrap();
+        store.caught_up().await;
+        assert_eq!(store.target_state(&vms), paused);
+    }
+    drop(store);
+    assert_eq!(bench.open().target_state(&vms), paused);
+}
+
+#[tokio::test]
 async fn dead_and_held_deliveries_can_be_made_due_again() {
     let bench = Bench::new();
     let store = bench.open();
