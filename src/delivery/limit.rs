@@ -16,7 +16,7 @@ pub(super) struct Limit {
     settings: RateLimit,
     clock: Clock,
     limiter: Option<Limiter>,
-    /// Permits that were given back; they count until the limiter alone has all that it may have.
+    /// Permits that were given back. With those that the limiter has they are never more than a burst.
     returned: u32,
 }
 
@@ -52,16 +52,16 @@ impl Limit {
         let Some(limiter) = &self.limiter else {
             return Ok(());
         };
+        let burst = self.settings.burst.get();
         let refused = match limiter.check() {
             Ok(left) => {
-                if left.remaining_burst_capacity() + 1 >= self.settings.burst.get() {
-                    self.returned = 0;
-                }
+                let had = left.remaining_burst_capacity().saturating_add(1);
+                self.returned = self.returned.min(burst.saturating_sub(had));
                 return Ok(());
             }
             Err(refused) => refused,
         };
-        if let Some(left) = self.returned.checked_sub(1) {
+        if let Some(left) = self.returned.min(burst).checked_sub(1) {
             self.returned = left;
             return Ok(());
         }
@@ -165,6 +165,28 @@ mod tests {
         assert_eq!(limit.take(), Ok(()));
         assert_eq!(limit.take(), Ok(()));
         assert!(limit.take().is_err(), "quiet gives a burst, no more");
+    }
+
+    #[test]
+    fn what_is_given_back_for_long_makes_no_greater_burst_either() {
+        let clock = Clock::stepped(start());
+        let mut limit = limit("1/s", 3, &clock);
+        for second in 0..100 {
+            clock.step(start() + SignedDuration::from_secs(second));
+            for _ in 0..2 {
+                assert_eq!(limit.take(), Ok(()));
+                limit.give_back();
+            }
+        }
+        for _ in 0..3 {
+            assert_eq!(limit.take(), Ok(()));
+        }
+        assert!(limit.take().is_err());
+        clock.step(clock.now() + SignedDuration::from_secs(1));
+        limit.give_back();
+        assert_eq!(limit.take(), Ok(()));
+        assert_eq!(limit.take(), Ok(()));
+        assert!(limit.take().is_err());
     }
 
     #[test]
