@@ -16,6 +16,7 @@ use super::index::Index;
 use super::record::What;
 use super::room::Room;
 use super::scrub::Scrub;
+use super::shed::Looked;
 use super::writer::{Change, Command, Told};
 use super::{Pictures, StoreError, schema, seal};
 use crate::clock::Clock;
@@ -43,8 +44,8 @@ pub(super) struct Indexer {
     pub(super) path: PathBuf,
     /// When pictures go before their events.
     pub(super) pictures: Option<Pictures>,
-    /// Segments whose pictures were looked at, and how many deliveries of theirs were still to be made then.
-    pub(super) looked_at: HashMap<u64, i64>,
+    /// Segments whose pictures were looked at.
+    pub(super) looked_at: HashMap<u64, Looked>,
     /// What is being forgotten.
     pub(super) scrub: Option<Scrub>,
     pub(super) told: Receiver<Told>,
