@@ -199,7 +199,7 @@ impl Running {
             webhooks,
             ..self.surroundings.clone()
         };
-        match tokio::task::spawn_blocking(move || Config::load_by(&path, &around)).await {
+        match tokio::task::spawn_blocking(move || Config::load_again(&path, &around)).await {
             Ok(loaded) => loaded.map_err(|report| Some(Box::new(report))),
             Err(error) => {
                 tracing::error!(%error, "the config could not be loaded, the running one stays");

@@ -181,6 +181,19 @@ impl Config {
         Self::load_with(path, around, &environment)
     }
 
+    /// The same for a camhook that runs. A file without anything in it is being written just now, or was cut off, and
+    /// must not end all routes.
+    pub(crate) fn load_again(path: &Path, around: &Surroundings) -> Result<Self, Report> {
+        let config = Self::load_by(path, around)?;
+        if !config.shown.text.trim().is_empty() {
+            return Ok(config);
+        }
+        let mistake = Mistake::new(0..0, "nothing stands in this file".to_owned());
+        let mistake = mistake.help("`routes: []` says that there are to be no routes");
+        let file = path.display().to_string();
+        Err(Report::new(file, String::new(), vec![mistake]))
+    }
+
     /// Reads it with these values for `${NAME}`.
     pub(crate) fn load_with(
         path: &Path,
