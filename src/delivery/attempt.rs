@@ -16,7 +16,8 @@ use crate::store::{Kept, Lease, StoreError};
 use crate::telemetry::StepHandles;
 
 use super::deliveries::{Current, FINISH, Shared};
-use super::gate::{Facts, Outcome};
+use super::gate::Facts;
+use super::outcome::Outcome;
 use super::prepare::{self, Means, Reshaped};
 use super::traced::Traced;
 
@@ -176,7 +177,20 @@ async fn tried(
         traced.is_of(&loaded.kept.event, job);
     }
     let current = shared.current.load_full();
-    let mut payload = match payload(shared, &current, target, job, &loaded).await {
+    let outcome = sent(shared, &current, target, job, &loaded, traced).await;
+    // When the target answers, another config may be in use, which knows none of the secrets that went out.
+    outcome.blotted(&current.pipelines.blot)
+}
+
+async fn sent(
+    shared: &Shared,
+    current: &Arc<Current>,
+    target: &Name,
+    job: &Job,
+    loaded: &Loaded,
+    traced: Option<&mut Traced>,
+) -> Outcome {
+    let mut payload = match payload(shared, current, target, job, loaded).await {
         Ok(payload) => payload,
         Err(outcome) => return outcome,
     };

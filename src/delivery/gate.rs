@@ -12,12 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::Clock;
 use crate::event::DeliveryId;
 use crate::fate::{Attempt, Verdict};
-use crate::secret::Blot;
 use crate::store::{Lease, Settled};
 use crate::targets::Report;
 
 use super::breaker::{Breaker, Opening};
 use super::limit::Limit;
+use super::outcome::Outcome;
 use super::settings::Settings;
 use super::{after, backoff, record};
 
@@ -51,23 +51,6 @@ pub(super) struct Facts {
     pub(super) planned_at: Timestamp,
     /// Counted so far.
     pub(super) attempts: u32,
-}
-
-/// What came of trying to deliver once.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// The target was asked, and this is what it said.
-    Sent {
-        report: Report,
-        at: Timestamp,
-        took: Duration,
-    },
-    /// A step found that there is nothing to deliver.
-    Filtered { reason: String },
-    /// It cannot be made into something to send: another try would end the same.
-    Unfit { reason: String },
-    /// Camhook could not even try: the event cannot be read. Others are not made to wait for it.
-    Trouble { reason: String },
 }
 
 /// How a delivery goes on, and its target.
@@ -175,21 +158,20 @@ impl Gate {
         probe: bool,
         outcome: Outcome,
         now: Timestamp,
-        blot: &Blot,
     ) -> Course {
         let unasked = match outcome {
             Outcome::Sent { report, at, took } => {
-                let attempt = record::answer(&report, at, took, blot);
+                let attempt = record::answer(&report, at, took);
                 return self.answered(facts, probe, &report, attempt, now);
             }
             Outcome::Filtered { reason } => {
                 Course::unasked(Settled::Filtered, Some(record::note(now, reason)))
             }
             Outcome::Unfit { reason } => {
-                Course::unasked(Settled::Dead, Some(record::note(now, blot.out(&reason))))
+                Course::unasked(Settled::Dead, Some(record::note(now, reason)))
             }
             Outcome::Trouble { reason } => {
-                let attempt = record::note(now, blot.out(&reason));
+                let attempt = record::note(now, reason);
                 let mut course = self.again(facts, false, None, attempt, now);
                 course.outcome = None;
                 course
@@ -461,7 +443,7 @@ mod tests {
     impl Gate {
         fn see(&mut self, facts: Facts, outcome: Outcome, now: i64) -> Course {
             let probe = self.pass(at(now)).unwrap();
-            self.after(&facts, probe, outcome, at(now), &Blot::default())
+            self.after(&facts, probe, outcome, at(now))
         }
     }
 
@@ -623,7 +605,7 @@ mod tests {
         let earlier = gate.pass(at(0)).unwrap();
         gate.see(facts(1, 0), refusal(), 0);
         let late = report(Verdict::Delivered, 200);
-        let course = gate.after(&facts(2, 0), earlier, late, at(1), &Blot::default());
+        let course = gate.after(&facts(2, 0), earlier, late, at(1));
         assert_eq!(course.target, Change::None);
         assert_eq!(gate.opening(at(1)), Opening::Until(at(30)));
     }

@@ -20,6 +20,7 @@ mod deliveries;
 mod gate;
 mod limit;
 mod memo;
+mod outcome;
 mod prepare;
 mod record;
 mod settings;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::fate::{Attempt, EXCERPT_MAX};
-use crate::secret::Blot;
 use crate::targets::Report;
 
 /// Stands among the attempts where none was made, so that the reason is seen.
@@ -19,21 +18,19 @@ pub(super) fn note(now: Timestamp, reason: String) -> Attempt {
     }
 }
 
-/// What the target said, secrets blotted out.
-pub(super) fn answer(report: &Report, at: Timestamp, took: Duration, blot: &Blot) -> Attempt {
+/// What the target said.
+pub(super) fn answer(report: &Report, at: Timestamp, took: Duration) -> Attempt {
     Attempt {
         at,
         status: report.status,
         ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        error: report.error.as_deref().map(|error| blot.out(error)),
+        error: report.error.clone(),
         excerpt: report.excerpt.as_deref().map(|excerpt| {
-            let mut excerpt = blot.out(excerpt);
             let mut end = excerpt.len().min(EXCERPT_MAX);
             while !excerpt.is_char_boundary(end) {
                 end -= 1;
             }
-            excerpt.truncate(end);
-            excerpt
+            excerpt[..end].to_owned()
         }),
     }
 }
@@ -48,20 +45,28 @@ pub(super) fn add(attempt: &mut Attempt, reason: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Outcome;
     use super::*;
     use crate::fate::Verdict;
+    use crate::secret::Blot;
 
     #[test]
     fn no_secret_and_no_more_than_an_excerpt_is_written_down() {
-        let report = Report {
-            verdict: Verdict::Dead,
-            status: Some(400),
-            error: Some("no such user hunter22".to_owned()),
-            excerpt: Some(format!("hunter22 {}", "ü".repeat(600))),
+        let said = Outcome::Sent {
+            report: Report {
+                verdict: Verdict::Dead,
+                status: Some(400),
+                error: Some("no such user hunter22".to_owned()),
+                excerpt: Some(format!("hunter22 {}", "ü".repeat(600))),
+            },
+            at: Timestamp::UNIX_EPOCH,
+            took: Duration::from_millis(12),
         };
-        let blot = Blot::new(["hunter22".to_owned()]);
-        let at = Timestamp::UNIX_EPOCH;
-        let attempt = answer(&report, at, Duration::from_millis(12), &blot);
+        let Outcome::Sent { report, at, took } = said.blotted(&Blot::new(["hunter22".to_owned()]))
+        else {
+            panic!("it was sent");
+        };
+        let attempt = answer(&report, at, took);
         assert_eq!(
             (attempt.at, attempt.status, attempt.ms),
             (at, Some(400), 12)

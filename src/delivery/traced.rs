@@ -9,7 +9,7 @@ use crate::payload::{Payload, Request};
 use crate::telemetry::{Role, Span, SpanId, Spans, Trace, Value};
 
 use super::attempt::Job;
-use super::gate::Outcome;
+use super::outcome::Outcome;
 
 /// An attempt under way, when somebody wants to know of it.
 pub(super) struct Traced {

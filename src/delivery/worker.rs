@@ -19,7 +19,8 @@ use crate::telemetry::{TargetOnly, TargetOutcome};
 use super::attempt::{self, Job, Room};
 use super::breaker::Opening;
 use super::deliveries::Shared;
-use super::gate::{Change, Course, Facts, Gate, Outcome, TROUBLE};
+use super::gate::{Change, Course, Facts, Gate, TROUBLE};
+use super::outcome::Outcome;
 use super::{after, poll_now};
 
 /// How long requests under way have to end when camhook stops.
@@ -284,14 +285,14 @@ impl Worker {
                 self.gate.withdrawn(probe, now);
                 return None;
             }
-            Err(error) => Outcome::Unfit {
-                reason: attempt::what_happened(error),
-            },
+            Err(error) => {
+                let reason = attempt::what_happened(error);
+                Outcome::Unfit { reason }.blotted(&self.shared.current.load().pipelines.blot)
+            }
         };
         self.tell(&lease, &outcome);
-        let blot = self.shared.current.load().pipelines.blot.clone();
         let facts = self.facts(&lease);
-        let course = self.gate.after(&facts, probe, outcome, now, &blot);
+        let course = self.gate.after(&facts, probe, outcome, now);
         self.count(&lease, &course, now);
         self.settle(lease, course.attempt, course.settled);
         self.change(course.target, now).await;

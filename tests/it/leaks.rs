@@ -636,3 +636,62 @@ async fn send_all(camhook: &Process, config: &Value, server: &Receiver) {
     let request = client().post(camhook.root()).header("content-type", kind);
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_target_says_after_its_secret_was_changed_shows_none_of_the_old_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n")
+            .unwrap();
+        let mut heard = String::new();
+        let mut bytes = [0; 4096];
+        while !heard.contains("PING") {
+            let read = stream.read(&mut bytes).unwrap();
+            heard.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+        asked.send(()).unwrap();
+        let _dropped = wait.recv();
+        let line = heard.trim().replace(['\r', '\n'], " ");
+        let refusal = format!("-ERR 'Authorization Violation: {line}'\r\n");
+        stream.write_all(refusal.as_bytes()).unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let write = |password: &str| {
+        let url = format!("nats://gate:{password}@127.0.0.1:{port}");
+        let config = json!({ "server": { "listen": "127.0.0.1:0" }, "admin": { "listen": "127.0.0.1:0" },
+            "targets": { "bus": { "preset": "nats", "with": { "url": url } } },
+            "routes": [{ "name": "all", "to": ["bus"] }] });
+        std::fs::write(folder.path().join("routes.yaml"), config.to_string()).unwrap();
+    };
+    write("olderword");
+    let camhook = Process::start_again(folder.path());
+    let (kind, body) = form_event(1);
+    let request = client().post(camhook.root()).header("content-type", kind);
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+    was_asked.recv().unwrap();
+    write("newerword");
+    camhook.signal("HUP");
+    eventually("the new config is in use", async || {
+        let metrics = format!("{}/metrics", camhook.admin);
+        let page = crate::harness::get(&metrics).await.text().await.unwrap();
+        page.contains("camhook_reloads_total{outcome=\"taken\"}")
+    })
+    .await;
+    drop(go);
+    server.join().unwrap();
+    let mut told = String::new();
+    eventually("the refusal is told", async || {
+        told = camhook.rows(&["deliveries"])[0]["attempts"].to_string();
+        told.contains("Authorization Violation")
+    })
+    .await;
+    assert!(
+        told.contains("***") && !told.contains("olderword"),
+        "{told}"
+    );
+}
