@@ -103,6 +103,7 @@ impl App {
         };
         let mut config = Config::load_by(path, &surroundings)
             .map_err(|report| StartError::Config(Box::new(report)))?;
+        let watched = reload::Files::seen(config.files.clone()).await;
         telemetry::start(&config.log);
         let open_files = descriptors::raise();
         let connections = connections_within(&config, open_files);
@@ -122,7 +123,6 @@ impl App {
         let (hooks, changes) = Hooks::new(std::mem::take(&mut config.webhooks), kept);
         let follower = reload::Fixed::of(&config);
         let grace = config.server.shutdown_grace.0;
-        let watched = config.files.clone();
         begin_counting(&config, &metrics);
         let addresses = Addresses::of(&config, &server, &listener, &certificates);
         let (accepting, delivering) = (Tasks::default(), Tasks::default());

@@ -14,7 +14,7 @@ use super::file;
 use super::hooks::{self, Hooks};
 use super::planner::Plans;
 use crate::admin::{Change, ChangeError, Gate, Planner as _};
-use crate::config::{self, Config, Report, Surroundings, Webhooks, WebhooksFrom};
+use crate::config::{self, Config, Contents, Report, Surroundings, Webhooks, WebhooksFrom};
 use crate::delivery::Deliveries;
 use crate::fetch::Fetches;
 use crate::name::Name;
@@ -93,13 +93,7 @@ impl Fixed {
 
 impl App {
     /// Loads the config anew whenever one of its files changes, and on SIGHUP.
-    pub(super) fn follow(
-        &self,
-        files: Vec<PathBuf>,
-        settings: Fixed,
-        hooks: Arc<Hooks>,
-        asks: Asks,
-    ) {
+    pub(super) fn follow(&self, files: Files, settings: Fixed, hooks: Arc<Hooks>, asks: Asks) {
         let running = Running {
             config: self.config.clone(),
             surroundings: self.surroundings.clone(),
@@ -124,7 +118,7 @@ impl App {
 }
 
 impl Running {
-    async fn follow(self, mut files: Vec<PathBuf>, mut asks: Asks, tasks: Tasks) {
+    async fn follow(self, mut files: Files, mut asks: Asks, tasks: Tasks) {
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut watch = Watch::of(&files, &tasks);
         self.hooks
@@ -151,41 +145,49 @@ impl Running {
                     tell = Some(told);
                 }
             }
-            let loaded = self.load().await;
+            let (loaded, now) = self.load(&files.names).await;
             if let Some(tell) = tell {
-                let _ = tell.send(loaded.as_ref().map(|_| ()).map_err(String::clone)); // who asked may be gone
+                let _ = tell.send(loaded); // who asked may be gone
             }
-            if let Ok(now) = loaded
-                && now != files
-            {
+            if now.names != files.names {
                 watch = Watch::of(&now, &tasks);
                 files = now;
             }
         }
     }
 
-    /// Returns the files that the new config reads, or what is wrong with it.
-    async fn load(&self) -> Result<Vec<PathBuf>, String> {
-        match self.read(self.hooks.kept()).await {
+    /// What is wrong with it, if something is, and the files to watch from now on.
+    async fn load(&self, watched: &[PathBuf]) -> (Result<(), String>, Files) {
+        let before = Files::seen(watched.to_owned()).await;
+        let (loaded, names) = match self.read(self.hooks.kept()).await {
             Ok(config) => {
                 let files = self.take(config);
                 let outcome = Reloaded { outcome: "taken" };
                 self.metrics.reloads.get_or_create(&outcome).inc();
                 tracing::info!("the new config is in use");
-                Ok(files)
+                (Ok(()), files)
             }
             Err(Some(report)) => {
                 let mistakes = report.plain();
                 tracing::error!("the new config is refused, the running one stays:\n{mistakes}");
-                self.refuse(mistakes)
+                let named = report.files.into_iter();
+                let new = named.filter(|file| !watched.contains(file));
+                let files = watched.iter().cloned().chain(new).collect();
+                (self.refuse(mistakes), files)
             }
             Err(None) => {
-                self.refuse("it could not be loaded: camhook's log tells why\n".to_owned())
+                let why = "it could not be loaded: camhook's log tells why\n".to_owned();
+                (self.refuse(why), watched.to_owned())
             }
+        };
+        let mut now = Files::seen(names).await;
+        if Files::seen(watched.to_owned()).await.contents != before.contents {
+            now.contents = Contents::default(); // somebody wrote meanwhile: it is read again
         }
+        (loaded, now)
     }
 
-    fn refuse(&self, mistakes: String) -> Result<Vec<PathBuf>, String> {
+    fn refuse(&self, mistakes: String) -> Result<(), String> {
         let outcome = Reloaded { outcome: "refused" };
         self.metrics.reloads.get_or_create(&outcome).inc();
         self.plans.file.refused(&mistakes);
@@ -286,6 +288,24 @@ impl Running {
     }
 }
 
+/// What a config is read from, and what that held when it was read.
+pub(super) struct Files {
+    names: Vec<PathBuf>,
+    contents: Contents,
+}
+
+impl Files {
+    /// As they are now.
+    pub(super) async fn seen(names: Vec<PathBuf>) -> Self {
+        let look = names.clone();
+        let contents = tokio::task::spawn_blocking(move || Contents::of(&look)).await;
+        Self {
+            names,
+            contents: contents.unwrap_or_default(),
+        }
+    }
+}
+
 /// Watches files until it is dropped.
 struct Watch {
     changes: Option<mpsc::Receiver<()>>,
@@ -293,9 +313,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn of(files: &[PathBuf], tasks: &Tasks) -> Self {
+    fn of(files: &Files, tasks: &Tasks) -> Self {
         let tasks = tasks.child();
-        let changes = config::watch(files.to_owned(), &tasks);
+        let changes = config::watch(files.names.clone(), files.contents, &tasks);
         let changes = changes.inspect_err(|error| {
             tracing::warn!(%error, "the config is not watched; send SIGHUP after a change");
         });

@@ -149,6 +149,12 @@ impl Expansion<'_> {
             return match std::fs::read_to_string(&path) {
                 Ok(mut value) => {
                     value.truncate(value.trim_end_matches(['\r', '\n']).len());
+                    if value.is_empty() {
+                        let message = format!("{} is empty", path.display());
+                        self.mistake(range.clone(), message).help =
+                            Some("write the secret into it, or take `${file:…}` out".to_owned());
+                        return None;
+                    }
                     Some(value)
                 }
                 Err(error) => {

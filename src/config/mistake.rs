@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Severity,
@@ -60,6 +61,8 @@ pub(crate) struct Page {
 pub struct Report {
     pub(crate) pages: Vec<Page>,
     pub(crate) mistakes: Vec<Mistake>,
+    /// What was read, or should have been, besides the config: mending one of them may be all it needs.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Page {
@@ -108,6 +111,7 @@ impl Report {
         Self {
             pages: vec![page],
             mistakes,
+            files: Vec::new(),
         }
     }
 

@@ -74,7 +74,7 @@ pub(crate) use preset::{Each, Kind, Preset, Tried};
 pub(crate) use schema::schema;
 pub(crate) use secured::own_certificates;
 pub(crate) use sheet::sheet;
-pub(crate) use watch::watch;
+pub(crate) use watch::{Contents, watch};
 pub(crate) use woven::{Webhooks, WebhooksFrom};
 
 /// Everything that one `routes.yaml` says, ready to run.
@@ -275,6 +275,7 @@ impl Config {
         };
         let mut config = Self::build(&mut loader);
         config.files = std::mem::take(&mut loader.files);
+        config.files.extend(secured::files(&root, folder));
         let broken = root.broken();
         let follows = |mistake: &Mistake| {
             let at = mistake.span.start;
@@ -292,7 +293,9 @@ impl Config {
             }
             let report = Report::new(file.to_owned(), secrets.mask(text), mistakes);
             let pages = woven.page.into_iter().chain(catalog.pages.iter().cloned());
-            return Err(report.with_pages(pages.collect()));
+            let mut report = report.with_pages(pages.collect());
+            report.files = config.files;
+            return Err(report);
         }
         woven::keep_parts(&mut config.steps, &woven.ids);
         config.webhooks = woven.webhooks;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use serde_json::{Map, Value};
 
 use super::load::{Entry, Loader, object, place};
@@ -10,7 +9,7 @@ use super::mistake::Mistake;
 use super::outgoing::{Built, compiled, stand_in};
 use crate::render::{self, Renderer};
 use crate::server::{MqttSettings, Subscription};
-use crate::targets::http::{Clients, Tls};
+use crate::targets::http::{Clients, Tls, Trusted};
 use crate::targets::mqtt::MqttTarget;
 use crate::targets::{self, Target};
 use crate::template::Names;
@@ -132,7 +131,7 @@ pub(super) fn trust(
     key: &str,
     settings: Option<&Tls>,
     clients: &Clients,
-) -> Option<Arc<ClientConfig>> {
+) -> Option<Trusted> {
     match clients.tls(settings, loader.folder) {
         Ok(tls) => Some(tls),
         Err(mistakes) => {

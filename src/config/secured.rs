@@ -1,13 +1,13 @@
 //! TLS of the listeners: their files read and checked, and what else of the file depends on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
 use super::load::{Loader, place};
 use super::mistake::Mistake;
-use super::tree::Node;
+use super::tree::{Node, Shape};
 use super::{Source, parse};
 use crate::admin;
 use crate::server::{self, ClientCerts};
@@ -52,7 +52,6 @@ pub(super) fn admin(loader: &mut Loader<'_>, settings: &admin::Settings) -> Opti
 }
 
 fn offer(loader: &mut Loader<'_>, section: &str, wanted: &Wanted<'_>) -> Option<Offer> {
-    loader.files.extend(wanted.files(loader.folder));
     match wanted.read(loader.folder) {
         Ok(offer) => Some(offer),
         Err(mistakes) => {
@@ -67,6 +66,26 @@ fn offer(loader: &mut Loader<'_>, section: &str, wanted: &Wanted<'_>) -> Option<
 
 fn way(section: &str, key: &str) -> Vec<String> {
     [section, "tls", key].map(str::to_owned).to_vec()
+}
+
+/// What the `tls` of listeners, sources, targets and lists is read from, to be watched.
+pub(super) fn files(node: &Node, folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    match &node.shape {
+        Shape::Map(entries) => {
+            for (key, value) in entries {
+                if key.text == "tls" {
+                    let named = ["cert", "key", "ca", "client_ca"].iter();
+                    let named = named.filter_map(|key| value.get(key)?.text());
+                    files.extend(named.map(|file| folder.join(file)));
+                }
+                files.extend(self::files(value, folder));
+            }
+        }
+        Shape::List(items) => files.extend(items.iter().flat_map(|item| self::files(item, folder))),
+        Shape::Scalar(_) => {}
+    }
+    files
 }
 
 /// Whoever asks for certificates of senders must have said whose.

@@ -25,7 +25,7 @@ pub(super) fn nats(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients
     let sending: Option<targets::nats::Settings> =
         loader.part(entry.node, &value, &["nats"], entry.clean);
     let sender = sending.and_then(|settings| {
-        let tls = trust(loader, entry, "nats", settings.tls.as_ref(), clients)?;
+        let tls = trust(loader, entry, "nats", settings.tls.as_ref(), clients)?.config;
         let built = NatsTarget::new(&settings, tls, &loader.clock.clone());
         told(loader, entry, "nats", built)
     });
@@ -52,7 +52,7 @@ pub(super) fn postgres(
     let sending: Option<targets::postgres::Settings> =
         loader.part(entry.node, &value, &["postgres"], entry.clean);
     let sender = sending.and_then(|settings| {
-        let tls = trust(loader, entry, "postgres", settings.tls.as_ref(), clients)?;
+        let tls = trust(loader, entry, "postgres", settings.tls.as_ref(), clients)?.config;
         let built = PostgresTarget::new(&settings, tls);
         told(loader, entry, "postgres", built)
     });
@@ -77,7 +77,7 @@ pub(super) fn smtp(loader: &mut Loader<'_>, entry: &Entry<'_>, clients: &Clients
     let sending: Option<targets::smtp::Settings> =
         loader.part(entry.node, &value, &["smtp"], entry.clean);
     let sender = sending.and_then(|settings| {
-        let tls = trust(loader, entry, "smtp", settings.tls.as_ref(), clients)?;
+        let tls = trust(loader, entry, "smtp", settings.tls.as_ref(), clients)?.config;
         let built = SmtpTarget::new(&settings, tls, &loader.clock.clone());
         told(loader, entry, "smtp", built)
     });

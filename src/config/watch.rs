@@ -5,6 +5,7 @@
 //! hold busy files too (the store can lie in it), a change counts only when the contents differ.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::tasks::Tasks;
 
-/// Editors and `kubectl` write in several moves; what they leave is read once they had this long.
+/// Editors and `kubectl` write in several moves; what they leave is read once it stayed the same for so long.
 const SETTLE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +25,40 @@ pub(crate) struct WatchError {
     source: notify::Error,
 }
 
-/// Sends a tick whenever the contents of one of the files have changed, until `tasks` stop or the receiver is dropped.
-/// Several changes at once are one tick.
-pub(crate) fn watch(files: Vec<PathBuf>, tasks: &Tasks) -> Result<mpsc::Receiver<()>, WatchError> {
+/// What files hold, to see whether it is the same.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contents(u64);
+
+impl Contents {
+    pub(crate) fn of(files: &[PathBuf]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for file in files {
+            held(file).hash(&mut hasher);
+        }
+        Self(hasher.finish())
+    }
+}
+
+/// Of a folder: what it has.
+fn held(file: &Path) -> Option<Vec<u8>> {
+    let of_folder = || {
+        let entries = std::fs::read_dir(file).ok()?;
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        let names: BTreeSet<OsString> = names.collect();
+        Some(format!("{names:?}").into_bytes())
+    };
+    std::fs::read(file).ok().or_else(of_folder)
+}
+
+/// Sends a tick whenever the files hold something else than `seen`, or than at the last tick, until `tasks` stop or the
+/// receiver is dropped. Several changes at once are one tick.
+pub(crate) fn watch(
+    files: Vec<PathBuf>,
+    seen: Contents,
+    tasks: &Tasks,
+) -> Result<mpsc::Receiver<()>, WatchError> {
     let (stirred, stirs) = mpsc::channel(1);
+    let first = stirred.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let read = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_)));
         if !read {
@@ -48,8 +79,8 @@ pub(crate) fn watch(files: Vec<PathBuf>, tasks: &Tasks) -> Result<mpsc::Receiver
             })?;
     }
     let (changed, changes) = mpsc::channel(1);
+    let _ = first.try_send(()); // something may have changed since
     let stopping = tasks.clone();
-    let seen = fingerprint(&files);
     tasks.spawn(async move {
         tokio::select! {
             () = stopping.stopping() => {}
@@ -62,16 +93,14 @@ pub(crate) fn watch(files: Vec<PathBuf>, tasks: &Tasks) -> Result<mpsc::Receiver
 async fn follow(
     _watcher: RecommendedWatcher, // watches as long as it is held
     files: Vec<PathBuf>,
-    mut seen: u64,
+    mut seen: Contents,
     mut stirs: mpsc::Receiver<()>,
     changed: mpsc::Sender<()>,
 ) {
     while stirs.recv().await.is_some() {
-        tokio::time::sleep(SETTLE).await;
-        let _ = stirs.try_recv(); // came meanwhile; what it told is read below
-        let look = files.clone();
-        let now = tokio::task::spawn_blocking(move || fingerprint(&look)).await;
-        let Ok(now) = now else { continue };
+        let Some(now) = settled(&files, &mut stirs).await else {
+            continue;
+        };
         if now != seen {
             seen = now;
             if changed.send(()).await.is_err() {
@@ -81,7 +110,23 @@ async fn follow(
     }
 }
 
-/// The folders of the files, and of what they link to.
+/// The contents once nobody writes any more.
+async fn settled(files: &[PathBuf], stirs: &mut mpsc::Receiver<()>) -> Option<Contents> {
+    let mut before = None;
+    loop {
+        tokio::time::sleep(SETTLE).await;
+        let _ = stirs.try_recv(); // came meanwhile; what it told is read below
+        let look = files.to_owned();
+        let now = tokio::task::spawn_blocking(move || Contents::of(&look)).await;
+        let now = now.ok()?;
+        if before == Some(now) {
+            return before;
+        }
+        before = Some(now);
+    }
+}
+
+/// The folders of the files, and of what they link to; a folder is among them itself.
 fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let folder = |path: &Path| match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
@@ -91,19 +136,12 @@ fn folders(files: &[PathBuf]) -> BTreeSet<PathBuf> {
         .iter()
         .flat_map(|file| {
             let real = std::fs::canonicalize(file).ok();
-            [Some(folder(file)), real.as_deref().map(folder)]
+            let own = file.is_dir().then(|| file.clone());
+            [Some(folder(file)), real.as_deref().map(folder), own]
         })
         .flatten()
         .filter(|folder| folder.is_dir())
         .collect()
-}
-
-fn fingerprint(files: &[PathBuf]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for file in files {
-        std::fs::read(file).ok().hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 #[cfg(test)]
@@ -123,13 +161,31 @@ mod tests {
         let file = folder.path().join("routes.yaml");
         std::fs::write(&file, "a").unwrap();
         let tasks = Tasks::default();
-        let mut changes = watch(vec![file.clone()], &tasks).unwrap();
+        let files = vec![file.clone()];
+        let mut changes = watch(files.clone(), Contents::of(&files), &tasks).unwrap();
         let other = folder.path().join("routes.yaml~");
         std::fs::write(&other, "b").unwrap();
         std::fs::rename(&other, &file).unwrap();
         tick(&mut changes).await;
         tasks.stop();
         assert!(tasks.wait(Duration::from_secs(10)).await);
+    }
+
+    #[tokio::test]
+    async fn tells_of_what_changed_before_it_began_and_of_a_file_that_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("routes.yaml");
+        std::fs::write(&file, "a").unwrap();
+        let files = vec![file.clone(), folder.path().join("presets")];
+        std::fs::create_dir(&files[1]).unwrap();
+        let seen = Contents::of(&files);
+        std::fs::write(&file, "b").unwrap();
+        let tasks = Tasks::default();
+        let mut changes = watch(files.clone(), seen, &tasks).unwrap();
+        tick(&mut changes).await;
+        std::fs::write(files[1].join("mine.yaml"), "c").unwrap();
+        tick(&mut changes).await;
+        tasks.stop();
     }
 
     #[cfg(unix)]
@@ -144,7 +200,8 @@ mod tests {
         std::os::unix::fs::symlink("..1", at("..data")).unwrap();
         std::os::unix::fs::symlink("..data/routes.yaml", at("routes.yaml")).unwrap();
         let tasks = Tasks::default();
-        let mut changes = watch(vec![at("routes.yaml")], &tasks).unwrap();
+        let files = vec![at("routes.yaml")];
+        let mut changes = watch(files.clone(), Contents::of(&files), &tasks).unwrap();
         std::os::unix::fs::symlink("..2", at("..data_tmp")).unwrap();
         std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
         tick(&mut changes).await;

@@ -190,12 +190,13 @@ async fn sent(
     loaded: &Loaded,
     traced: Option<&mut Traced>,
 ) -> Outcome {
+    // Before the route: where both were taken out, it waits for the target to be put back.
+    let Some(outlet) = current.pipelines.targets.get(target) else {
+        return gone();
+    };
     let mut payload = match payload(shared, current, target, job, loaded).await {
         Ok(payload) => payload,
         Err(outcome) => return outcome,
-    };
-    let Some(outlet) = current.pipelines.targets.get(target) else {
-        return gone();
     };
     if let Some(traced) = traced {
         traced.tell(&mut payload);

@@ -47,6 +47,7 @@ pub(crate) use output::Output;
 pub(crate) use reading::Reading;
 pub(crate) use scope::{Given, Scope};
 pub(crate) use shape::{EVENT as EVENT_SHAPE, Shape, nearest};
+pub(crate) use url::holds_nonce;
 
 /// Which names a text may use, for the check at load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::lists::{self, Columns, Lists, Shape};
 use crate::reach::{Reach, Words};
 use crate::routes;
 use crate::schedule::{Days, Hours, time_of_day, zone};
-use crate::template::{Engine, Given, Known, Names, Scope};
+use crate::template::{Engine, Given, Known, Names, Scope, holds_nonce};
 use crate::units::{ByteSize, Rate, Span};
 use crate::webhooks::{Document, Shelf};
 
@@ -167,6 +167,9 @@ fn scope(event: &Arc<Event>) -> Scope {
 /// The text as a value in an address, a path and a subject, whose borders it must not move; and as an address, which may be
 /// asked only if its host is listed.
 pub(super) fn places(value: &str) {
+    if holds_nonce(value) {
+        return;
+    }
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::knowing(Known::default()));
     let mut event = SAMPLE.clone();
     event.camera.id = Some(value.to_owned());

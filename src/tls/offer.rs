@@ -1,6 +1,6 @@
 //! What a listener shows and asks for: read from its files once, checked, and never changed after.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,13 +49,6 @@ pub(crate) struct Offer {
 pub(crate) type Mistake = (&'static str, String);
 
 impl Wanted<'_> {
-    /// The files, to be watched.
-    pub(crate) fn files(&self, folder: &Path) -> Vec<PathBuf> {
-        let asked = self.ask.as_ref().map(|ask| ask.ca.as_str());
-        let names = [Some(self.cert), self.key, asked].into_iter().flatten();
-        names.map(|name| folder.join(name)).collect()
-    }
-
     /// Reads the files. A certificate that has ended is no mistake: cameras often do not look, and events must go on.
     pub(crate) fn read(&self, folder: &Path) -> Result<Offer, Vec<Mistake>> {
         let mut mistakes = Vec::new();

@@ -135,7 +135,8 @@ async fn open(subscription: &Subscription) -> Result<Connection, MqttError> {
         clean: false,
         will: None,
     };
-    Connection::open(&subscription.address, subscription.tls.clone(), &hello).await
+    let tls = subscription.tls.as_ref().map(|tls| tls.config.clone());
+    Connection::open(&subscription.address, tls, &hello).await
 }
 
 struct Session<'a> {

@@ -1,15 +1,12 @@
 //! What users can set of a source that hears from a broker: `mqtt:`.
 
-use std::sync::Arc;
-
-use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::mqtt::{self, Address};
 use crate::name::Name;
 use crate::secret::Secret;
-use crate::targets::http::Tls;
+use crate::targets::http::{Tls, Trusted};
 
 /// A broker to hear from, and what about.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -57,9 +54,7 @@ pub(crate) struct Subscription {
     pub(super) client_id: String,
     pub(super) qos: u8,
     pub(super) retained: bool,
-    pub(super) tls: Option<Arc<ClientConfig>>,
-    /// To see whether `tls` changed.
-    trust: String,
+    pub(super) tls: Option<Trusted>,
 }
 
 impl Subscription {
@@ -68,7 +63,7 @@ impl Subscription {
         source: &Name,
         settings: &MqttSettings,
         usual: &[&str],
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<Trusted>,
     ) -> Result<Self, Vec<(&'static str, String)>> {
         let mut mistakes = Vec::new();
         let (username, password) = (settings.username.as_deref(), settings.password.as_ref());
@@ -116,7 +111,6 @@ impl Subscription {
                 qos: settings.qos,
                 retained: settings.retained,
                 tls,
-                trust: format!("{:?}", settings.tls),
             }),
             _ => Err(mistakes),
         }
@@ -127,11 +121,11 @@ impl Subscription {
     }
 
     pub(super) fn same_as(&self, other: &Self) -> bool {
-        let of = |one: &Self| (one.qos, one.retained);
+        let made_of = |one: &Self| one.tls.as_ref().map(|tls| tls.made_of);
+        let of = |one: &Self| (one.qos, one.retained, made_of(one));
         self.address.same_as(&other.address)
             && of(self) == of(other)
-            && (&self.topics, &self.client_id, &self.trust)
-                == (&other.topics, &other.client_id, &other.trust)
+            && (&self.topics, &self.client_id) == (&other.topics, &other.client_id)
     }
 
     /// Whether the broker keeps messages for both under one name.

@@ -50,7 +50,7 @@ use answer::{ANSWER_MAX, Answer, LIST_MAX};
 pub(crate) use judge::Judge;
 pub(crate) use probe::try_answer;
 pub(crate) use session::Sessions;
-pub(crate) use tls::Settings as Tls;
+pub(crate) use tls::{Settings as Tls, Trusted};
 
 /// How an HTTP target is reached and its answers are judged.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -135,14 +135,13 @@ impl Clients {
     }
 
     /// TLS for another protocol, with the same trust.
-    pub(crate) fn tls(
-        &self,
-        settings: Option<&Tls>,
-        folder: &Path,
-    ) -> Result<Arc<rustls::ClientConfig>, Mistakes> {
+    pub(crate) fn tls(&self, settings: Option<&Tls>, folder: &Path) -> Result<Trusted, Mistakes> {
         let mut tls = tls::client_config(settings, folder, &self.0.system)?;
         tls.alpn_protocols.clear();
-        Ok(Arc::new(tls))
+        Ok(Trusted {
+            config: Arc::new(tls),
+            made_of: tls::made_of(settings, folder),
+        })
     }
 
     /// For who wants to look at something, not to send it: the same care, no settings but whom to trust.

@@ -39,6 +39,14 @@ pub(crate) struct Settings {
     pub(crate) key: Option<String>,
 }
 
+/// TLS for one client, and what it was made of: equal for equal settings and files, so that a connection is made anew when
+/// one of them has changed.
+#[derive(Clone)]
+pub(crate) struct Trusted {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) made_of: [u8; 32],
+}
+
 /// The system's authorities, read when the first server shows a certificate: a start must not wait for hundreds of
 /// files, and a machine that has none can still speak plain HTTP.
 #[derive(Debug)]
@@ -102,6 +110,16 @@ pub(super) fn client_config(
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+pub(super) fn made_of(settings: Option<&Settings>, folder: &Path) -> [u8; 32] {
+    let mut digest = Sha256::new_with_prefix(format!("{settings:?}"));
+    let named = settings.map(|settings| [&settings.ca, &settings.cert, &settings.key]);
+    for file in named.into_iter().flatten().flatten() {
+        let bytes = std::fs::read(folder.join(file)).unwrap_or_default();
+        digest.update(Sha256::digest(bytes));
+    }
+    digest.finalize().into()
 }
 
 fn verifier(

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval_at};
 
@@ -17,6 +16,7 @@ use crate::clock::Clock;
 use crate::event::EventId;
 use crate::mqtt::{Address, Connection, Hello, Incoming, MqttError, Reader, Will, Writer};
 use crate::payload::Message;
+use crate::targets::http::Trusted;
 use crate::tasks::Tasks;
 
 /// A broker that hears nothing for one and a half times this takes camhook for gone.
@@ -38,9 +38,7 @@ static LINKS: Mutex<Vec<Weak<Link>>> = Mutex::new(Vec::new());
 /// What makes a link the same.
 pub(super) struct Options {
     pub(super) address: Address,
-    pub(super) tls: Arc<ClientConfig>,
-    /// To see whether `tls` changed.
-    pub(super) trust: String,
+    pub(super) tls: Trusted,
     pub(super) client_id: Option<String>,
     pub(super) status: Option<Status>,
     pub(super) clock: Clock,
@@ -49,8 +47,8 @@ pub(super) struct Options {
 impl Options {
     fn same_as(&self, other: &Self) -> bool {
         self.address.same_as(&other.address)
-            && (&self.trust, &self.client_id, &self.status)
-                == (&other.trust, &other.client_id, &other.status)
+            && (&self.tls.made_of, &self.client_id, &self.status)
+                == (&other.tls.made_of, &other.client_id, &other.status)
     }
 }
 
@@ -242,7 +240,7 @@ impl Keeper {
                 payload: status.offline.clone(),
             }),
         };
-        Connection::open(&options.address, Some(options.tls.clone()), &hello).await
+        Connection::open(&options.address, Some(options.tls.config.clone()), &hello).await
     }
 
     /// Sends what is ordered until the connection is lost, or left in good order.

@@ -9,13 +9,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::http::Tls;
+use super::http::{Tls, Trusted};
 use super::{Mistakes, Report, Target};
 use crate::clock::Clock;
 use crate::event::DeliveryId;
@@ -89,11 +88,7 @@ pub(crate) struct MqttTarget {
 }
 
 impl MqttTarget {
-    pub(crate) fn new(
-        settings: &Settings,
-        tls: Arc<ClientConfig>,
-        clock: &Clock,
-    ) -> Result<Self, Mistakes> {
+    pub(crate) fn new(settings: &Settings, tls: Trusted, clock: &Clock) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::new();
         let (username, password) = (settings.username.as_deref(), settings.password.as_ref());
         let address = Address::read(&settings.url, username, password)
@@ -115,7 +110,6 @@ impl MqttTarget {
                 link: Link::to(Options {
                     address,
                     tls,
-                    trust: format!("{:?}", settings.tls),
                     client_id: settings.client_id.clone(),
                     status: settings.status.clone(),
                     clock: clock.clone(),
