@@ -15,13 +15,13 @@ work=${WORK:-fuzz/target/work}
 mkdir -p "$work" fuzz/artifacts
 
 # The words that the decoders look for are the fuzzer's words, too.
-grep -rhoE '"[A-Za-z@][A-Za-z0-9_@.:/-]{1,38}"' src/sources src/config | sort -u | awk '{ print "w" NR "=" $0 }' >"$work/words"
+grep -rhoE '"[A-Za-z@][A-Za-z0-9_@.:/-]{1,38}"' src/sources src/config | sort -u | awk '{ print "w" NR "=" $0 }' >"$work/words.dict"
 
 # What a target begins with: the fixtures of its kind.
 seeds() {
   case $1 in
     config) ls routes.yaml tests/fixtures/config/*/routes.yaml ;;
-    jpeg | words | list | places | picture | import | mqtt | nats | answer | credentials | records | log) ls fuzz/corpus/"$1"/* ;;
+    jpeg | webhook | words | list | places | picture | import | mqtt | nats | answer | credentials | records | log) ls fuzz/corpus/"$1"/* ;;
     template) ls fuzz/corpus/template/* presets/*.yaml ;;
     neutral) ls presets/example-event.json fuzz/corpus/neutral/* ;;
     auto | map | multipart) ls tests/fixtures/sources/*/*/request.http ;;
@@ -52,7 +52,7 @@ fuzz() {
   seeds "$target" | while read -r file; do cp "$file" "$found.seeds/${file//\//-}"; done
   ulimit -s 2048 # the stack of camhook's own threads
   echo "$target: begins"
-  "$bin/$target" "$found" "fuzz/corpus/$target" "$found.seeds" -dict="$work/words" -max_total_time=$((minutes * 60)) \
+  "$bin/$target" "$found" "fuzz/corpus/$target" "$found.seeds" -dict="$work/words.dict" -max_total_time=$((minutes * 60)) \
     -timeout=10 -rss_limit_mb=2048 -report_slow_units=1 -print_final_stats=1 -artifact_prefix="fuzz/artifacts/$target-" \
     >"$found.log" 2>&1 </dev/null || echo "$target: FOUND SOMETHING, see $found.log and fuzz/artifacts/"
   keep "$target" "$found" "$found.seeds"
