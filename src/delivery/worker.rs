@@ -32,8 +32,7 @@ const NAP: Duration = Duration::from_millis(10);
 /// Leased ahead, because asking for each one alone costs more than sending it.
 const LEASED_AT_ONCE: usize = 64;
 
-/// All that happens for one target. Everything is owned and decided by this one task; only [`attempt::attempt`] runs
-/// beside it.
+/// All that happens for one target: owned and decided by this one task; only [`attempt::attempt`] runs beside it.
 pub(super) struct Worker {
     target: Name,
     shared: Arc<Shared>,
