@@ -100,12 +100,7 @@ mod tests {
 
     fn word(findings: &[Finding], camera: &str) -> &'static str {
         let found = findings.iter().find(|finding| finding.subject == camera);
-        match found.map(|finding| &finding.view) {
-            Some(View::Bad { .. }) => "bad",
-            Some(View::Good { .. }) => "good",
-            Some(View::Unsure) => "unsure",
-            None => "none",
-        }
+        found.map_or("none", |finding| finding.view.word())
     }
 
     #[test]

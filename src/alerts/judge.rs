@@ -298,14 +298,19 @@ mod tests {
         }
     }
 
+    impl View {
+        pub(in crate::alerts) fn word(&self) -> &'static str {
+            match self {
+                Self::Bad { .. } => "bad",
+                Self::Good { .. } => "good",
+                Self::Unsure => "unsure",
+            }
+        }
+    }
+
     fn view(findings: Vec<Finding>, what: What) -> &'static str {
         let found = findings.into_iter().find(|finding| finding.what == what);
-        match found.map(|finding| finding.view) {
-            Some(View::Bad { .. }) => "bad",
-            Some(View::Good { .. }) => "good",
-            Some(View::Unsure) => "unsure",
-            None => "none",
-        }
+        found.map_or("none", |finding| finding.view.word())
     }
 
     #[test]
