@@ -26,8 +26,8 @@ const NINE: usize = 9;
 const BODY: usize = 1_600;
 /// Bounds that a run must keep, however much waits for the tenth.
 const RSS_MAX_MIB: f64 = 512.0;
-/// Besides the senders' connections; what camhook itself reckons with.
-const DESCRIPTORS_MAX: usize = 320;
+/// Besides the senders' connections.
+const DESCRIPTORS_MAX: usize = 200;
 /// Times the bodies.
 const DISK_MAX: f64 = 3.0;
 const LIBFAKETIME: [&str; 2] = [
@@ -51,7 +51,8 @@ pub(crate) async fn measure(options: &Options, hours: u64) {
         "{RATE} events a second of {BODY} bytes, each to one of {NINE} targets and to a tenth; a clock that goes {} times as fast",
         options.faster
     );
-    let well = lived(options, 1, false).await;
+    // Long enough to see the machine's noise.
+    let well = lived(options, hours.clamp(1, 3), false).await;
     let swallows = lived(options, hours, true).await;
     let middle = |hours: &[Hour], what: fn(&Hour) -> f64| crate::median(hours.iter().map(what));
     for (what, of) in [
