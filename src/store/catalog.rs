@@ -61,6 +61,16 @@ const OPEN_MAX: usize = 64;
 /// which blocks are in use), so a few removed segments are kept for their blocks.
 const SPARES_MAX: usize = 2;
 
+impl Files {
+    /// Those that are written count as well: where nothing old is read, nobody else would close them.
+    fn keep_open(&mut self, number: u64, file: Arc<dyn DiskFile>) {
+        if self.open.len() >= OPEN_MAX {
+            self.open.clear();
+        }
+        self.open.insert(number, file);
+    }
+}
+
 impl Catalog {
     /// Files that should be segments, and why they cannot be read as such.
     pub(super) fn unreadable(&self) -> Vec<(PathBuf, String)> {
@@ -120,10 +130,7 @@ impl Catalog {
             return Ok((file.clone(), header));
         }
         let file = self.disk.open(&self.path(number))?;
-        if files.open.len() >= OPEN_MAX {
-            files.open.clear();
-        }
-        files.open.insert(number, file.clone());
+        files.keep_open(number, file.clone());
         Ok((file, header))
     }
 
@@ -280,7 +287,7 @@ impl Catalog {
             held: bytes,
         };
         files.segments.insert(header.number, segment);
-        files.open.insert(header.number, file.clone());
+        files.keep_open(header.number, file.clone());
         Ok(file)
     }
 
@@ -305,7 +312,7 @@ impl Catalog {
         let mut files = self.files();
         if let Some(segment) = files.segments.get_mut(&number) {
             (segment.bytes, segment.held) = (bytes, held);
-            files.open.insert(number, file);
+            files.keep_open(number, file);
         }
         Ok(())
     }
