@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::cache::Cache;
@@ -46,6 +47,8 @@ pub(super) struct Indexer {
     pub(super) pictures: Option<Pictures>,
     /// Segments whose pictures were looked at.
     pub(super) looked_at: HashMap<u64, Looked>,
+    /// Segments that were not worth removing, and since when that is known.
+    pub(super) poor: HashMap<u64, Timestamp>,
     /// What is being forgotten.
     pub(super) scrub: Option<Scrub>,
     pub(super) told: Receiver<Told>,

@@ -128,6 +128,13 @@ impl Log {
             .max(needed.next_multiple_of(4 << 10))
     }
 
+    /// The length of a segment that is to hold a record of `bytes`, and after it only what may use the reserve.
+    pub(super) fn segment_for_outcomes(&self, bytes: u64, reserve: u64) -> u64 {
+        let needed = HEADER_BYTES + bytes + SEAL_BYTES;
+        let page = 4 << 10;
+        needed.next_multiple_of(page).max(reserve / page * page)
+    }
+
     /// The least length that is worth a segment, when there is no room for a whole one.
     pub(super) fn least_for(&self, bytes: u64, reserve: u64) -> u64 {
         let needed = HEADER_BYTES + bytes + reserve + SEAL_BYTES;

@@ -26,6 +26,7 @@ mod due;
 mod event_walk;
 mod feed;
 mod find;
+mod fitting;
 mod forget;
 mod forgetting;
 mod index;

@@ -146,6 +146,7 @@ impl Store {
             path: index_path.clone(),
             pictures: settings.pictures,
             looked_at: HashMap::new(),
+            poor: HashMap::new(),
             scrub: left.map(Scrub::left),
             told: index_receiver,
             writer: writer_sender.clone(),

@@ -1,5 +1,7 @@
 //! What the index thread removes: what is old, and what is too much.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use tokio::sync::oneshot;
@@ -10,6 +12,7 @@ use super::index::{Index, moment};
 use super::indexer::{Indexer, ROLLS_PER_KEEP};
 use super::record::{Carry, What};
 use super::redact::Rule;
+use super::shed::A_WHILE;
 use super::writer::{Command, Guard, Item};
 
 impl Indexer {
@@ -41,7 +44,7 @@ impl Indexer {
     pub(super) fn retain(&mut self) -> Result<(), StoreError> {
         let told = |error| StoreError::Failed(format!("the index: {error}"));
         loop {
-            let found = self.index.removable(self.active, self.kept_since(), false);
+            let found = self.index.removable(self.active, self.kept_since());
             let Some(book) = found.map_err(told)? else {
                 break;
             };
@@ -71,8 +74,7 @@ impl Indexer {
             if self.shed_one(Rule::Size) {
                 continue;
             }
-            let found = self.index.removable(self.active, Timestamp::MIN, true);
-            let Ok(Some(book)) = found else {
+            let Some(book) = self.worth_removing() else {
                 if !self.room.allows(0) {
                     self.room.catalog.drop_spares();
                 }
@@ -84,6 +86,35 @@ impl Indexer {
             }
         }
         self.room.measure();
+    }
+
+    /// The oldest segment without anything pending that frees much more than has to be said again of others. Else the same
+    /// would be said again and again, by the thread that deliveries need, and no room come of it.
+    fn worth_removing(&mut self) -> Option<SegmentBook> {
+        let now = self.clock.now();
+        let catalog = self.room.catalog.segments().into_iter();
+        let held: HashMap<u64, u64> = catalog.map(|it| (it.header.number, it.held)).collect();
+        self.poor.retain(|number, since| {
+            held.contains_key(number) && now.duration_since(*since).abs() < A_WHILE
+        });
+        for book in self.index.books.segments() {
+            let is_settled = book.segment < self.active
+                && self.index.books.pending_in(book.segment) == 0
+                && !self.poor.contains_key(&book.segment);
+            if !is_settled || self.index.holds_pictures(&book).unwrap_or(true) {
+                continue;
+            }
+            let Ok(carries) = self.index.carried_from(&book, now) else {
+                continue;
+            };
+            let weigh = |carry| serde_json::to_vec(carry).map_or(0, |text| text.len() as u64);
+            let said_again: u64 = carries.iter().map(weigh).sum();
+            if said_again * 2 <= held.get(&book.segment).copied().unwrap_or_default() {
+                return Some(book);
+            }
+            self.poor.insert(book.segment, now);
+        }
+        None
     }
 
     /// Removes one settled segment and its events' rows.
@@ -152,18 +183,16 @@ impl Indexer {
 }
 
 impl Index {
-    /// The oldest segment without anything pending that may go because of its age, because nothing in it is kept, or
-    /// (`any_age`) to make room.
+    /// The oldest segment without anything pending that may go because of its age, or because nothing in it is kept.
     pub(super) fn removable(
         &self,
         active: u64,
         before: Timestamp,
-        any_age: bool,
     ) -> rusqlite::Result<Option<SegmentBook>> {
         for book in self.books.segments() {
             if book.segment < active
                 && self.books.pending_in(book.segment) == 0
-                && (any_age || moment(book.newest) < before || self.holds_nothing(&book)?)
+                && (moment(book.newest) < before || self.holds_nothing(&book)?)
                 && !self.holds_pictures(&book)?
             {
                 return Ok(Some(book));

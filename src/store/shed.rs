@@ -26,7 +26,7 @@ const AT_ONCE: usize = 8;
 /// deliveries need.
 const WORTH: u64 = 8;
 /// One of which something has ended is looked through again after this: the few may be the large ones.
-const A_WHILE: SignedDuration = SignedDuration::from_mins(1);
+pub(super) const A_WHILE: SignedDuration = SignedDuration::from_mins(1);
 /// And any other after this: a picture that was fetched later may wait for the delivery of an event in another segment.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
 

@@ -89,8 +89,6 @@ const WINDOW_MAX: Duration = Duration::from_millis(1);
 const SLOW_SYNC: Duration = Duration::from_micros(500);
 /// How long outcomes may stay unsynced when no event comes after them.
 const OUTCOMES_SYNCED_WITHIN: Duration = Duration::from_millis(100);
-/// Segments for outcomes alone, when there is no room for more.
-const SMALL_SEGMENT: u64 = 1 << 20;
 
 pub(super) struct Writer {
     pub(super) log: Log,
@@ -130,7 +128,7 @@ impl Writer {
                 Some(Command::Probe) => self.probe(),
                 Some(Command::Roll) => {
                     if !self.log.is_empty() {
-                        let wanted = self.log.segment_for(0, self.reserve);
+                        let wanted = self.whatever_the_limit(0);
                         if let Err(error) = self.roll(wanted) {
                             tracing::warn!(%error, "cannot begin a new segment");
                         }
@@ -149,7 +147,7 @@ impl Writer {
         self.tell(Told::Close);
     }
 
-    fn tell(&self, told: Told) {
+    pub(super) fn tell(&self, told: Told) {
         // The index thread ends only after it was told to close, which is the last thing it is told.
         let _ = self.index.send(told);
     }
@@ -203,98 +201,6 @@ impl Writer {
             fitting.push(item);
         }
         self.write(fitting, true);
-    }
-
-    fn reserve_for(&self, item: &Item) -> u64 {
-        if item.urgent { 0 } else { self.reserve }
-    }
-
-    /// Finds room for one record that does not fit into the active segment.
-    fn make_fit(&mut self, item: &Item) -> Result<(), StoreError> {
-        let reserve = self.reserve_for(item);
-        if self.log.fits(item.draft.bytes(), reserve) {
-            return Ok(()); // a failed write before it has just moved on to a new segment
-        }
-        let wanted = self.log.segment_for(item.draft.bytes(), self.reserve);
-        if !item.urgent {
-            let recycled =
-                wanted == self.room.catalog.segment_bytes && self.room.catalog.has_spare();
-            if !recycled && !self.room.allows(wanted) {
-                return Err(self.full(format!(
-                    "it has reached its max_size of {} bytes, and what it holds is not delivered yet",
-                    self.room.max_size
-                )));
-            }
-            return match self.roll_as_fits(item.draft.bytes()) {
-                Ok(()) => {
-                    self.room.set_full(None);
-                    Ok(())
-                }
-                Err(error) if is_full(&error) => {
-                    self.room.catalog.drop_spares();
-                    Err(self.full(error.to_string()))
-                }
-                Err(error) => Err(StoreError::Failed(error.to_string())),
-            };
-        }
-        // Whatever the limit, it must be kept: it makes room, sooner or later.
-        if self.roll(wanted).is_ok() {
-            return Ok(());
-        }
-        self.room.drop_ballast();
-        self.room.catalog.drop_spares();
-        let small = SMALL_SEGMENT.max(item.draft.bytes() * 2);
-        self.roll(small)
-            .map_err(|error| StoreError::Failed(error.to_string()))
-    }
-
-    fn want_room(&self) {
-        if self.room.want() {
-            self.tell(Told::MakeRoom);
-        }
-    }
-
-    fn full(&self, why: String) -> StoreError {
-        self.room.set_full(Some(why.clone()));
-        self.want_room();
-        StoreError::Full(why)
-    }
-
-    fn roll(&mut self, bytes: u64) -> std::io::Result<()> {
-        let number = self.log.roll(bytes)?;
-        self.room.measure();
-        self.tell(Told::Rolled(number));
-        Ok(())
-    }
-
-    /// Goes on in a segment that holds a record of `bytes`: an ordinary one, or a smaller one where the disk has no room.
-    fn roll_as_fits(&mut self, bytes: u64) -> std::io::Result<()> {
-        let least = self.log.least_for(bytes, self.reserve);
-        let mut wanted = self.log.segment_for(bytes, self.reserve);
-        loop {
-            match self.roll(wanted) {
-                Err(error) if is_full(&error) && wanted > least => {
-                    tracing::debug!(%error, wanted, "no room for so large a segment");
-                    wanted = (wanted / 4).next_multiple_of(4 << 10).max(least);
-                }
-                done => return done,
-            }
-        }
-    }
-
-    fn probe(&mut self) {
-        if self.room.full().is_none() {
-            return;
-        }
-        self.room.measure();
-        let wanted = self.log.segment_for(0, self.reserve);
-        let fits = self.log.fits(self.reserve, self.reserve)
-            || ((self.room.catalog.has_spare() || self.room.allows(wanted))
-                && self.roll_as_fits(0).is_ok());
-        match fits {
-            true => drop(self.room.set_full(None)),
-            false => self.want_room(),
-        }
     }
 
     /// Writes records that fit, and syncs them if anybody waits for that.

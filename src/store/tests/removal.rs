@@ -151,6 +151,61 @@ async fn full_of_undelivered_events_it_accepts_nothing_until_some_are_settled() 
 }
 
 #[tokio::test]
+async fn beyond_its_size_there_is_room_for_outcomes_alone() {
+    let bench = Bench::sized(4 << 20);
+    let store = bench.open();
+    let accept = async |bytes| {
+        let body = Bytes::from(vec![1; bytes]);
+        let accepted = store
+            .accept(bench.intake("gate", "P", body, &["vms"]).1)
+            .await;
+        store.caught_up().await;
+        match accepted {
+            Ok(_) => true,
+            Err(StoreError::Full(_)) => false,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    while accept(100_000).await {}
+    while accept(1_000).await {}
+    let before = store.0.catalog.bytes();
+    for n in 0..200 {
+        let one = lease(&store, "vms", Order::None).await.remove(0);
+        let attempt = Attempt {
+            at: bench.clock.now(),
+            status: None,
+            ms: 0,
+            error: Some("busy ".repeat(200)),
+            excerpt: None,
+        };
+        let due = bench.clock.now();
+        let again = Settled::Again { due, counts: false };
+        store.settle(one, Some(attempt), again);
+        store.caught_up().await;
+        if n % 10 == 0 {
+            assert!(!accept(100).await, "after {n} outcomes");
+        }
+    }
+    store.0.writer.send(Command::Roll).unwrap();
+    assert!(!accept(100).await, "in a segment that somebody asked for");
+    let grown = store.0.catalog.bytes() - before;
+    assert!(grown < 2 << 20, "{grown}: outcomes alone");
+    loop {
+        let leases = lease(&store, "vms", Order::None).await;
+        if leases.is_empty() {
+            break;
+        }
+        for one in leases {
+            store.settle(one, None, Settled::Delivered);
+        }
+        store.caught_up().await;
+    }
+    store.retain().await.unwrap();
+    store.caught_up().await;
+    assert!(accept(100_000).await, "there is room again");
+}
+
+#[tokio::test]
 async fn what_is_old_goes_also_while_no_segment_can_be_begun() {
     let bench = Bench::new();
     let store = bench.open();
