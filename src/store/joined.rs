@@ -7,7 +7,8 @@
 //! were made in, so whatever a record ends is there before it.
 //!
 //! The rows go with the event that the parts went into. They are told again when the segment that told them is removed
-//! before it.
+//! before it. As long as a delivery of that event waits, its parts are needed: they stay, however old, and so do their
+//! pictures, though nothing of their own waits.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -99,6 +100,43 @@ impl Index {
                 lsn as i64
             ])?;
         Ok(())
+    }
+
+    /// Whether a delivery waits that needs that event: one of its own, or of what it became a part of.
+    pub(super) fn is_needed(&self, event: i64) -> Result<bool> {
+        if self.is_pending(event)? {
+            return Ok(true);
+        }
+        let mut went_into = self.db.prepare_cached(
+            "WITH RECURSIVE went_into (id) AS (
+                 SELECT j.into_event FROM events e CROSS JOIN joined j ON j.part = e.id WHERE e.number = ?1
+                 UNION
+                 SELECT j.into_event FROM went_into w CROSS JOIN joined j ON j.part = w.id
+             )
+             SELECT e.number FROM went_into w CROSS JOIN events e ON e.id = w.id",
+        )?;
+        let mut went_into = went_into.query([event])?;
+        while let Some(row) = went_into.next()? {
+            if self.is_pending(row.get(0)?)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a segment has parts of events in others of which a delivery waits.
+    pub(super) fn holds_parts(&self, book: &SegmentBook) -> Result<bool> {
+        let (first, last) = book.numbers();
+        let mut parts = self.db.prepare_cached(
+            "SELECT DISTINCT e.number FROM events e CROSS JOIN joined j ON j.part = e.id WHERE e.number BETWEEN ?1 AND ?2",
+        )?;
+        let mut parts = parts.query(params![first, last])?;
+        while let Some(row) = parts.next()? {
+            if self.is_needed(row.get(0)?)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What went into an event that is removed.

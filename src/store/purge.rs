@@ -77,13 +77,13 @@ impl Index {
                 .collect::<Result<_>>()?;
             if let Some(last) = numbers.last() {
                 looked.events = last + 1;
-                let mut pending = Vec::new();
+                let mut needed = Vec::new();
                 for number in &numbers {
-                    if self.is_pending(*number)? {
-                        pending.push(*number);
+                    if self.is_needed(*number)? {
+                        needed.push(*number);
                     }
                 }
-                numbers.retain(|number| pending.binary_search(number).is_err());
+                numbers.retain(|number| needed.binary_search(number).is_err());
                 let events = numbers.len() as u64;
                 return Ok(Some((numbers, events)));
             }

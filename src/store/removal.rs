@@ -43,12 +43,13 @@ impl Indexer {
 
     pub(super) fn retain(&mut self) -> Result<(), StoreError> {
         let told = |error| StoreError::Failed(format!("the index: {error}"));
-        loop {
-            let found = self.index.removable(self.active, self.kept_since());
-            let Some(book) = found.map_err(told)? else {
-                break;
-            };
-            self.remove(&book)?;
+        let since = self.kept_since();
+        for book in self.index.books.segments() {
+            let index = &self.index;
+            let may_go = index.may_go(&book, self.active, since).map_err(told)?;
+            if may_go {
+                self.remove(&book)?;
+            }
         }
         self.index.drop_notes(self.clock.now()).map_err(told)?;
         self.index.drop_cameras(self.clock.now()).map_err(told)?;
@@ -98,10 +99,8 @@ impl Indexer {
             held.contains_key(number) && now.duration_since(*since).abs() < A_WHILE
         });
         for book in self.index.books.segments() {
-            let is_settled = book.segment < self.active
-                && self.index.books.pending_in(book.segment) == 0
-                && !self.poor.contains_key(&book.segment);
-            if !is_settled || self.index.holds_pictures(&book).unwrap_or(true) {
+            let is_poor = self.poor.contains_key(&book.segment);
+            if is_poor || !self.index.is_settled(&book, self.active).unwrap_or(false) {
                 continue;
             }
             let Ok(carries) = self.index.carried_from(&book, now) else {
@@ -183,22 +182,18 @@ impl Indexer {
 }
 
 impl Index {
-    /// The oldest segment without anything pending that may go because of its age, or because nothing in it is kept.
-    pub(super) fn removable(
-        &self,
-        active: u64,
-        before: Timestamp,
-    ) -> rusqlite::Result<Option<SegmentBook>> {
-        for book in self.books.segments() {
-            if book.segment < active
-                && self.books.pending_in(book.segment) == 0
-                && (moment(book.newest) < before || self.holds_nothing(&book)?)
-                && !self.holds_pictures(&book)?
-            {
-                return Ok(Some(book));
-            }
-        }
-        Ok(None)
+    /// Whether a segment may go, because of its age or because nothing in it is kept.
+    fn may_go(&self, book: &SegmentBook, active: u64, before: Timestamp) -> rusqlite::Result<bool> {
+        let is_old = moment(book.newest) < before;
+        Ok((is_old || self.holds_nothing(book)?) && self.is_settled(book, active)?)
+    }
+
+    /// Whether nothing is to be delivered that needs any of a segment.
+    fn is_settled(&self, book: &SegmentBook, active: u64) -> rusqlite::Result<bool> {
+        Ok(book.segment < active
+            && self.books.pending_in(book.segment) == 0
+            && !self.holds_pictures(book)?
+            && !self.holds_parts(book)?)
     }
 
     /// Whether a segment has neither events any more nor much to say of others: else it would be said again and again.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::disk::PRIVATE;
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.
@@ -112,7 +112,7 @@ CREATE TABLE joined (          -- events that a route delivers as a part of anot
     into_item TEXT NOT NULL,
     told TEXT NOT NULL,        -- as JSON
     touched INTEGER NOT NULL,  -- the record that tells it
-    PRIMARY KEY (route, part, item)
+    PRIMARY KEY (part, route, item)
 ) WITHOUT ROWID;
 CREATE INDEX joined_into ON joined (into_event);
 CREATE INDEX joined_touched ON joined (touched);

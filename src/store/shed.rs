@@ -2,7 +2,7 @@
 //!
 //! A picture is a slice of its request, which lies in the log with everything else, so the segment is written anew without
 //! it ([`super::rewrite`]): the event stays, with what the vendor told where that is apart from the pictures, and says what
-//! was removed, when and why. Nothing is removed of an event that has a delivery to be made.
+//! was removed, when and why. Nothing is removed of an event that a delivery waits for.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -194,7 +194,7 @@ impl Indexer {
                 let first = seen.lsn as i64 * NUMBERS_PER_RECORD;
                 let slots = (request.events.len() + request.gaps.len()) as i64;
                 for number in first..first + slots {
-                    let waits = self.index.is_pending(number).map_err(failed)?
+                    let waits = self.index.is_needed(number).map_err(failed)?
                         || self.index.awaits_pictures(number).map_err(failed)?;
                     if waits {
                         return Ok(Found::Wait);
@@ -220,7 +220,7 @@ impl Indexer {
                     })
                     .map_err(failed)?;
                 let waits = match number {
-                    Some(number) => self.index.is_pending(number).map_err(failed)?,
+                    Some(number) => self.index.is_needed(number).map_err(failed)?,
                     None => false,
                 };
                 Ok(match waits {

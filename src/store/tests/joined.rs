@@ -202,8 +202,9 @@ async fn what_a_removed_segment_told_of_parts_is_said_again_as_long_as_the_other
     let bench = Bench::new();
     let store = bench.open();
     let first = hold(&bench, &store, 10, &["vms"]).await;
-    let (winner, intake) = joining(&bench, first, How::Same, &["slow"]);
+    let (winner, intake) = joining(&bench, first, How::Same, &[]);
     let _ = store.accept(intake).await.unwrap();
+    bench.accept(&store, "gate", "KEEPS IT", &["slow"]).await;
     store.0.writer.send(Command::Roll).unwrap();
     // What came later and went into the winner lies in the next segment, which goes first.
     let (late, mut intake) = held(&bench, 0, &[]);
@@ -234,4 +235,51 @@ async fn what_a_removed_segment_told_of_parts_is_said_again_as_long_as_the_other
         row.get::<_, i64>(0)
     });
     assert_eq!(rows.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_part_is_kept_with_its_pictures_as_long_as_what_it_went_into_waits() {
+    let pictures = Pictures {
+        keep: Duration::from_secs(60),
+        max_size: 0,
+    };
+    let bench = Bench {
+        pictures: Some(pictures),
+        ..Bench::new()
+    };
+    let store = bench.open();
+    let end_segment = || store.0.writer.send(Command::Roll).unwrap();
+    let front = hold(&bench, &store, 10, &["vms"]).await;
+    bench.accept(&store, "gate", "OTHER", &[]).await;
+    end_segment();
+    let (rear, intake) = joining(&bench, front, How::Front, &["vms"]);
+    let _ = store.accept(intake).await.unwrap();
+    end_segment();
+    let (better, intake) = joining(&bench, rear, How::Same, &["vms"]);
+    let _ = store.accept(intake).await.unwrap();
+    end_segment();
+    bench.accept(&store, "gate", "NEW", &[]).await;
+    bench.wait(8 * 86_400);
+    for id in [front, rear] {
+        assert_eq!(fates(&store, id).await[0].0, Fate::Filtered);
+    }
+
+    let purged = store.purge(bench.clock.now()).await.unwrap();
+    assert_eq!(purged, 2, "what is no part of anything");
+    store.retain().await.unwrap();
+    let copy = bench.crashed(false);
+    let rebuilt = bench.try_open_at(copy.path()).unwrap();
+    for store in [&store, &rebuilt] {
+        for id in [front, rear, better] {
+            let kept = store.event(id).await.unwrap();
+            assert_eq!(kept.event.images.len(), 2);
+        }
+    }
+
+    let one = lease(&store, "vms", Order::None).await.remove(0);
+    settle(&store, one, Settled::Delivered).await;
+    store.retain().await.unwrap();
+    for id in [front, rear, better] {
+        assert!(store.event(id).await.is_err(), "it is old");
+    }
 }
