@@ -263,3 +263,21 @@ async fn on_a_full_disk_the_oldest_settled_events_make_room() {
     assert!(kept.len() < accepted.len() && kept.len() > 5);
     assert_eq!(kept.first(), accepted.last());
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn segments_that_are_only_written_do_not_stay_open() {
+    let bench = Bench::new();
+    let store = bench.open();
+    for _ in 0..100 {
+        bench.accept(&store, "gate", "P", &[]).await;
+        store.0.writer.send(Command::Roll).unwrap();
+    }
+    bench.accept(&store, "gate", "P", &[]).await;
+    assert!(store.0.catalog.segments().len() > 100);
+    let log = bench.folder.path().join("log");
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let open = open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    let open = open.filter(|file| file.starts_with(&log)).count();
+    assert!(open <= 66, "{open}");
+}
