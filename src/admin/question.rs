@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Refusal, overview};
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::Fate;
-use crate::store::{CameraQuery, DeliveryQuery, EventQuery, PageQuery, Wanted};
+use crate::store::{CameraQuery, Cursor, DeliveryQuery, EventQuery, PageQuery, Wanted};
 
 /// How many rows one answer holds at most.
 const PAGE_MAX: usize = 1_000;
@@ -156,7 +156,10 @@ impl Question for EventQuery {
             fate: parameters.take("fate", "Having a delivery of which this became.")?,
             target: parameters.take("target", "Having a delivery to this target.")?,
             route: parameters.take("route", "Having a delivery by this route.")?,
-            before: parameters.take("before", "Older than the event with this id.")?,
+            before: parameters.take(
+                "before",
+                "Older than the event with this id, or behind what the `Link` told.",
+            )?,
             after: parameters.take(
                 "after",
                 "Newer than the event with this id, those that came next after it.",
@@ -293,6 +296,17 @@ impl Word for EventId {
 
     fn schema() -> Value {
         json!({ "type": "string", "format": "uuid" })
+    }
+}
+
+impl Word for Cursor {
+    fn read(text: &str) -> Result<Self, String> {
+        parsed(text, "an event's id")
+    }
+
+    fn schema() -> Value {
+        let id = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+        json!({ "type": "string", "pattern": format!(r"^{id}(\.[0-9]{{1,18}})?$") })
     }
 }
 

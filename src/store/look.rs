@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::cache::EVENT_BYTES;
 use super::query::Located;
 use super::{
-    Inner, Kept, Store, StoreError, TargetState, Unread, failed, find, pictures, quarantine, query,
-    request, schema, seal,
+    Cursor, Inner, Kept, Store, StoreError, TargetState, Unread, failed, find, pictures,
+    quarantine, query, request, schema, seal,
 };
 use crate::event::{DeliveryId, EventId, Kind};
 use crate::fate::{Delivery, Fate};
@@ -34,9 +34,9 @@ pub(crate) struct EventQuery {
     pub(crate) target: Option<String>,
     pub(crate) route: Option<String>,
     /// Only events older than this one, for paging.
-    pub(crate) before: Option<EventId>,
+    pub(crate) before: Option<Cursor>,
     /// Only events newer than this one, those next to it, for paging back.
-    pub(crate) after: Option<EventId>,
+    pub(crate) after: Option<Cursor>,
     /// 0 is all.
     pub(crate) limit: usize,
 }
@@ -64,9 +64,9 @@ pub(crate) struct Found {
     /// One question looks at so many rows only: set when that was the end, to when the last one was received.
     pub(crate) looked_until: Option<Timestamp>,
     /// `before` of the question that goes on, when there may be more.
-    pub(crate) older: Option<EventId>,
+    pub(crate) older: Option<Cursor>,
     /// `after` of the question that goes back.
-    pub(crate) newer: Option<EventId>,
+    pub(crate) newer: Option<Cursor>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -88,6 +88,7 @@ pub(crate) use accept::{Accepted, Intake, Unread};
 pub(crate) use backup::backup;
 pub(crate) use check::{Checked, Damaged, IndexState, check};
 pub(crate) use feed::{LISTENERS_MAX, Listener, Place as FeedPlace, Taken};
+pub(crate) use find::Cursor;
 pub(crate) use forget::Sighting;
 pub(crate) use jobs::{
     Action, Again, EVENTS_MAX, Job, JobState, Order as JobOrder, PART_MAX, Step,

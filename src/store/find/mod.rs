@@ -5,6 +5,7 @@
 //! [`LOOKS_MAX`] rows are looked at. What was looked at is told, with the place to go on from, so that "nothing found" is
 //! never said of rows that nobody looked at.
 
+mod cursor;
 mod deliveries;
 mod listed;
 mod range;
@@ -20,6 +21,7 @@ use super::plates::Wanted;
 use super::{EventQuery, Found, FoundEvent};
 use crate::event::EventId;
 use crate::name::Name;
+pub(crate) use cursor::Cursor;
 #[cfg(test)]
 pub(super) use listed::{BY_DEAD, BY_PENDING, BY_PREFIX};
 use range::{Range, range};
@@ -249,13 +251,17 @@ impl Search<'_> {
         }
     }
 
-    fn id_of(&self, number: Option<i64>) -> Result<Option<EventId>> {
+    fn at(&self, number: Option<i64>) -> Result<Option<Cursor>> {
         let Some(number) = number else {
             return Ok(None);
         };
         self.db
             .prepare_cached("SELECT id FROM events WHERE number = ?1")?
-            .query_row([number], |row| Ok(EventId::from_bytes(row.get(0)?)))
+            .query_row([number], |row| {
+                let id = EventId::from_bytes(row.get(0)?);
+                let number = Some(number);
+                Ok(Cursor { id, number })
+            })
             .optional()
     }
 
@@ -265,8 +271,8 @@ impl Search<'_> {
         let last = self.rows.last().map(|(number, _)| *number);
         // Behind what was found, or behind all that was looked at.
         let ahead = match (self.more, cut) {
-            (true, _) => self.id_of(last)?,
-            (false, true) => self.id_of(self.reached)?,
+            (true, _) => self.at(last)?,
+            (false, true) => self.at(self.reached)?,
             (false, false) => None,
         };
         let looked_until = match cut {
@@ -277,8 +283,12 @@ impl Search<'_> {
         if ascends {
             self.rows.reverse();
         }
-        let first = self.rows.first().map(|(_, row)| row.id);
-        let last = self.rows.last().map(|(_, row)| row.id);
+        let cursor = |(number, row): &(i64, FoundEvent)| Cursor {
+            id: row.id,
+            number: Some(*number),
+        };
+        let first = self.rows.first().map(cursor);
+        let last = self.rows.last().map(cursor);
         let (older, newer) = if ascends {
             (last.or(self.query.after), ahead)
         } else {

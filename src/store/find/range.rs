@@ -2,8 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::LOOKS_MAX;
-use crate::event::EventId;
+use super::{Cursor, LOOKS_MAX};
 use crate::store::EventQuery;
 use crate::store::index::{NUMBERS_PER_RECORD, micros};
 use crate::store::query::locate;
@@ -46,10 +45,14 @@ pub(super) fn range(db: &Connection, query: &EventQuery) -> Result<Range> {
     Ok(range)
 }
 
-/// Where an event stands; for one that is gone, where the first one after it can stand, and false.
-fn place(db: &Connection, id: EventId) -> Result<(i64, bool)> {
+/// Where an event stands; for one that is gone without its number being known, where the first one after it can stand, and
+/// false.
+fn place(db: &Connection, Cursor { id, number }: Cursor) -> Result<(i64, bool)> {
     if let Some(located) = locate(db, id)? {
         return Ok((located.number, true));
+    }
+    if let Some(number) = number {
+        return Ok((number, true));
     }
     let [a, b, c, d, e, f, ..] = *id.as_bytes();
     let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
