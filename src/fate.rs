@@ -142,7 +142,7 @@ impl Pair {
     }
 
     pub(crate) fn is_half(joined: &Joined, event: EventId) -> bool {
-        matches!(joined.how, How::Front | How::Rear) && joined.into == event
+        joined.how.is_half() && joined.into == event
     }
 
     /// With the event of that half.
@@ -236,6 +236,13 @@ pub(crate) enum How {
     Rear,
     /// It is the recognition of the plate whose stay the other tells of.
     Recognition,
+}
+
+impl How {
+    /// Whether the event itself is delivered with the other, not only what is told of it.
+    pub(crate) fn is_half(self) -> bool {
+        matches!(self, Self::Front | Self::Rear)
+    }
 }
 
 /// Bytes of a text in a [`Part`]; of a longer one the beginning is kept.

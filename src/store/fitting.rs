@@ -44,7 +44,9 @@ impl Writer {
         }
         self.room.drop_ballast();
         self.room.catalog.drop_spares();
-        let small = SMALL_SEGMENT.max(item.draft.bytes() * 2);
+        let bytes = item.draft.bytes();
+        let small = self.log.segment_for_outcomes(bytes, self.reserve);
+        let small = small.min(SMALL_SEGMENT.max(bytes * 2));
         self.roll(small)
             .map_err(|error| StoreError::Failed(error.to_string()))
     }

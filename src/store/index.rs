@@ -107,6 +107,16 @@ impl Index {
         Ok(states)
     }
 
+    /// Bytes within the file that hold nothing.
+    pub(super) fn unused(&self) -> Result<u64> {
+        let number = |sql| self.db.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let (pages, each) = (
+            number("PRAGMA freelist_count")?,
+            number("PRAGMA page_size")?,
+        );
+        Ok(u64::try_from(pages * each).unwrap_or(0))
+    }
+
     pub(super) fn begin(&mut self) -> Result<()> {
         if self.stale {
             self.rollback()?;

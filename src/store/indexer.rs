@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::cache::Cache;
@@ -18,6 +17,7 @@ use super::record::What;
 use super::room::Room;
 use super::scrub::Scrub;
 use super::shed::Looked;
+use super::weighing::Scales;
 use super::writer::{Change, Command, Told};
 use super::{Pictures, StoreError, schema, seal};
 use crate::clock::Clock;
@@ -47,8 +47,8 @@ pub(super) struct Indexer {
     pub(super) pictures: Option<Pictures>,
     /// Segments whose pictures were looked at.
     pub(super) looked_at: HashMap<u64, Looked>,
-    /// Segments that were not worth removing, and since when that is known.
-    pub(super) poor: HashMap<u64, Timestamp>,
+    /// Segments that are not worth removing.
+    pub(super) scales: Scales,
     /// What is being forgotten.
     pub(super) scrub: Option<Scrub>,
     pub(super) told: Receiver<Told>,

@@ -7,8 +7,8 @@
 //! were made in, so whatever a record ends is there before it.
 //!
 //! The rows go with the event that the parts went into. They are told again when the segment that told them is removed
-//! before it. As long as a delivery of that event waits, its parts are needed: they stay, however old, and so do their
-//! pictures, though nothing of their own waits.
+//! before it. As long as the delivery of a pair waits, both halves are needed: the one that carries the other, and that one,
+//! which stays with its pictures, however old, though nothing of its own waits.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -87,7 +87,7 @@ impl Index {
         let told = serde_json::to_string(joined).unwrap_or_default();
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO joined SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+                "INSERT OR REPLACE INTO joined SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
                  WHERE EXISTS (SELECT 1 FROM events WHERE id = ?4)",
             )?
             .execute(params![
@@ -97,26 +97,23 @@ impl Index {
                 joined.into.as_bytes(),
                 text(joined.into_item),
                 told,
-                lsn as i64
+                lsn as i64,
+                joined.how.is_half()
             ])?;
         Ok(())
     }
 
-    /// Whether a delivery waits that needs that event: one of its own, or of what it became a part of.
+    /// Whether a delivery waits that needs that event: one of its own, or of a pair of which it is a half.
     pub(super) fn is_needed(&self, event: i64) -> Result<bool> {
         if self.is_pending(event)? {
             return Ok(true);
         }
-        let mut went_into = self.db.prepare_cached(
-            "WITH RECURSIVE went_into (id) AS (
-                 SELECT j.into_event FROM events e CROSS JOIN joined j ON j.part = e.id WHERE e.number = ?1
-                 UNION
-                 SELECT j.into_event FROM went_into w CROSS JOIN joined j ON j.part = w.id
-             )
-             SELECT e.number FROM went_into w CROSS JOIN events e ON e.id = w.id",
+        let mut carriers = self.db.prepare_cached(
+            "SELECT c.number FROM events e CROSS JOIN joined j INDEXED BY joined_halves ON j.part = e.id AND j.half
+             CROSS JOIN events c ON c.id = j.into_event WHERE e.number = ?1",
         )?;
-        let mut went_into = went_into.query([event])?;
-        while let Some(row) = went_into.next()? {
+        let mut carriers = carriers.query([event])?;
+        while let Some(row) = carriers.next()? {
             if self.is_pending(row.get(0)?)? {
                 return Ok(true);
             }
@@ -124,14 +121,19 @@ impl Index {
         Ok(false)
     }
 
-    /// Whether a segment has parts of events in others of which a delivery waits.
-    pub(super) fn holds_parts(&self, book: &SegmentBook) -> Result<bool> {
+    /// Whether a segment has halves of pairs that wait, carried by events in others.
+    pub(super) fn holds_halves(&self, book: &SegmentBook) -> Result<bool> {
+        let there_are_some = "SELECT 1 FROM joined INDEXED BY joined_halves WHERE half LIMIT 1";
+        if !self.db.prepare_cached(there_are_some)?.exists([])? {
+            return Ok(false);
+        }
         let (first, last) = book.numbers();
-        let mut parts = self.db.prepare_cached(
-            "SELECT DISTINCT e.number FROM events e CROSS JOIN joined j ON j.part = e.id WHERE e.number BETWEEN ?1 AND ?2",
+        let mut halves = self.db.prepare_cached(
+            "SELECT e.number FROM events e CROSS JOIN joined j INDEXED BY joined_halves ON j.part = e.id AND j.half
+             WHERE e.number BETWEEN ?1 AND ?2",
         )?;
-        let mut parts = parts.query(params![first, last])?;
-        while let Some(row) = parts.next()? {
+        let mut halves = halves.query(params![first, last])?;
+        while let Some(row) = halves.next()? {
             if self.is_needed(row.get(0)?)? {
                 return Ok(true);
             }

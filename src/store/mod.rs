@@ -71,6 +71,7 @@ mod trouble;
 mod undelivered;
 mod walk;
 mod watch;
+mod weighing;
 mod worked;
 mod writer;
 

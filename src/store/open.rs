@@ -25,6 +25,7 @@ use super::room::Room;
 use super::scan::{End, Found};
 use super::scrub::Scrub;
 use super::segment::HEADER_BYTES;
+use super::weighing::Scales;
 use super::writer::{Change, Writer};
 use super::{Inner, Settings, Store, StoreError};
 use super::{schema, seal};
@@ -146,7 +147,7 @@ impl Store {
             path: index_path.clone(),
             pictures: settings.pictures,
             looked_at: HashMap::new(),
-            poor: HashMap::new(),
+            scales: Scales::default(),
             scrub: left.map(Scrub::left),
             told: index_receiver,
             writer: writer_sender.clone(),

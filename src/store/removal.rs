@@ -1,18 +1,16 @@
 //! What the index thread removes: what is old, and what is too much.
 
-use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::params;
 use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::books::SegmentBook;
-use super::index::{Index, moment};
+use super::index::moment;
 use super::indexer::{Indexer, ROLLS_PER_KEEP};
 use super::record::{Carry, What};
 use super::redact::Rule;
-use super::shed::A_WHILE;
 use super::writer::{Command, Guard, Item};
 
 impl Indexer {
@@ -45,9 +43,7 @@ impl Indexer {
         let told = |error| StoreError::Failed(format!("the index: {error}"));
         let since = self.kept_since();
         for book in self.index.books.segments() {
-            let index = &self.index;
-            let may_go = index.may_go(&book, self.active, since).map_err(told)?;
-            if may_go {
+            if self.is_worn_out(&book, since).map_err(told)? {
                 self.remove(&book)?;
             }
         }
@@ -64,6 +60,8 @@ impl Indexer {
 
     /// Removes the oldest settled segments until the next one fits on the disk and under `max_size`.
     pub(super) fn make_room(&mut self) {
+        let unused = self.index.unused().unwrap_or(0);
+        self.room.index_unused.store(unused, Ordering::Relaxed);
         self.room.measure();
         let next = self.room.catalog.segment_bytes;
         loop {
@@ -87,33 +85,6 @@ impl Indexer {
             }
         }
         self.room.measure();
-    }
-
-    /// The oldest segment without anything pending that frees much more than has to be said again of others. Else the same
-    /// would be said again and again, by the thread that deliveries need, and no room come of it.
-    fn worth_removing(&mut self) -> Option<SegmentBook> {
-        let now = self.clock.now();
-        let catalog = self.room.catalog.segments().into_iter();
-        let held: HashMap<u64, u64> = catalog.map(|it| (it.header.number, it.held)).collect();
-        self.poor.retain(|number, since| {
-            held.contains_key(number) && now.duration_since(*since).abs() < A_WHILE
-        });
-        for book in self.index.books.segments() {
-            let is_poor = self.poor.contains_key(&book.segment);
-            if is_poor || !self.index.is_settled(&book, self.active).unwrap_or(false) {
-                continue;
-            }
-            let Ok(carries) = self.index.carried_from(&book, now) else {
-                continue;
-            };
-            let weigh = |carry| serde_json::to_vec(carry).map_or(0, |text| text.len() as u64);
-            let said_again: u64 = carries.iter().map(weigh).sum();
-            if said_again * 2 <= held.get(&book.segment).copied().unwrap_or_default() {
-                return Some(book);
-            }
-            self.poor.insert(book.segment, now);
-        }
-        None
     }
 
     /// Removes one settled segment and its events' rows.
@@ -178,42 +149,5 @@ impl Indexer {
             .send(Command::Append(Box::new(item)))
             .map_err(|_| gone())?;
         told.blocking_recv().map_err(|_| gone())?
-    }
-}
-
-impl Index {
-    /// Whether a segment may go, because of its age or because nothing in it is kept.
-    fn may_go(&self, book: &SegmentBook, active: u64, before: Timestamp) -> rusqlite::Result<bool> {
-        let is_old = moment(book.newest) < before;
-        Ok((is_old || self.holds_nothing(book)?) && self.is_settled(book, active)?)
-    }
-
-    /// Whether nothing is to be delivered that needs any of a segment.
-    fn is_settled(&self, book: &SegmentBook, active: u64) -> rusqlite::Result<bool> {
-        Ok(book.segment < active
-            && self.books.pending_in(book.segment) == 0
-            && !self.holds_pictures(book)?
-            && !self.holds_parts(book)?)
-    }
-
-    /// Whether a segment has neither events any more nor much to say of others: else it would be said again and again.
-    fn holds_nothing(&self, book: &SegmentBook) -> rusqlite::Result<bool> {
-        let (first, last) = book.numbers();
-        let holds = self
-            .db
-            .prepare_cached(
-                "SELECT 1 FROM events WHERE number BETWEEN ?1 AND ?2
-                 UNION ALL
-                 SELECT 1 FROM quarantine WHERE number BETWEEN ?1 AND ?2",
-            )?
-            .exists(params![first, last])?;
-        let light = |carry: &Carry| {
-            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
-        };
-        Ok(!holds
-            && self
-                .carried_from(book, moment(book.newest))?
-                .iter()
-                .all(light))
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Room {
     folder: PathBuf,
     metrics: Metrics,
     index_bytes: AtomicU64,
+    /// Of these, what SQLite has free within its file, and fills before that grows: the file itself never becomes shorter.
+    pub(super) index_unused: AtomicU64,
     /// Why nothing is accepted, if so.
     full: Mutex<Option<String>>,
     /// Somebody asked for room, and was not answered yet.
@@ -44,6 +46,7 @@ impl Room {
             folder,
             metrics,
             index_bytes: AtomicU64::new(0),
+            index_unused: AtomicU64::new(0),
             full: Mutex::default(),
             wanted: AtomicBool::new(false),
             #[cfg(test)]
@@ -75,7 +78,9 @@ impl Room {
 
     /// Whether a file of that length would stay under `max_size`.
     pub(super) fn allows(&self, bytes: u64) -> bool {
-        self.used().saturating_add(bytes) <= self.max_size
+        let unused = self.index_unused.load(Ordering::Relaxed);
+        let used = self.used().saturating_sub(unused);
+        used.saturating_add(bytes) <= self.max_size
     }
 
     /// Whether the disk has room for a file of that length, found by trying.

@@ -112,8 +112,10 @@ CREATE TABLE joined (          -- events that a route delivers as a part of anot
     into_item TEXT NOT NULL,
     told TEXT NOT NULL,        -- as JSON
     touched INTEGER NOT NULL,  -- the record that tells it
+    half INTEGER NOT NULL,     -- whether all of its event is delivered with the other
     PRIMARY KEY (part, route, item)
 ) WITHOUT ROWID;
+CREATE INDEX joined_halves ON joined (part) WHERE half;
 CREATE INDEX joined_into ON joined (into_event);
 CREATE INDEX joined_touched ON joined (touched);
 CREATE TABLE pictures (        -- events whose pictures are fetched from their addresses before they are delivered

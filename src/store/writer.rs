@@ -221,7 +221,7 @@ impl Writer {
         });
         match synced {
             Ok(positions) => {
-                if waited_for {
+                if items.iter().any(|item| !item.urgent && item.safe.is_some()) {
                     self.room.set_full(None);
                 }
                 let mut changes = Vec::with_capacity(items.len());

@@ -98,6 +98,7 @@ pub(super) fn search_within(
     moment: &Moment<'_>,
     looks_max: usize,
 ) -> Result<Found> {
+    let _snapshot = db.unchecked_transaction()?;
     let mut search = Search {
         db,
         query,

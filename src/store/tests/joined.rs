@@ -238,7 +238,7 @@ async fn what_a_removed_segment_told_of_parts_is_said_again_as_long_as_the_other
 }
 
 #[tokio::test]
-async fn a_part_is_kept_with_its_pictures_as_long_as_what_it_went_into_waits() {
+async fn a_half_is_kept_with_its_pictures_as_long_as_the_pair_waits_and_no_other_part_is() {
     let pictures = Pictures {
         keep: Duration::from_secs(60),
         max_size: 0,
@@ -252,25 +252,27 @@ async fn a_part_is_kept_with_its_pictures_as_long_as_what_it_went_into_waits() {
     let front = hold(&bench, &store, 10, &["vms"]).await;
     bench.accept(&store, "gate", "OTHER", &[]).await;
     end_segment();
-    let (rear, intake) = joining(&bench, front, How::Front, &["vms"]);
-    let _ = store.accept(intake).await.unwrap();
+    let same = hold(&bench, &store, 10, &["vms"]).await;
     end_segment();
-    let (better, intake) = joining(&bench, rear, How::Same, &["vms"]);
+    let (rear, mut intake) = joining(&bench, front, How::Front, &["vms"]);
+    let event = intake.events[0].0.clone();
+    let also = joined(&event, same, rear, How::Same);
+    intake.events[0].1.joined.push(also);
     let _ = store.accept(intake).await.unwrap();
     end_segment();
     bench.accept(&store, "gate", "NEW", &[]).await;
     bench.wait(8 * 86_400);
-    for id in [front, rear] {
+    for id in [front, same] {
         assert_eq!(fates(&store, id).await[0].0, Fate::Filtered);
     }
 
     let purged = store.purge(bench.clock.now()).await.unwrap();
-    assert_eq!(purged, 2, "what is no part of anything");
+    assert_eq!(purged, 3, "the half has stayed");
     store.retain().await.unwrap();
     let copy = bench.crashed(false);
     let rebuilt = bench.try_open_at(copy.path()).unwrap();
     for store in [&store, &rebuilt] {
-        for id in [front, rear, better] {
+        for id in [front, rear] {
             let kept = store.event(id).await.unwrap();
             assert_eq!(kept.event.images.len(), 2);
         }
@@ -279,7 +281,7 @@ async fn a_part_is_kept_with_its_pictures_as_long_as_what_it_went_into_waits() {
     let one = lease(&store, "vms", Order::None).await.remove(0);
     settle(&store, one, Settled::Delivered).await;
     store.retain().await.unwrap();
-    for id in [front, rear, better] {
+    for id in [front, rear] {
         assert!(store.event(id).await.is_err(), "it is old");
     }
 }

@@ -1,0 +1,230 @@
+//! Which segments are worth removing.
+//!
+//! What a segment tells of events in others is said again before it goes. To take away one of a row of segments may
+//! therefore free nothing: each tells how the deliveries of the one before it ended. To take away the whole row, the oldest
+//! first, may free nearly all of it: only what was told of events that stay, because something waits for them, is said again.
+//! So the oldest goes though it frees little, on credit: what it frees less than it should is a debt, which those that
+//! free more pay off. Without a bound on that the same would be said again and again, and no room come of it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::books::SegmentBook;
+use super::index::{Index, moment};
+use super::indexer::Indexer;
+use super::record::Carry;
+use super::shed::A_WHILE;
+
+/// What is freed should be so many times what is said again, or it is no gain.
+const WORTH: u64 = 2;
+/// The debt is at most such a part of all that may go.
+const CREDIT: u64 = 2;
+/// A debt that nobody pays is forgiven: it may be another row by then.
+const FORGIVEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// To weigh a segment is to read all deliveries of older ones, on the thread that applies outcomes: after one that was found
+/// wanting, none is weighed once more for so many times as long.
+const REST: u32 = 20;
+
+/// What weighing found.
+#[derive(Default)]
+pub(super) struct Scales {
+    wanting: HashMap<u64, (Timestamp, Wanting)>,
+    rests_until: Option<Instant>,
+    /// Bytes, and since when.
+    debt: (u64, Timestamp),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanting {
+    /// Something needs it.
+    Needed,
+    /// It has too much to say.
+    Poor,
+    /// It holds no event, and has much to say.
+    Telling,
+}
+
+impl Scales {
+    /// Whether a segment is to be weighed: those that never were at once, others now and then.
+    fn weighs(&self, segment: u64, wanting: &[Wanting], now: Timestamp) -> bool {
+        let Some((since, known)) = self.wanting.get(&segment) else {
+            return true;
+        };
+        let is_known = wanting.contains(known) && now.duration_since(*since).abs() < A_WHILE;
+        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        !is_known && !rests
+    }
+
+    fn found(&mut self, segment: u64, wanting: Wanting, now: Timestamp, took: Duration) {
+        self.wanting.insert(segment, (now, wanting));
+        self.rests_until = Some(Instant::now() + took * REST);
+    }
+
+    /// Whether a segment that holds so much may go though so much of it is said again.
+    fn lend(&mut self, held: u64, said_again: u64, all: u64, now: Timestamp) -> bool {
+        let (mut debt, since) = self.debt;
+        if now.duration_since(since).abs() > FORGIVEN_AFTER {
+            debt = 0;
+        }
+        let cost = held / WORTH;
+        let after = debt.saturating_add(said_again).saturating_sub(cost);
+        let is_worth = said_again <= cost || after <= all / CREDIT;
+        if is_worth {
+            let since = if after > debt { now } else { since };
+            self.debt = (after, since);
+            // Once it is gone, others have less to say.
+            for (since, _) in self.wanting.values_mut() {
+                *since = Timestamp::MIN;
+            }
+        }
+        is_worth
+    }
+}
+
+impl Indexer {
+    /// The segment whose removal makes room, if there is one.
+    pub(super) fn worth_removing(&mut self) -> Option<SegmentBook> {
+        let now = self.clock.now();
+        let segments = self.room.catalog.segments().into_iter();
+        let held: HashMap<u64, u64> = segments.map(|it| (it.header.number, it.held)).collect();
+        self.scales.wanting.retain(|it, _| held.contains_key(it));
+        let held_by = |book: &SegmentBook| held.get(&book.segment).copied().unwrap_or_default();
+        let mut settled = self.index.books.segments();
+        settled.retain(|book| {
+            book.segment < self.active && self.index.books.pending_in(book.segment) == 0
+        });
+        let all: u64 = settled.iter().map(held_by).sum();
+        for book in &settled {
+            let wanting = [Wanting::Needed, Wanting::Poor];
+            if !self.scales.weighs(book.segment, &wanting, now) {
+                continue;
+            }
+            let began = Instant::now();
+            let wanting = match self.index.is_settled(book, self.active) {
+                Ok(true) => {
+                    let said_again = self.said_again(book).unwrap_or(u64::MAX);
+                    if self.scales.lend(held_by(book), said_again, all, now) {
+                        return Some(*book);
+                    }
+                    Wanting::Poor
+                }
+                _ => Wanting::Needed,
+            };
+            self.scales
+                .found(book.segment, wanting, now, began.elapsed());
+        }
+        None
+    }
+
+    /// Bytes that have to be said again of others.
+    fn said_again(&self, book: &SegmentBook) -> rusqlite::Result<u64> {
+        let carries = self.index.carried_from(book, self.clock.now())?;
+        let weigh = |carry| serde_json::to_vec(carry).map_or(0, |text| text.len() as u64);
+        Ok(carries.iter().map(weigh).sum())
+    }
+
+    /// Whether a segment may go: it is old or holds nothing, and nothing needs it.
+    pub(super) fn is_worn_out(
+        &mut self,
+        book: &SegmentBook,
+        since: Timestamp,
+    ) -> rusqlite::Result<bool> {
+        let goes = moment(book.newest) < since || self.holds_nothing(book)?;
+        Ok(goes && self.index.is_settled(book, self.active)?)
+    }
+
+    /// Whether a segment has neither events any more nor much to say of others: else it would be said again and again.
+    fn holds_nothing(&mut self, book: &SegmentBook) -> rusqlite::Result<bool> {
+        let (now, began) = (self.clock.now(), Instant::now());
+        let weighs = self.scales.weighs(book.segment, &[Wanting::Telling], now);
+        if !weighs || self.index.holds_any(book)? {
+            return Ok(false);
+        }
+        let light = |carry: &Carry| {
+            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
+        };
+        let is_light = self.index.carried_from(book, now)?.iter().all(light);
+        if !is_light {
+            self.scales
+                .found(book.segment, Wanting::Telling, now, began.elapsed());
+        }
+        Ok(is_light)
+    }
+}
+
+impl Index {
+    /// Whether a segment has an event or a quarantined request that is kept.
+    fn holds_any(&self, book: &SegmentBook) -> rusqlite::Result<bool> {
+        let (first, last) = book.numbers();
+        self.db
+            .prepare_cached(
+                "SELECT 1 FROM events WHERE number BETWEEN ?1 AND ?2
+                 UNION ALL
+                 SELECT 1 FROM quarantine WHERE number BETWEEN ?1 AND ?2",
+            )?
+            .exists([first, last])
+    }
+
+    /// Whether nothing is to be delivered that needs any of a segment.
+    fn is_settled(&self, book: &SegmentBook, active: u64) -> rusqlite::Result<bool> {
+        Ok(book.segment < active
+            && self.books.pending_in(book.segment) == 0
+            && !self.holds_pictures(book)?
+            && !self.holds_halves(book)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    #[test]
+    fn one_that_frees_nothing_goes_on_credit_and_those_behind_it_pay() {
+        let mut scales = Scales::default();
+        assert!(scales.lend(64, 80, 640, NOW));
+        assert_eq!(scales.debt.0, 48);
+        for debt in [16, 0, 0] {
+            assert!(scales.lend(64, 0, 640, NOW));
+            assert_eq!(scales.debt.0, debt);
+        }
+    }
+
+    #[test]
+    fn credit_has_an_end_and_comes_back_after_a_while() {
+        let mut scales = Scales::default();
+        let mut taken = 0;
+        while scales.lend(64, 64, 640, NOW) {
+            taken += 1;
+            assert!(taken < 100);
+        }
+        assert_eq!(taken, 10, "half of all, 32 each");
+        assert!(scales.lend(64, 32, 640, NOW), "what is a gain goes");
+        assert!(!scales.lend(64, 64, 640, NOW));
+        let later = NOW + FORGIVEN_AFTER + SignedDuration::from_secs(1);
+        assert!(scales.lend(64, 64, 640, later));
+    }
+
+    #[test]
+    fn what_was_found_wanting_is_weighed_again_after_a_while_or_when_another_went() {
+        let mut scales = Scales::default();
+        let poor = [Wanting::Poor];
+        assert!(scales.weighs(1, &poor, NOW));
+        scales.found(1, Wanting::Poor, NOW, Duration::ZERO);
+        assert!(!scales.weighs(1, &poor, NOW));
+        assert!(scales.weighs(2, &poor, NOW));
+        assert!(scales.weighs(1, &[Wanting::Needed], NOW));
+        assert!(scales.weighs(1, &poor, NOW + A_WHILE));
+        assert!(scales.lend(64, 0, 640, NOW));
+        assert!(scales.weighs(1, &poor, NOW));
+        scales.found(1, Wanting::Poor, NOW, Duration::from_secs(60));
+        let (rests, new) = (
+            scales.weighs(1, &poor, NOW + A_WHILE),
+            scales.weighs(2, &poor, NOW),
+        );
+        assert_eq!((rests, new), (false, true), "it was long work");
+    }
+}
