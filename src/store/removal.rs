@@ -11,6 +11,7 @@ use super::index::moment;
 use super::indexer::{Indexer, ROLLS_PER_KEEP};
 use super::record::{Carry, What};
 use super::redact::Rule;
+use super::weighing::Worth;
 use super::writer::{Command, Guard, Item};
 
 impl Indexer {
@@ -42,7 +43,7 @@ impl Indexer {
     pub(super) fn retain(&mut self) -> Result<(), StoreError> {
         let told = |error| StoreError::Failed(format!("the index: {error}"));
         let since = self.kept_since();
-        for book in self.index.books.segments() {
+        for book in self.scales.in_turn(self.index.books.segments()) {
             if self.is_worn_out(&book, since).map_err(told)? {
                 self.remove(&book)?;
             }
@@ -64,6 +65,7 @@ impl Indexer {
         self.room.index_unused.store(unused, Ordering::Relaxed);
         self.room.measure();
         let next = self.room.catalog.segment_bytes;
+        let mut fails = false;
         loop {
             let recycled = self.room.catalog.has_spare();
             let short = self.room.full().is_some() && !recycled && !self.room.disk_allows(next);
@@ -73,14 +75,26 @@ impl Indexer {
             if self.shed_one(Rule::Size) {
                 continue;
             }
-            let Some(book) = self.worth_removing() else {
+            let Some(Worth { book, debt }) = self.worth_removing() else {
                 if !self.room.allows(0) {
                     self.room.catalog.drop_spares();
                 }
                 break;
             };
             if let Err(error) = self.remove(&book) {
-                tracing::error!(%error, "cannot remove an old segment");
+                // One with less to say may go all the same.
+                self.scales.is_stuck(book.segment, self.clock.now());
+                if !fails {
+                    tracing::error!(%error, "cannot remove an old segment");
+                }
+                fails = true;
+                continue;
+            }
+            let is_on_credit = debt > self.scales.debt();
+            self.scales.went(debt, self.clock.now());
+            if is_on_credit {
+                // What it said again is to be applied first: the next one would say that once more.
+                let _ = self.writer.send(Command::Probe);
                 break;
             }
         }

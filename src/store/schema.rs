@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::disk::PRIVATE;
 /// Written into the file; an index of another version is rebuilt from the log.
-const VERSION: i64 = 9;
+const VERSION: i64 = 10;
 
 /// Times are microseconds since 1970, UTC. Numbers of events and deliveries are the record's place in the log (LSN) times
 /// 2^20 plus a count, so that a rebuilt index numbers everything the same, and a segment is a range of numbers.

@@ -1,6 +1,7 @@
 //! Taking what is forgotten out of the segments, one by one, between other work of the index thread.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
@@ -224,6 +225,7 @@ impl Indexer {
         let disk = self.room.catalog.disk.clone();
         if !is_clean {
             self.index.wring_out().map_err(failed)?;
+            self.room.index_unused.store(0, Ordering::Relaxed);
             for suffix in ["", "-wal", "-shm"] {
                 // An index that was set aside because it could not be read.
                 let aside = self.folder.join(format!("index.sqlite.unreadable{suffix}"));

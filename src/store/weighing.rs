@@ -36,6 +36,13 @@ pub(super) struct Scales {
     debt: (u64, Timestamp),
 }
 
+/// What is worth removing.
+pub(super) struct Worth {
+    pub(super) book: SegmentBook,
+    /// What the debt is then.
+    pub(super) debt: u64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanting {
     /// Something needs it.
@@ -59,33 +66,48 @@ impl Scales {
 
     fn found(&mut self, segment: u64, wanting: Wanting, now: Timestamp, took: Duration) {
         self.wanting.insert(segment, (now, wanting));
-        self.rests_until = Some(Instant::now() + took * REST);
+        let until = Instant::now() + took * REST;
+        self.rests_until = self.rests_until.max(Some(until));
     }
 
-    /// Whether a segment that holds so much may go though so much of it is said again.
-    fn lend(&mut self, held: u64, said_again: u64, all: u64, now: Timestamp) -> bool {
-        let (mut debt, since) = self.debt;
-        if now.duration_since(since).abs() > FORGIVEN_AFTER {
-            debt = 0;
-        }
+    /// The debt after a segment that holds so much has gone, of which so much is said again; none if that is too much.
+    fn lend(&self, held: u64, said_again: u64, all: u64, now: Timestamp) -> Option<u64> {
+        let (debt, since) = self.debt;
+        let is_forgiven = now.duration_since(since).abs() > FORGIVEN_AFTER;
+        let debt = if is_forgiven { 0 } else { debt };
         let cost = held / WORTH;
         let after = debt.saturating_add(said_again).saturating_sub(cost);
-        let is_worth = said_again <= cost || after <= all / CREDIT;
-        if is_worth {
-            let since = if after > debt { now } else { since };
-            self.debt = (after, since);
-            // Once it is gone, others have less to say.
-            for (since, _) in self.wanting.values_mut() {
-                *since = Timestamp::MIN;
-            }
+        (said_again <= cost || after <= all / CREDIT).then_some(after)
+    }
+
+    pub(super) fn debt(&self) -> u64 {
+        self.debt.0
+    }
+
+    /// A segment is gone. Others have less to say now.
+    pub(super) fn went(&mut self, debt: u64, now: Timestamp) {
+        let since = if debt > self.debt.0 { now } else { self.debt.1 };
+        self.debt = (debt, since);
+        for (since, _) in self.wanting.values_mut() {
+            *since = Timestamp::MIN;
         }
-        is_worth
+    }
+
+    /// A segment that cannot be removed now.
+    pub(super) fn is_stuck(&mut self, segment: u64, now: Timestamp) {
+        self.found(segment, Wanting::Poor, now, Duration::ZERO);
+    }
+
+    /// Those that were never weighed first, the oldest of them first; then those whose turn is longest ago.
+    pub(super) fn in_turn(&self, mut books: Vec<SegmentBook>) -> Vec<SegmentBook> {
+        books.sort_by_key(|book| self.wanting.get(&book.segment).map(|(since, _)| *since));
+        books
     }
 }
 
 impl Indexer {
     /// The segment whose removal makes room, if there is one.
-    pub(super) fn worth_removing(&mut self) -> Option<SegmentBook> {
+    pub(super) fn worth_removing(&mut self) -> Option<Worth> {
         let now = self.clock.now();
         let segments = self.room.catalog.segments().into_iter();
         let held: HashMap<u64, u64> = segments.map(|it| (it.header.number, it.held)).collect();
@@ -96,17 +118,17 @@ impl Indexer {
             book.segment < self.active && self.index.books.pending_in(book.segment) == 0
         });
         let all: u64 = settled.iter().map(held_by).sum();
-        for book in &settled {
+        for book in self.scales.in_turn(settled) {
             let wanting = [Wanting::Needed, Wanting::Poor];
             if !self.scales.weighs(book.segment, &wanting, now) {
                 continue;
             }
             let began = Instant::now();
-            let wanting = match self.index.is_settled(book, self.active) {
+            let wanting = match self.index.is_settled(&book, self.active) {
                 Ok(true) => {
-                    let said_again = self.said_again(book).unwrap_or(u64::MAX);
-                    if self.scales.lend(held_by(book), said_again, all, now) {
-                        return Some(*book);
+                    let said_again = self.said_again(&book).unwrap_or(u64::MAX);
+                    if let Some(debt) = self.scales.lend(held_by(&book), said_again, all, now) {
+                        return Some(Worth { book, debt });
                     }
                     Wanting::Poor
                 }
@@ -182,14 +204,23 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+    /// Whether it went.
+    fn removes(scales: &mut Scales, held: u64, said_again: u64, now: Timestamp) -> bool {
+        let debt = scales.lend(held, said_again, 640, now);
+        if let Some(debt) = debt {
+            scales.went(debt, now);
+        }
+        debt.is_some()
+    }
+
     #[test]
     fn one_that_frees_nothing_goes_on_credit_and_those_behind_it_pay() {
         let mut scales = Scales::default();
-        assert!(scales.lend(64, 80, 640, NOW));
-        assert_eq!(scales.debt.0, 48);
+        assert!(removes(&mut scales, 64, 80, NOW));
+        assert_eq!(scales.debt(), 48);
         for debt in [16, 0, 0] {
-            assert!(scales.lend(64, 0, 640, NOW));
-            assert_eq!(scales.debt.0, debt);
+            assert!(removes(&mut scales, 64, 0, NOW));
+            assert_eq!(scales.debt(), debt);
         }
     }
 
@@ -197,15 +228,15 @@ mod tests {
     fn credit_has_an_end_and_comes_back_after_a_while() {
         let mut scales = Scales::default();
         let mut taken = 0;
-        while scales.lend(64, 64, 640, NOW) {
+        while removes(&mut scales, 64, 64, NOW) {
             taken += 1;
             assert!(taken < 100);
         }
         assert_eq!(taken, 10, "half of all, 32 each");
-        assert!(scales.lend(64, 32, 640, NOW), "what is a gain goes");
-        assert!(!scales.lend(64, 64, 640, NOW));
+        assert!(removes(&mut scales, 64, 32, NOW), "what is a gain goes");
+        assert!(!removes(&mut scales, 64, 64, NOW));
         let later = NOW + FORGIVEN_AFTER + SignedDuration::from_secs(1);
-        assert!(scales.lend(64, 64, 640, later));
+        assert!(removes(&mut scales, 64, 64, later));
     }
 
     #[test]
@@ -218,13 +249,30 @@ mod tests {
         assert!(scales.weighs(2, &poor, NOW));
         assert!(scales.weighs(1, &[Wanting::Needed], NOW));
         assert!(scales.weighs(1, &poor, NOW + A_WHILE));
-        assert!(scales.lend(64, 0, 640, NOW));
+        scales.went(0, NOW);
         assert!(scales.weighs(1, &poor, NOW));
         scales.found(1, Wanting::Poor, NOW, Duration::from_secs(60));
-        let (rests, new) = (
-            scales.weighs(1, &poor, NOW + A_WHILE),
-            scales.weighs(2, &poor, NOW),
-        );
-        assert_eq!((rests, new), (false, true), "it was long work");
+        scales.found(2, Wanting::Poor, NOW, Duration::ZERO);
+        for (segment, weighs) in [(1, false), (2, false), (3, true)] {
+            let is = scales.weighs(segment, &poor, NOW + A_WHILE);
+            assert_eq!(is, weighs, "{segment}: it was long work");
+        }
+    }
+
+    #[test]
+    fn each_has_its_turn() {
+        let mut scales = Scales::default();
+        let book = |segment| SegmentBook {
+            segment,
+            first_lsn: 0,
+            last_lsn: 0,
+            oldest: 0,
+            newest: 0,
+        };
+        scales.found(1, Wanting::Poor, NOW + A_WHILE, Duration::ZERO);
+        scales.found(3, Wanting::Telling, NOW, Duration::ZERO);
+        let books = scales.in_turn([1, 2, 3, 4].map(book).into());
+        let order: Vec<u64> = books.iter().map(|book| book.segment).collect();
+        assert_eq!(order, [2, 4, 3, 1]);
     }
 }
