@@ -97,6 +97,8 @@ pub struct Inner {
     pub ids: HashMap<String, u32>,
     /// Kills, jumps, reloads: what else happened, for histories.
     pub happened: Vec<(Duration, String)>,
+    /// When camhook's clock was set, and by how many seconds.
+    pub jumps: Vec<(Duration, i64)>,
     /// What must not be: found while running.
     pub faults: Vec<Fault>,
     pub replaying: bool,
@@ -173,6 +175,12 @@ impl Books {
     pub fn happened(&self, what: impl Into<String>) {
         let now = self.now();
         self.inner().happened.push((now, what.into()));
+    }
+
+    /// camhook's clock was set.
+    pub fn jumped(&self, by: i64) {
+        let now = self.now();
+        self.inner().jumps.push((now, by));
     }
 
     /// camhook said that it had forgotten it.

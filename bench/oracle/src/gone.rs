@@ -74,6 +74,13 @@ pub fn was_refused(inner: &Inner) -> HashSet<u32> {
     refused.map(|arrival| arrival.number).collect()
 }
 
+/// Until when an event may have been sent that `limited` never had, because its `give_up_after` had passed: camhook's clock was
+/// set forwards by more, which it sees within a second or two, and camhook killed before it saw that.
+pub fn given_up_until(inner: &Inner) -> Option<Duration> {
+    let far = inner.jumps.iter().filter(|(_, by)| *by >= 3_600);
+    far.map(|(at, _)| *at + Duration::from_secs(2)).max()
+}
+
 /// The requests that are kept are those that were sent, and those whose pictures went say so.
 ///
 /// # Errors

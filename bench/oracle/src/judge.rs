@@ -174,6 +174,7 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
     let book = read_book(storm)?;
     let mut inner = storm.books.inner();
     let refused = gone::was_refused(&inner);
+    let far_jump = gone::given_up_until(&inner);
     let Inner {
         sent,
         arrivals,
@@ -205,7 +206,8 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
         .filter_map(|id| ids.get(id).copied())
         .collect();
     let dead: HashSet<u32> = dead.iter().filter_map(of_event).collect();
-    let (mut gone_expired, mut gone_unseen, mut gone_dead, mut bare_dead) = (0, 0, 0, 0);
+    let (mut gone_expired, mut gone_unseen, mut bare_dead) = (0, 0, 0);
+    let (mut gone_dead, mut gone_given_up) = (0, 0);
     let mut numbers_of: BTreeMap<&str, usize> = BTreeMap::new();
     for (number, sent) in sent_and_wanted() {
         let word = match &sent.answer {
@@ -239,6 +241,8 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
                 bare_dead += 1;
             } else if !there.has(*number) && refused.contains(number) {
                 gone_dead += 1;
+            } else if !there.has(*number) && far_jump.is_some_and(|jump| sent.began < jump) {
+                gone_given_up += 1;
             } else {
                 let what = "LOST: limited never had it, and it is not dead, nor refused and gone";
                 fault(*number, what.to_owned());
@@ -282,6 +286,10 @@ pub async fn judge(storm: &Storm, running: &Running, numbers: &mut Numbers) -> R
     numbers.add(
         "dead at `limited`, which had refused them, and gone since",
         gone_dead,
+    );
+    numbers.add(
+        "given up at `limited` after a jump of the clock by more than its `give_up_after`, and gone since",
+        gone_given_up,
     );
     numbers.add(
         "dead at `limited`, their pictures gone, as they tell",

@@ -409,6 +409,7 @@ impl Storm {
         } else {
             "clock set backwards"
         });
+        self.books.jumped(by);
         self.books
             .happened(format!("the clock jumps by {by} s, to {offset:+} s"));
         Ok(())
