@@ -43,6 +43,8 @@ pub(super) struct Index {
     pub(super) news: News,
     /// What is in memory is not what is in the database: undoing a transaction failed.
     stale: bool,
+    /// All records that were there when the store was opened are applied.
+    pub(super) is_live: bool,
     /// Outcomes of deliveries that nothing told of so far, see [`Index::carried`].
     pub(super) early: Early,
 }
@@ -77,6 +79,7 @@ impl Index {
             ordered: HashSet::new(),
             news: News::default(),
             stale: false,
+            is_live: false,
             early: Early::default(),
         };
         index.load_targets()?;

@@ -134,6 +134,7 @@ impl Store {
         let failing = Arc::new(AtomicBool::new(false));
         let closing = Arc::new(AtomicBool::new(false));
         let active = log.active_number().unwrap_or(u64::MAX);
+        index.is_live = true;
         let mut indexer = Indexer {
             index,
             room: room.clone(),

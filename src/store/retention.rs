@@ -290,9 +290,12 @@ impl Index {
     pub(super) fn carried(&mut self, lsn: u64, as_of: u64, carried: &Carried) -> Result<()> {
         let known = self
             .db
-            .prepare_cached("SELECT touched, fate FROM deliveries WHERE number = ?1")?
+            .prepare_cached(
+                "SELECT touched, fate, due, planned_at, not_before FROM deliveries WHERE number = ?1",
+            )?
             .query_row([carried.number], |row| {
-                Ok((row.get::<_, i64>(0)? as u64, row.get::<_, String>(1)?))
+                let moments = (row.get(2)?, row.get(3)?, row.get(4)?);
+                Ok((row.get::<_, i64>(0)? as u64, row.get::<_, String>(1)?, moments))
             })
             .optional()?;
         let event = self
@@ -304,24 +307,26 @@ impl Index {
             return Ok(());
         };
         let segment = self.books.segment_of(carried.event);
-        if let Some((touched, fate)) = known {
+        let mut moments = (carried.due, carried.planned_at, carried.not_before);
+        if let Some((touched, fate, known)) = known {
             if touched > as_of {
                 return self.merge_carried(lsn, as_of, carried);
+            }
+            // The clock may have been set between the carried moment and this record.
+            if self.is_live {
+                moments = known;
             }
             self.books
                 .count(&carried.target, fate_from(&fate), segment, -1);
             self.remove_delivery(carried.number)?;
         }
         // Fetching may have ended between the carried moment and this record.
-        let waits = carried.fate == Fate::Pending && carried.due.is_none();
+        let (due, planned_at, not_before) = moments;
+        let waits = carried.fate == Fate::Pending && due.is_none();
         let due = if waits && !self.awaits_pictures(carried.event)? {
-            Some(
-                carried
-                    .planned_at
-                    .max(carried.not_before.unwrap_or(i64::MIN)),
-            )
+            Some(planned_at.max(not_before.unwrap_or(i64::MIN)))
         } else {
-            carried.due
+            due
         };
         let camera = self
             .ordered
@@ -340,13 +345,13 @@ impl Index {
                 carried.item.map(|item| item.to_string()),
                 carried.fate.as_str(),
                 due,
-                carried.planned_at,
+                planned_at,
                 carried.counted,
                 carried.tried,
                 lsn as i64,
                 if carried.replanned { lsn as i64 } else { 0 },
                 camera,
-                carried.not_before
+                not_before
             ])?;
         for (n, attempt) in carried.attempts.iter().enumerate() {
             let told = (as_of, lsn);

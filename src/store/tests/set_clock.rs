@@ -1,6 +1,8 @@
 //! The wall clock is set, while the store is open or was closed.
 
 use super::*;
+use crate::store::index::Index;
+use crate::store::record::What;
 
 const A_YEAR: i64 = 365 * 86_400;
 
@@ -79,4 +81,46 @@ async fn set_forwards_the_patience_with_what_waits_is_not_spent() {
     let leases = lease(&store, "vms", Order::None).await;
     let planned: Vec<Timestamp> = leases.iter().map(|lease| lease.planned_at).collect();
     assert_eq!(planned, [START + seconds(A_YEAR); 2]);
+}
+
+#[tokio::test]
+async fn what_a_removed_segment_said_does_not_undo_that_it_was_judged_anew() {
+    let bench = Bench::new();
+    let store = bench.open();
+    bench.accept(&store, "gate", "P", &["vms"]).await;
+    store.0.writer.send(Command::Roll).unwrap();
+    let one = lease(&store, "vms", Order::None).await.remove(0);
+    let again = Settled::Again {
+        due: bench.clock.now() + SignedDuration::from_secs(60),
+        counts: true,
+    };
+    store.settle(one, attempt(bench.clock.now()), again);
+    store.caught_up().await;
+    let db = schema::open_reader(&store.0.index_path).unwrap();
+    let index = Index::load(db).unwrap();
+    let books = index.books.segments();
+    let said = index.carried_from(&books[1], START).unwrap();
+    drop(index);
+
+    let year = SignedDuration::from_hours(366 * 24);
+    bench.clock.set(bench.clock.now() - year);
+    store.clock_was_set(-year).await.unwrap();
+    let due = async || {
+        let query = DeliveryQuery::default();
+        store
+            .deliveries(query)
+            .await
+            .unwrap()
+            .remove(0)
+            .due
+            .unwrap()
+    };
+    let judged = due().await;
+    assert!(judged < bench.clock.now() + SignedDuration::from_secs(70));
+    assert_eq!(said.len(), 1);
+    for carry in said {
+        store.say(What::Carry(Box::new(carry))).await.unwrap();
+    }
+    store.caught_up().await;
+    assert_eq!(due().await, judged);
 }
