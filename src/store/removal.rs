@@ -90,7 +90,7 @@ impl Indexer {
                 fails = true;
                 continue;
             }
-            let is_on_credit = debt > self.scales.debt();
+            let is_on_credit = debt > self.scales.debt(self.clock.now());
             self.scales.went(debt, self.clock.now());
             if is_on_credit {
                 // What it said again is to be applied first: the next one would say that once more.
