@@ -12,9 +12,10 @@ COPY routes.yaml /camhook/routes.yaml
 RUN mkdir /camhook/data && chown -R camhook /camhook
 USER camhook
 WORKDIR /camhook
-# Cameras post to 8001; to 8002 when it runs on the variables of the vendor's own middleware. The admin address is 127.0.0.1:9001 inside the container unless routes.yaml says otherwise.
+# Cameras post to 8001; to 8002 when it runs on the variables of the vendor's own middleware. The admin address is
+# 127.0.0.1:9001 inside the container unless routes.yaml says otherwise.
 EXPOSE 8001 8002
-VOLUME /camhook/data
+# The store is /camhook/data: mount it, or /camhook with your routes.yaml. There is no VOLUME, which would lie over the latter.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["camhook"]
 CMD ["run", "--config", "/camhook/routes.yaml"]
