@@ -1,6 +1,7 @@
 //! camhook: a webhook proxy for cameras and number-plate readers that never loses an event.
 //!
-//! `ARCHITECTURE.md` tells how the rooms below fit together; a room uses only rooms that stand above it in this list.
+//! `ARCHITECTURE.md` tells how the rooms below fit together; a room uses only rooms of lower rungs, on rungs 0 and 1 its
+//! neighbours too.
 
 // 0
 mod budget;
