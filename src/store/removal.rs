@@ -1,5 +1,6 @@
 //! What the index thread removes: what is old, and what is too much.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use jiff::{SignedDuration, Timestamp};
@@ -104,12 +105,13 @@ impl Indexer {
     /// Removes one settled segment and its events' rows.
     pub(super) fn remove(&mut self, book: &SegmentBook) -> Result<(), StoreError> {
         let failed = |error: rusqlite::Error| StoreError::Failed(format!("the index: {error}"));
-        let carries = self
-            .index
-            .carried_from(book, self.clock.now())
-            .map_err(failed)?;
-        for carry in carries {
-            self.say_again(carry)?;
+        let said = |carry| match self.say_again(carry) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        };
+        let told = self.index.carried_from(book, self.clock.now(), said);
+        if let ControlFlow::Break(error) = told.map_err(failed)? {
+            return Err(error);
         }
         // The file goes first: rows without a file are removed when the store is opened, the reverse would come back.
         self.room

@@ -3,6 +3,8 @@
 //! A segment also tells of events that lie in others: how they were delivered, that they were planned anew. Before it goes,
 //! whatever it said of events that stay is written again ([`Carry`]), so that the segments alone always tell everything.
 
+use std::ops::ControlFlow::{self, Break, Continue};
+
 use rusqlite::{OptionalExtension, params};
 
 use super::books::{SegmentBook, fate_from, name_from};
@@ -168,26 +170,16 @@ impl Index {
         Ok(done)
     }
 
-    /// What a segment says of events that are not its own, as records.
-    pub(super) fn carried_from(&self, book: &SegmentBook, now: Timestamp) -> Result<Vec<Carry>> {
+    /// What a segment says of events that are not its own, as records, one after the other until one is enough: a segment of
+    /// nothing but outcomes tells of half a million deliveries.
+    pub(super) fn carried_from<Enough>(
+        &self,
+        book: &SegmentBook,
+        now: Timestamp,
+        mut tell: impl FnMut(Carry) -> ControlFlow<Enough>,
+    ) -> Result<ControlFlow<Enough>> {
         let (first, last) = book.numbers();
         let (from, to) = (book.first_lsn as i64, book.last_lsn as i64);
-        let mut deliveries = Vec::new();
-        for other in self.books.segments() {
-            if other.segment < book.segment {
-                let (lower, upper) = other.numbers();
-                let sql = format!(
-                    "SELECT {CARRIED_COLUMNS} FROM deliveries
-                     WHERE number BETWEEN ?1 AND ?2 AND (touched BETWEEN ?3 AND ?4 OR {TRIED}) AND replanned = 0"
-                );
-                self.read_carried(&mut deliveries, &sql, params![lower, upper, from, to])?;
-            }
-        }
-        let sql = format!(
-            "SELECT {CARRIED_COLUMNS} FROM deliveries WHERE replanned > 0 AND event NOT BETWEEN ?1 AND ?2
-             AND (touched BETWEEN ?3 AND ?4 OR replanned BETWEEN ?3 AND ?4 OR {TRIED})"
-        );
-        self.read_carried(&mut deliveries, &sql, params![first, last, from, to])?;
         let mut carry = Carry {
             at: now,
             as_of: self.progress.lsn,
@@ -225,48 +217,83 @@ impl Index {
             && carry.targets.is_empty()
             && carry.plans.is_empty()
             && carry.forgot.is_empty();
-        let mut carries = if nothing { vec![] } else { vec![carry] };
+        if !nothing && let enough @ Break(_) = tell(carry) {
+            return Ok(enough);
+        }
         for remembered in self.notes_between(from, to, now)?.chunks(CARRIED_AT_ONCE) {
-            carries.push(Carry {
+            let told = tell(Carry {
                 at: now,
                 as_of,
                 remembered: remembered.to_vec(),
                 ..Carry::default()
             });
+            if told.is_break() {
+                return Ok(told);
+            }
         }
         for joined in self.joined_between(book)?.chunks(CARRIED_AT_ONCE) {
-            let joined = joined.to_vec();
-            carries.push(Carry {
+            let told = tell(Carry {
                 at: now,
                 as_of,
-                joined,
+                joined: joined.to_vec(),
                 ..Carry::default()
             });
+            if told.is_break() {
+                return Ok(told);
+            }
         }
-        while !deliveries.is_empty() {
-            let rest = deliveries.split_off(deliveries.len().min(CARRIED_AT_ONCE));
-            carries.push(Carry {
+        let mut tell_of = |deliveries| {
+            tell(Carry {
                 at: now,
                 as_of,
-                deliveries: std::mem::replace(&mut deliveries, rest),
+                deliveries,
                 ..Carry::default()
-            });
+            })
+        };
+        let mut deliveries = Vec::new();
+        let mut gather = |carried| {
+            deliveries.push(carried);
+            match deliveries.len() {
+                CARRIED_AT_ONCE => tell_of(std::mem::take(&mut deliveries)),
+                _ => Continue(()),
+            }
+        };
+        for other in self.books.segments() {
+            if other.segment < book.segment {
+                let (lower, upper) = other.numbers();
+                let sql = format!(
+                    "SELECT {CARRIED_COLUMNS} FROM deliveries
+                     WHERE number BETWEEN ?1 AND ?2 AND (touched BETWEEN ?3 AND ?4 OR {TRIED}) AND replanned = 0"
+                );
+                let told = self.read_carried(&sql, params![lower, upper, from, to], &mut gather)?;
+                if told.is_break() {
+                    return Ok(told);
+                }
+            }
         }
-        Ok(carries)
+        let sql = format!(
+            "SELECT {CARRIED_COLUMNS} FROM deliveries WHERE replanned > 0 AND event NOT BETWEEN ?1 AND ?2
+             AND (touched BETWEEN ?3 AND ?4 OR replanned BETWEEN ?3 AND ?4 OR {TRIED})"
+        );
+        let told = self.read_carried(&sql, params![first, last, from, to], &mut gather)?;
+        if told.is_break() || deliveries.is_empty() {
+            return Ok(told);
+        }
+        Ok(tell_of(deliveries))
     }
 
-    fn read_carried(
+    fn read_carried<Enough>(
         &self,
-        carried: &mut Vec<Carried>,
         sql: &str,
         params: impl rusqlite::Params,
-    ) -> Result<()> {
+        gather: &mut impl FnMut(Carried) -> ControlFlow<Enough>,
+    ) -> Result<ControlFlow<Enough>> {
         let mut rows = self.db.prepare_cached(sql)?;
         let mut rows = rows.query(params)?;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
             let item: Option<String> = row.get(5)?;
-            carried.push(Carried {
+            let told = gather(Carried {
                 number,
                 id: DeliveryId::from_bytes(row.get(1)?),
                 event: row.get(2)?,
@@ -282,8 +309,11 @@ impl Index {
                 attempts: delivery_rows::attempts(&self.db, number)?,
                 not_before: row.get(12)?,
             });
+            if told.is_break() {
+                return Ok(told);
+            }
         }
-        Ok(())
+        Ok(Continue(()))
     }
 
     /// One delivery as a removed segment left it, unless later records said more.

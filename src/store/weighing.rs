@@ -7,6 +7,7 @@
 //! free more pay off. Without a bound on that the same would be said again and again, and no room come of it.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -126,8 +127,7 @@ impl Indexer {
             let began = Instant::now();
             let wanting = match self.index.is_needed_elsewhere(&book) {
                 Ok(false) => {
-                    let said_again = self.said_again(&book).unwrap_or(u64::MAX);
-                    if let Some(debt) = self.scales.lend(held_by(&book), said_again, all, now) {
+                    if let Ok(Some(debt)) = self.debt_after(&book, held_by(&book), all, now) {
                         return Some(Worth { book, debt });
                     }
                     Wanting::Poor
@@ -140,11 +140,24 @@ impl Indexer {
         None
     }
 
-    /// Bytes that have to be said again of others.
-    fn said_again(&self, book: &SegmentBook) -> rusqlite::Result<u64> {
-        let carries = self.index.carried_from(book, self.clock.now())?;
-        let weigh = |carry| serde_json::to_vec(carry).map_or(0, |text| text.len() as u64);
-        Ok(carries.iter().map(weigh).sum())
+    /// The debt after a segment that holds so much has gone; none if it has too much to say of others. It is heard no longer
+    /// than it takes to know that.
+    fn debt_after(
+        &self,
+        book: &SegmentBook,
+        held: u64,
+        all: u64,
+        now: Timestamp,
+    ) -> rusqlite::Result<Option<u64>> {
+        let mut said_again = 0;
+        let _ = self.index.carried_from(book, now, |carry| {
+            said_again += serde_json::to_vec(&carry).map_or(0, |text| text.len() as u64);
+            match self.scales.lend(held, said_again, all, now) {
+                Some(_) => ControlFlow::Continue(()),
+                None => ControlFlow::Break(()),
+            }
+        })?;
+        Ok(self.scales.lend(held, said_again, all, now))
     }
 
     /// Whether a segment may go: it is old or holds nothing, and nothing needs it.
@@ -170,10 +183,18 @@ impl Indexer {
         if !weighs || self.index.holds_any(book)? {
             return Ok(false);
         }
-        let light = |carry: &Carry| {
-            carry.deliveries.is_empty() && carry.plans.is_empty() && carry.joined.is_empty()
+        let heavy = |carry: Carry| {
+            let says = [
+                carry.deliveries.is_empty(),
+                carry.plans.is_empty(),
+                carry.joined.is_empty(),
+            ];
+            match says.contains(&false) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         };
-        let is_light = self.index.carried_from(book, now)?.iter().all(light);
+        let is_light = self.index.carried_from(book, now, heavy)?.is_continue();
         if !is_light {
             self.scales
                 .found(book.segment, Wanting::Telling, now, began.elapsed());

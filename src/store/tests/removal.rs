@@ -1,6 +1,9 @@
 //! What goes when it is old or too much.
 
+use std::ops::ControlFlow;
+
 use super::*;
+use crate::store::index::Index;
 
 #[tokio::test]
 async fn old_events_go_with_all_their_rows_once_they_are_settled() {
@@ -280,4 +283,46 @@ async fn segments_that_are_only_written_do_not_stay_open() {
     let open = open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
     let open = open.filter(|file| file.starts_with(&log)).count();
     assert!(open <= 66, "{open}");
+}
+
+#[tokio::test]
+async fn a_segment_of_nothing_but_outcomes_tells_them_a_part_at_a_time() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let targets: Vec<String> = (0..60).map(|n| format!("t{n}")).collect();
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    for n in 0..70 {
+        bench
+            .accept(&store, "gate", &format!("P{n}"), &targets)
+            .await;
+    }
+    store.0.writer.send(Command::Roll).unwrap();
+    for target in &targets {
+        let leases = store.lease(&name(target), Order::None, 100).await.unwrap();
+        for leased in leases.leases {
+            store.settle(leased, attempt(START), Settled::Delivered);
+        }
+    }
+    store.caught_up().await;
+    let db = schema::open_reader(&store.0.index_path).unwrap();
+    let index = Index::load(db).unwrap();
+    let outcomes = &index.books.segments()[1];
+    let parts = |most: usize| {
+        let mut parts = Vec::new();
+        let told = index.carried_from(outcomes, START, |carry| {
+            parts.push((carry.deliveries.len(), carry.deliveries.capacity()));
+            match parts.len() < most {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        });
+        assert_eq!(told.unwrap().is_break(), parts.len() == most);
+        parts
+    };
+    let all = parts(usize::MAX);
+    assert_eq!(all.iter().map(|(count, _)| count).sum::<usize>(), 70 * 60);
+    // However many there are, no part takes room for all of them.
+    let is_small = |(count, room): &(usize, usize)| *count <= 2_000 && *room <= 4_096;
+    assert!(all.iter().all(is_small), "{all:?}");
+    assert_eq!(parts(1).len(), 1, "who has heard enough hears no more");
 }

@@ -99,7 +99,17 @@ async fn what_a_removed_segment_said_does_not_undo_that_it_was_judged_anew() {
     let db = schema::open_reader(&store.0.index_path).unwrap();
     let index = Index::load(db).unwrap();
     let books = index.books.segments();
-    let said = index.carried_from(&books[1], START).unwrap();
+    let mut said = Vec::new();
+    let gather = |carry| {
+        said.push(carry);
+        std::ops::ControlFlow::<()>::Continue(())
+    };
+    assert!(
+        index
+            .carried_from(&books[1], START, gather)
+            .unwrap()
+            .is_continue()
+    );
     drop(index);
 
     let year = SignedDuration::from_hours(366 * 24);
