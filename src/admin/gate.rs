@@ -81,11 +81,17 @@ impl Gate {
         }
     }
 
-    /// Another config: who is not in it any more is out at once.
-    pub(crate) fn replace(&self, settings: &Settings) {
+    /// Another config: who is not in it any more is out at once. Unless that would let everybody in who reaches the address
+    /// that is bound, which needs not be the one of the config: then all stays as it was, and the answer is no.
+    #[must_use]
+    pub(crate) fn replace(&self, settings: &Settings) -> bool {
+        if settings.is_for_everybody(self.bound.ip()) {
+            return false;
+        }
         let rules = Rules::new(settings, self.bound, self.clock.now());
         self.rules.store(Arc::new(rules));
         self.changes.send_replace(());
+        true
     }
 
     /// Ends a login at once, streams that it began too.
@@ -340,4 +346,25 @@ fn check_csrf(mut visitor: Visitor, head: &Parts, route: &Route) -> Result<Visit
 /// In constant time.
 pub(super) fn same(known: &str, candidate: &str) -> bool {
     bool::from(known.as_bytes().ct_eq(candidate.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_config_opens_an_address_that_is_for_who_logs_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |yaml: &str| serde_saphyr::from_str::<Settings>(yaml).unwrap();
+        let with_token = read("{ tokens: { a: { token: 0123456789abcdef } } }");
+        let without = read("{ listen: 127.0.0.1:9001 }");
+        let open = read("{ open: true }");
+        for (bound, is_taken) in [("0.0.0.0:9001", false), ("127.0.0.1:9001", true)] {
+            let (bound, clock) = (bound.parse().unwrap(), Clock::system());
+            let gate = Gate::new(&with_token, Proxies::default(), bound, folder.path(), clock);
+            assert_eq!(gate.replace(&without), is_taken, "{bound}");
+            assert_eq!(gate.rules().login, !is_taken, "{bound}");
+            assert!(gate.replace(&open), "{bound}: somebody said so");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What users can set of the admin listener: its address, who may log in, and what each may do.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -200,6 +200,11 @@ impl Settings {
         !self.users.is_empty() || !self.tokens.is_empty()
     }
 
+    /// Whether anybody who reaches that address may do everything, though nobody said so.
+    pub(crate) fn is_for_everybody(&self, address: IpAddr) -> bool {
+        !address.to_canonical().is_loopback() && !self.has_login() && !self.open
+    }
+
     /// What reading the settings one by one could not tell. `from_outside` tells whether the value at the end of a way comes
     /// from the environment or a file.
     pub(crate) fn mistakes(&self, from_outside: impl Fn(&[String]) -> bool) -> Vec<Wrong> {
@@ -211,8 +216,7 @@ impl Settings {
                 help: help.to_owned(),
             });
         };
-        let here = self.listen.ip().to_canonical().is_loopback();
-        if !here && !self.has_login() && !self.open {
+        if self.is_for_everybody(self.listen.ip()) {
             let message = format!(
                 "whoever reaches {} could see and steer everything: there is no login",
                 self.listen

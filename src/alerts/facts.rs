@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::name::Name;
 
-/// What the judge is told. Of targets and listeners only those of the config.
+/// What the judge is told. Of listeners only those of the config; of targets also those that something still waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) targets: Vec<TargetFacts>,
@@ -28,6 +28,8 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone)]
 pub(crate) struct TargetFacts {
     pub(crate) name: Name,
+    /// It is not in the config: nothing is tried.
+    pub(crate) gone: bool,
     /// Since when, and why.
     pub(crate) held: Option<(Timestamp, String)>,
     pub(crate) paused: bool,

@@ -64,7 +64,7 @@ impl Judge {
         for target in &facts.targets {
             let course = self.targets.entry(target.name.clone()).or_default();
             let view = course.view(target, now);
-            if let Some(limit) = settings.target_failing.0 {
+            if let (Some(limit), false) = (settings.target_failing.0, target.gone) {
                 findings.push(for_longer(What::TargetFailing, &target.name, limit, view));
             }
             if let Some(limit) = settings.undelivered.0 {
@@ -196,9 +196,10 @@ fn undelivered(target: &TargetFacts, limit: Span, now: Timestamp) -> Finding {
         Some((since, value)) if value >= threshold => View::Bad {
             since,
             value,
-            detail: match target.waiting {
-                1 => "1 delivery waits".to_owned(),
-                waiting => format!("{waiting} deliveries wait"),
+            detail: match (target.waiting, target.gone) {
+                (1, false) => "1 delivery waits".to_owned(),
+                (waiting, false) => format!("{waiting} deliveries wait"),
+                (waiting, true) => format!("{waiting} wait, and it is no longer in routes.yaml"),
             },
         },
         Some((_, value)) if value > threshold / 2.0 => View::Unsure,
@@ -289,6 +290,7 @@ mod tests {
     fn target(delivered: u64, failed: u64) -> TargetFacts {
         TargetFacts {
             name: Name::new("vms").unwrap(),
+            gone: false,
             held: None,
             paused: false,
             waiting: 1,

@@ -16,6 +16,14 @@ pub(crate) enum Phase {
     Begins,
     Again,
     Ends,
+    /// Its subject was taken out of the config.
+    Gone,
+}
+
+impl Phase {
+    fn is_the_end(self) -> bool {
+        matches!(self, Self::Ends | Self::Gone)
+    }
 }
 
 /// The event that tells of an alert. Its request is the alert itself as JSON.
@@ -35,7 +43,7 @@ pub(crate) fn event(alert: &Alert, phase: Phase, now: Timestamp) -> Event {
     event.occurred_at = Moment::utc(now);
     event.status = Some(Status {
         name: Some(alert.alert.as_str().to_owned()),
-        active: Some(phase != Phase::Ends),
+        active: Some(!phase.is_the_end()),
         rule: None,
     });
     if let Value::Object(attributes) = document {
@@ -46,7 +54,7 @@ pub(crate) fn event(alert: &Alert, phase: Phase, now: Timestamp) -> Event {
 }
 
 fn document(alert: &Alert, phase: Phase, now: Timestamp) -> Map<String, Value> {
-    let resolved = phase == Phase::Ends;
+    let resolved = phase.is_the_end();
     let mut document = Map::new();
     let mut put = |key: &str, value: Value| document.insert(key.to_owned(), value);
     put("alert", alert.alert.as_str().into());
@@ -59,7 +67,7 @@ fn document(alert: &Alert, phase: Phase, now: Timestamp) -> Map<String, Value> {
     put("threshold", alert.threshold.into());
     put("unit", alert.alert.unit().into());
     put("title", title(alert, resolved).into());
-    put("message", message(alert, resolved, now).into());
+    put("message", message(alert, phase, now).into());
     put(
         "advice",
         if resolved {
@@ -90,13 +98,16 @@ fn title(alert: &Alert, resolved: bool) -> String {
 }
 
 /// What is wrong, or that it no longer is, in a sentence.
-pub(super) fn message(alert: &Alert, resolved: bool, now: Timestamp) -> String {
+pub(super) fn message(alert: &Alert, phase: Phase, now: Timestamp) -> String {
     let (subject, value) = (&alert.subject, alert.value);
     let because = match alert.detail.as_str() {
         "" => String::new(),
         detail => format!(": {detail}"),
     };
-    if resolved {
+    if phase == Phase::Gone {
+        return gone(alert);
+    }
+    if phase == Phase::Ends {
         let lasted = span(now.duration_since(alert.since).as_secs_f64());
         return match alert.alert {
             What::TargetFailing => {
@@ -148,6 +159,26 @@ pub(super) fn message(alert: &Alert, resolved: bool, now: Timestamp) -> String {
     }
 }
 
+/// That nobody looks any more, which is no good news.
+fn gone(alert: &Alert) -> String {
+    let subject = &alert.subject;
+    match alert.alert {
+        What::TargetFailing => {
+            format!(
+                "Target `{subject}` is no longer in routes.yaml; what waits for it goes on waiting."
+            )
+        }
+        What::Undelivered => {
+            format!("Target `{subject}` is no longer in routes.yaml, and nothing waits for it.")
+        }
+        What::Quarantine => format!("Source `{subject}` is no longer in routes.yaml."),
+        What::Certificate => format!("The certificate of `{subject}` is no longer looked at."),
+        What::CameraSilent => format!("Camera `{subject}` is no longer watched."),
+        What::DiskFull => format!("The disk of {subject} is no longer watched."),
+        What::StoreFull => format!("The store {subject} is no longer watched."),
+    }
+}
+
 /// What to do next.
 pub(super) fn advice(alert: &Alert) -> &'static str {
     match alert.alert {
@@ -157,7 +188,7 @@ pub(super) fn advice(alert: &Alert) -> &'static str {
         }
         What::Undelivered => {
             "Nothing is lost. If it is paused, `camhook targets resume` lets it go on; if it is slow, raise its `concurrency` or \
-             `rate_limit`."
+             `rate_limit`. If it is no longer in routes.yaml, put it back, or give up what waits with `camhook discard --fate pending`."
         }
         What::CameraSilent => {
             "See whether it has power and network, and still posts to camhook's address."

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Settings, View, What, notice};
+use super::{Finding, Phase, Settings, View, What, notice};
 use crate::decide::Book;
 use crate::event::EventId;
 use crate::name::Name;
@@ -34,6 +34,8 @@ pub(crate) enum Change {
     /// It still stands, and is told again.
     Again(Alert),
     Ends(Alert),
+    /// Its subject is no longer in the config: whether it is well, nobody knows.
+    Gone(Alert),
     /// Nobody watches it any more: it is not told of.
     Dropped(Alert),
 }
@@ -45,7 +47,7 @@ impl Alert {
 
     /// What is wrong, in a sentence.
     pub(crate) fn message(&self, now: Timestamp) -> String {
-        notice::message(self, false, now)
+        notice::message(self, Phase::Begins, now)
     }
 
     /// What to do next.
@@ -114,10 +116,10 @@ pub(crate) fn changes(
                 continue;
             }
             Some((View::Unsure, _)) => {}
-            // Its subject is gone from the config; a disk that is not told of may come back.
+            // A disk that is not told of may come back.
             None if alert.alert == What::DiskFull => {}
             None => {
-                changes.push(Change::Ends(alert.clone()));
+                changes.push(Change::Gone(alert.clone()));
                 continue;
             }
         }

@@ -1,8 +1,8 @@
 //! A changed config takes over without dropping a request; a bad one is refused and the running one stays.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -56,16 +56,13 @@ struct Running {
 
 /// What only a restart can change.
 pub(super) struct Fixed {
-    /// `admin.listen`.
-    admin: SocketAddr,
     others: String,
     telemetry: Telemetry,
 }
 
 impl PartialEq for Fixed {
     fn eq(&self, other: &Self) -> bool {
-        (self.admin, &self.others) == (other.admin, &other.others)
-            && self.telemetry.is_the_same(&other.telemetry)
+        self.others == other.others && self.telemetry.is_the_same(&other.telemetry)
     }
 }
 
@@ -80,11 +77,11 @@ impl Fixed {
             ..
         } = config;
         Self {
-            admin: admin.listen,
             telemetry: telemetry.clone(),
             others: format!(
-                "{:?} {} {store:?} {log:?}",
+                "{:?} {} {} {store:?} {log:?}",
                 server.fixed(),
+                admin.listen,
                 admin.tls.is_some()
             ),
         }
@@ -149,10 +146,9 @@ impl Running {
             if let Some(tell) = tell {
                 let _ = tell.send(loaded); // who asked may be gone
             }
-            if now.names != files.names {
-                watch = Watch::of(&now, &tasks);
-                files = now;
-            }
+            // Anew each time: a folder may be another one of the same name now, and a link may lead elsewhere.
+            watch = Watch::of(&now, &tasks);
+            files = now;
         }
     }
 
@@ -218,9 +214,11 @@ impl Running {
                 "what changed in `server`, `admin.listen`, `store`, `log` or `telemetry` is taken up by a restart only (`catch_all` and certificates apart)"
             );
         }
-        // Who may look was checked for the address in the file; another one is still bound.
-        if config.admin.listen == self.settings.admin {
-            self.gate.replace(&config.admin);
+        if !self.gate.replace(&config.admin) {
+            tracing::error!(
+                "who may look stays as before until a restart: without `users` and `tokens` everybody who reaches the address \
+                 that `admin` still listens on could steer camhook"
+            );
         }
         let files = config.files.clone();
         self.hooks.replace(std::mem::take(&mut config.webhooks));
@@ -230,6 +228,7 @@ impl Running {
         self.refreshes
             .replace(std::mem::take(&mut config.refreshed));
         self.forget_lists(&config);
+        self.tell_of_gone_targets(&config);
         let gone = self.plans.replace(&config.planned());
         // What becomes of webhooks' deliveries is told where they are changed.
         let is_own = |route: &Name| !is_reserved(route.as_str());
@@ -276,6 +275,19 @@ impl Running {
         Ok(done)
     }
 
+    fn tell_of_gone_targets(&self, config: &Config) {
+        let before = self.alerting.load();
+        let gone = before
+            .targets()
+            .filter(|name| config.targets.iter().all(|target| target.name != **name));
+        for target in gone.filter(|name| !is_reserved(name.as_str())) {
+            tracing::warn!(
+                %target,
+                "this target is gone: what it has not got waits until it is back, or `camhook discard --target {target} --fate pending` gives it up"
+            );
+        }
+    }
+
     /// What is not in the config any more is not measured any more.
     fn forget_lists(&self, config: &Config) {
         for (name, _) in self.plans.lists().iter() {
@@ -295,8 +307,21 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// As they were read since then; when somebody wrote meanwhile, they are to be read again.
+    pub(super) async fn read_since(names: Vec<PathBuf>, begun: SystemTime) -> Self {
+        let mut files = Self::seen(names).await;
+        let is_new = |name: &PathBuf| {
+            let written = std::fs::metadata(name).and_then(|about| about.modified());
+            written.is_ok_and(|written| written > begun)
+        };
+        if files.names.iter().any(is_new) {
+            files.contents = Contents::default();
+        }
+        files
+    }
+
     /// As they are now.
-    pub(super) async fn seen(names: Vec<PathBuf>) -> Self {
+    async fn seen(names: Vec<PathBuf>) -> Self {
         let look = names.clone();
         let contents = tokio::task::spawn_blocking(move || Contents::of(&look)).await;
         Self {
@@ -308,31 +333,22 @@ impl Files {
 
 /// Watches files until it is dropped.
 struct Watch {
-    changes: Option<mpsc::Receiver<()>>,
+    changes: mpsc::Receiver<()>,
     tasks: Tasks,
 }
 
 impl Watch {
     fn of(files: &Files, tasks: &Tasks) -> Self {
         let tasks = tasks.child();
-        let changes = config::watch(files.names.clone(), files.contents, &tasks);
-        let changes = changes.inspect_err(|error| {
-            tracing::warn!(%error, "the config is not watched; send SIGHUP after a change");
-        });
         Self {
-            changes: changes.ok(),
+            changes: config::watch(files.names.clone(), files.contents, &tasks),
             tasks,
         }
     }
 
     async fn changed(&mut self) {
-        match &mut self.changes {
-            Some(changes) => {
-                if changes.recv().await.is_none() {
-                    std::future::pending().await
-                }
-            }
-            None => std::future::pending().await,
+        if self.changes.recv().await.is_none() {
+            std::future::pending().await
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::clock::Clock;
 
 pub(super) async fn run(common: &Common, made: Option<&Made>) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
+    // Until somebody listens to them, those must not end it: a start may take a while.
+    let _hangups = signal(SignalKind::hangup())?;
     let app = App::start(&common.config, Clock::system())
         .await
         .map_err(|error| match error {

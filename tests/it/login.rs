@@ -1070,6 +1070,20 @@ async fn who_is_taken_out_of_the_file_is_out() {
             .status(),
         200
     );
+    // Also while another address in the file waits for a restart.
+    let routes = house.folder.path().join("routes.yaml");
+    let file = std::fs::read_to_string(&routes).unwrap();
+    let moved = file.replace(
+        "listen: 127.0.0.1:0\n  findface",
+        "listen: 127.0.0.1:9\n  findface",
+    );
+    assert_ne!(moved, file);
+    std::fs::write(&routes, moved.replace("scope-new", "scope-other")).unwrap();
+    eventually("its token is out", async || {
+        let asked = ask(&house.at("/api/v1/events"), &bearer("new")).await;
+        asked.status() == 401
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

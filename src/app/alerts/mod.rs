@@ -57,6 +57,12 @@ impl Watched {
     }
 }
 
+impl Watched {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Name> {
+        self.targets.iter().map(|(name, _)| name)
+    }
+}
+
 /// Looks, and tells.
 pub(super) struct Watchman {
     pub(super) store: Store,
@@ -119,10 +125,18 @@ impl Watchman {
         let watched = self.watched.load();
         let (store, now, settings) = (&self.store, self.store.now(), &watched.settings);
         let summaries = store.targets().await?;
-        let targets = watched
-            .targets
+        let is_known = |name: &Name| watched.targets.iter().any(|(known, _)| known == name);
+        let configured = watched.targets.iter();
+        let configured = configured.map(|(name, _)| self.target(name, &summaries));
+        // What waits for a target that was taken out, or renamed, waits until somebody hears of it.
+        let gone = summaries
             .iter()
-            .map(|(name, _)| self.target(name, &summaries));
+            .filter(|summary| !is_known(&summary.target));
+        let gone = gone.map(|summary| TargetFacts {
+            gone: true,
+            ..self.target(&summary.target, &summaries)
+        });
+        let targets = configured.chain(gone.filter(|target| target.waiting > 0));
         let cameras = store.last_heard(CAMERAS_MAX).await?;
         let quarantined = match settings.quarantine.0 {
             Some(rate) => {
@@ -200,6 +214,7 @@ impl Watchman {
         let state = self.store.target_state(name);
         TargetFacts {
             name: name.clone(),
+            gone: false,
             paused: matches!(state, TargetState::Paused { .. }),
             held: match state {
                 TargetState::Held { since, reason } => Some((since, reason)),
@@ -265,6 +280,7 @@ impl Watchman {
             Change::Begins(alert) => (alert, Some(Phase::Begins)),
             Change::Again(alert) => (alert, Some(Phase::Again)),
             Change::Ends(alert) => (alert, Some(Phase::Ends)),
+            Change::Gone(alert) => (alert, Some(Phase::Gone)),
             Change::Dropped(alert) => (alert, None),
         };
         let mut alert = alert.clone();
@@ -281,7 +297,7 @@ impl Watchman {
             &mut written,
             |book| match phase {
                 Some(Phase::Begins | Phase::Again) => alert.remember(book, now),
-                Some(Phase::Ends) | None => alert.forget(book, now),
+                Some(Phase::Ends | Phase::Gone) | None => alert.forget(book, now),
             },
         );
         let mut original = Arc::new(Original::default());
@@ -322,6 +338,13 @@ impl Watchman {
                     alert = alert.alert.as_str(),
                     subject = alert.subject,
                     "no longer wrong"
+                );
+            }
+            Some(Phase::Gone) => {
+                tracing::info!(
+                    alert = alert.alert.as_str(),
+                    subject = alert.subject,
+                    "no longer watched: it was taken out of the config"
                 );
             }
             None => {}

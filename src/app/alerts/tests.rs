@@ -275,6 +275,51 @@ async fn events_that_wait_too_long_are_told_unless_that_follows_from_what_was_to
 }
 
 #[tokio::test]
+async fn a_target_that_is_taken_out_has_not_caught_up() {
+    let routes = ROUTES.replace("undelivered: off,", "");
+    let mut site = Site::by(&routes);
+    site.sees("gate").await;
+    site.held("far").await;
+    site.wait(301);
+    assert_eq!(site.told().await, ["target_failing far begins > near"]);
+    let renamed = routes.replace("far: {", "away: {").replace("far]", "away]");
+    let renamed = config(site.folder.path(), &renamed);
+    site.watchman.watched.store(Arc::new(Watched::of(&renamed)));
+    site.wait(3_600);
+    site.told().await;
+    let told = site.told().await;
+    for line in [
+        "target_failing far ends > near",
+        "undelivered far begins > near",
+    ] {
+        assert!(told.iter().any(|told| told == line), "{line}: {told:?}");
+    }
+    let board = site.watchman.board.alerts();
+    let far = board.iter().find(|alert| alert.subject == "far").unwrap();
+    let message = far.message(site.clock.now());
+    assert!(
+        message.ends_with(" wait, and it is no longer in routes.yaml."),
+        "{message}"
+    );
+    assert_eq!(
+        notice_of(&site, What::TargetFailing).await,
+        "Target `far` is no longer in routes.yaml; what waits for it goes on waiting."
+    );
+}
+
+/// What was said last of such an alert.
+async fn notice_of(site: &Site, what: What) -> String {
+    let events = site.store.events(EventQuery::default()).await.unwrap();
+    for id in events {
+        let attributes = site.store.event(id).await.unwrap().event.attributes.clone();
+        if attributes.get("alert") == Some(&what.as_str().into()) {
+            return attributes["message"].as_str().unwrap().to_owned();
+        }
+    }
+    panic!("it was not told");
+}
+
+#[tokio::test]
 async fn a_silent_camera_is_told_and_a_stop_of_camhook_is_not_its_silence() {
     let mut site = Site::new();
     site.sees("gate").await;

@@ -173,12 +173,20 @@ impl Session<'_> {
             (Ended::Stopping, _) => Vec::new(),
             (Ended::Changed, now) => self.unwanted_by(now.as_deref()),
         };
+        // What is wanted now is known already: a broker that does not hear the goodbye changes nothing about that.
+        if let Err(error) = self.leave(&gone).await {
+            let source = &self.subscription.source;
+            tracing::warn!(%source, %error, topics = ?gone, "the broker was not told that these are no longer wanted");
+        }
+        Ok(ended)
+    }
+
+    async fn leave(&self, gone: &[String]) -> Result<(), MqttError> {
         let mut writer = self.writer.lock().await;
         if !gone.is_empty() {
-            writer.unsubscribe(UNSUBSCRIBE, &gone).await?;
+            writer.unsubscribe(UNSUBSCRIBE, gone).await?;
         }
-        writer.disconnect().await?;
-        Ok(ended)
+        writer.disconnect().await
     }
 
     /// The topics that the broker would go on to keep messages of, for nobody.
