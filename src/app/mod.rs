@@ -145,6 +145,7 @@ impl App {
             budget: budget.clone(),
         });
         let door = Arc::new(ArcSwap::from_pointee(door));
+        store.serve(pipelines.targets.keys().cloned());
         let deliveries = Deliveries::start(
             pipelines,
             store.clone(),

@@ -244,6 +244,7 @@ impl Running {
         let (door, pipelines) = config.open();
         // The way out first: an event that comes in by a new route must find its target.
         self.plans.replace_pipelines(pipelines.clone());
+        self.store.serve(pipelines.targets.keys().cloned());
         self.deliveries.replace(pipelines);
         self.fetches.replace(fetchers);
         self.door.store(Arc::new(door));

@@ -14,6 +14,8 @@ use crate::name::Name;
 pub(super) struct Desks {
     clock: Clock,
     desks: Mutex<HashMap<Name, Arc<Desk>>>,
+    /// Targets that somebody delivers to; `None` as long as nobody said so.
+    served: Mutex<Option<Arc<HashSet<Name>>>>,
     /// Who fetches the pictures of which event.
     pub(super) pictures: Arc<Desk>,
 }
@@ -51,6 +53,7 @@ impl Desks {
         Self {
             clock,
             desks: Mutex::default(),
+            served: Mutex::default(),
             pictures,
         }
     }
@@ -74,6 +77,16 @@ impl Desks {
         states
             .filter(|(_, state)| *state != TargetState::Running)
             .collect()
+    }
+
+    pub(super) fn serve(&self, targets: HashSet<Name>) {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        *served = Some(Arc::new(targets));
+    }
+
+    pub(super) fn served(&self) -> Option<Arc<HashSet<Name>>> {
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.clone()
     }
 
     pub(super) fn held(&self) -> HashSet<Name> {

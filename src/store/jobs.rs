@@ -18,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedMutexGuard;
 
+use super::idle::Idlers;
 use super::index::NUMBERS_PER_RECORD;
 use super::record::What;
 use super::selection::{Place, Selection};
@@ -234,8 +235,8 @@ impl Store {
                 let Some(job) = read_job(db, id)?.filter(Job::is_running) else {
                     return Ok(None);
                 };
-                let states = inner.desks.states();
-                let part = part(db, job, &states, inner.clock.now(), most, turn)?;
+                let idle = Idlers::of(db, &inner.desks)?;
+                let part = part(db, job, &idle, inner.clock.now(), most, turn)?;
                 Ok(Some(part))
             })
             .await?;

@@ -29,6 +29,7 @@ mod find;
 mod fitting;
 mod forget;
 mod forgetting;
+mod idle;
 mod index;
 mod indexer;
 mod jobs;

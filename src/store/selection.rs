@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::books::{fate_from, name_from};
+use super::idle::Idle;
 use super::index::{NUMBERS_PER_RECORD, micros};
 use super::record::normal_plate;
 use crate::event::{DeliveryId, EventId};
@@ -14,9 +15,6 @@ use crate::fate::Fate;
 use crate::name::Name;
 
 type Result<T> = rusqlite::Result<T>;
-
-/// The reason of deliveries that were never tried, because their target is held.
-pub(crate) const UNTRIED: &str = "not tried yet: its target is held";
 
 /// A camera's or a plate's events, if they are no more than this, are looked at one by one; else all that is not delivered is.
 const DRIVERS_MAX: usize = 5_000;
@@ -30,7 +28,7 @@ pub(crate) struct Selection {
     /// As the groups tell it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
-    /// `dead`, `held`, `pending` (tried, and waiting to be tried again); none is all of them.
+    /// `dead`, `held`, `pending` (tried, and waiting to be tried again, or its target is not asked); none is all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fates: Vec<Fate>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +53,7 @@ pub(crate) struct Selection {
 /// How far a walk has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
-    /// Set once it goes through what a held target was never asked; `None` before that.
+    /// Set once it goes through what an idle target was never asked; `None` before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<String>,
     /// Of what was seen last: event and delivery, or due time and delivery.
@@ -154,9 +152,9 @@ impl Selection {
             .collect()
     }
 
-    /// Whether deliveries that a held target was never asked are among these.
-    pub(super) fn wants_untried(&self, target: &Name) -> bool {
-        self.wants(target.as_str(), Fate::Held, UNTRIED)
+    /// Whether deliveries that an idle target was never asked are among these.
+    pub(super) fn wants_untried(&self, target: &Name, idle: Idle) -> bool {
+        self.wants(target.as_str(), idle.fate(), idle.reason())
     }
 
     pub(super) fn fits_event(&self, row: &EventFacts) -> bool {

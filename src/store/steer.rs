@@ -64,6 +64,11 @@ impl Store {
         self.0.desks.of(target).state()
     }
 
+    /// Which targets are delivered to from now on. What waits for others can be given up without having been tried.
+    pub(crate) fn serve(&self, targets: impl IntoIterator<Item = Name>) {
+        self.0.desks.serve(targets.into_iter().collect());
+    }
+
     /// How many were made due again, under the same ids.
     pub(crate) async fn retry(&self, which: RetryQuery) -> Result<u64, StoreError> {
         if let RetryQuery::Ids(ids) = &which {

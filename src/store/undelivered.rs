@@ -1,16 +1,16 @@
 //! What is not delivered: in groups, in lists, and counted, as pages and the API tell it.
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::books::name_from;
 use super::delivery_rows;
 use super::event_walk;
+use super::idle::{Idle, Idlers};
 use super::index::moment;
-use super::selection::{self, Place, Selection, UNTRIED};
+use super::selection::{self, Place, Selection};
 use super::walk::{self, Most, Today, Way};
-use super::{Store, StoreError, TargetState};
+use super::{Store, StoreError};
 use crate::event::EventId;
 use crate::fate::{Delivery, Fate};
 use crate::name::Name;
@@ -26,7 +26,7 @@ const COUNTED: usize = 50_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Group {
     pub(crate) target: Name,
-    /// `dead`, `held`, or `pending`: tried, and waiting to be tried again.
+    /// `dead`, `held`, or `pending`: waiting to be tried again, or for its target to be asked.
     pub(crate) fate: Fate,
     pub(crate) reason: String,
     pub(crate) deliveries: u64,
@@ -61,14 +61,14 @@ pub(crate) struct Preview {
 impl Store {
     /// The largest first.
     pub(crate) async fn undelivered(&self) -> std::result::Result<Vec<Group>, StoreError> {
-        self.read(|db, inner| groups(db, &inner.desks.states()))
+        self.read(|db, inner| groups(db, &Idlers::of(db, &inner.desks)?))
             .await
     }
 
-    /// How many wait for somebody: what is dead, and what waits for a held target.
+    /// How many wait for somebody: what is dead, and what waits for a target that is held or gone.
     pub(crate) async fn undelivered_count(&self) -> std::result::Result<u64, StoreError> {
         self.read(|db, inner| {
-            let held = inner.desks.held();
+            let idle = Idlers::of(db, &inner.desks)?;
             let mut rows = db.prepare_cached(
                 "SELECT target, fate, deliveries FROM tallies WHERE fate IN ('dead', 'pending')",
             )?;
@@ -76,12 +76,8 @@ impl Store {
             let mut sum = 0;
             while let Some(row) = rows.next()? {
                 let is_dead = row.get::<_, String>(1)? == Fate::Dead.as_str();
-                if is_dead
-                    || held.iter().any(|held| {
-                        row.get_ref(0)
-                            .is_ok_and(|name| name.as_str().is_ok_and(|name| name == held.as_str()))
-                    })
-                {
+                let idle = idle.get(&name_from(row.get(0)?)?);
+                if is_dead || idle.is_some_and(Idle::waits_for_somebody) {
                     sum += u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
                 }
             }
@@ -98,9 +94,9 @@ impl Store {
         most: usize,
     ) -> std::result::Result<(Vec<Undelivered>, Option<Place>), StoreError> {
         self.read(move |db, inner| {
-            let held = inner.desks.held();
+            let idle = Idlers::of(db, &inner.desks)?;
             let today = Today {
-                held: &held,
+                idle: &idle,
                 now: inner.clock.now(),
                 through: i64::MAX,
             };
@@ -122,13 +118,13 @@ impl Store {
         samples: usize,
     ) -> std::result::Result<Preview, StoreError> {
         self.read(move |db, inner| {
-            let held = inner.desks.held();
+            let idle = Idlers::of(db, &inner.desks)?;
             let today = Today {
-                held: &held,
+                idle: &idle,
                 now: inner.clock.now(),
                 through: i64::MAX,
             };
-            let (count, is_all) = count(db, &which, &today, &inner.desks.states())?;
+            let (count, is_all) = count(db, &which, &today)?;
             let most = Most {
                 found: samples,
                 examined: COUNTED,
@@ -182,12 +178,11 @@ pub(super) fn event_id(db: &Connection, number: i64) -> Result<Option<EventId>> 
         .optional()
 }
 
-fn groups(db: &Connection, states: &[(Name, TargetState)]) -> Result<Vec<Group>> {
-    let held: HashSet<Name> = held_by(states).map(|(name, _)| name.clone()).collect();
+fn groups(db: &Connection, idle: &Idlers) -> Result<Vec<Group>> {
     let mut groups = Vec::new();
     for row in selection::group_rows(db)? {
         groups.push(Group {
-            fate: row.fate_today(&held),
+            fate: row.fate_today(idle.held()),
             oldest: edge(db, row.reason, "")?,
             newest: edge(db, row.reason, "DESC")?,
             target: row.target,
@@ -195,15 +190,15 @@ fn groups(db: &Connection, states: &[(Name, TargetState)]) -> Result<Vec<Group>>
             deliveries: row.deliveries,
         });
     }
-    for (target, since) in held_by(states) {
+    for (target, idle) in idle.iter() {
         let waiting = untried(db, target)?;
         if waiting > 0 {
             groups.push(Group {
                 target: target.clone(),
-                fate: Fate::Held,
-                reason: UNTRIED.to_owned(),
+                fate: idle.fate(),
+                reason: idle.reason().to_owned(),
                 deliveries: waiting,
-                oldest: Some(since),
+                oldest: idle.since(),
                 newest: None,
             });
         }
@@ -215,13 +210,6 @@ fn groups(db: &Connection, states: &[(Name, TargetState)]) -> Result<Vec<Group>>
             .then_with(|| key(one).cmp(&key(two)))
     });
     Ok(groups)
-}
-
-fn held_by(states: &[(Name, TargetState)]) -> impl Iterator<Item = (&Name, Timestamp)> {
-    states.iter().filter_map(|(name, state)| match state {
-        TargetState::Held { since, .. } => Some((name, *since)),
-        TargetState::Running | TargetState::Paused { .. } => None,
-    })
 }
 
 /// When the first or the last event of a group was received.
@@ -249,16 +237,12 @@ fn untried(db: &Connection, target: &Name) -> Result<u64> {
 }
 
 /// How many there are, and whether that is all.
-pub(super) fn count(
-    db: &Connection,
-    which: &Selection,
-    today: &Today<'_>,
-    states: &[(Name, TargetState)],
-) -> Result<(u64, bool)> {
+pub(super) fn count(db: &Connection, which: &Selection, today: &Today<'_>) -> Result<(u64, bool)> {
     if which.is_of_groups() {
-        let groups = which.groups(selection::group_rows(db)?, today.held);
+        let groups = which.groups(selection::group_rows(db)?, today.idle.held());
         let mut sum: u64 = groups.iter().map(|group| group.deliveries).sum();
-        for (target, _) in held_by(states).filter(|(name, _)| which.wants_untried(name)) {
+        let idle = today.idle.iter();
+        for (target, _) in idle.filter(|(target, idle)| which.wants_untried(target, *idle)) {
             sum += untried(db, target)?;
         }
         return Ok((sum, true));
@@ -285,11 +269,11 @@ fn rows(db: &Connection, numbers: &[i64], today: &Today<'_>) -> Result<Vec<Undel
     for number in numbers {
         let row = db
             .prepare_cached(
-                "SELECT e.received_at, e.source, e.camera, e.plates, coalesce(r.told, ?2)
+                "SELECT e.received_at, e.source, e.camera, e.plates, r.told
                  FROM deliveries d CROSS JOIN events e ON e.number = d.event LEFT JOIN reasons r ON r.reason = d.reason
                  WHERE d.number = ?1",
             )?
-            .query_row(params![number, UNTRIED], |row| {
+            .query_row([number], |row| {
                 let plates: String = row.get(3)?;
                 let plates = plates.split(' ').filter(|plate| !plate.is_empty());
                 Ok((
@@ -297,14 +281,15 @@ fn rows(db: &Connection, numbers: &[i64], today: &Today<'_>) -> Result<Vec<Undel
                     row.get(1)?,
                     row.get(2)?,
                     plates.map(str::to_owned).collect(),
-                    row.get(4)?,
+                    row.get::<_, Option<String>>(4)?,
                 ))
             })
             .optional()?;
-        let delivery = delivery_rows::one(db, *number, today.held, today.now)?;
-        if let (Some(delivery), Some((received_at, source, camera, plates, reason))) =
-            (delivery, row)
+        let delivery = delivery_rows::one(db, *number, today.idle.held(), today.now)?;
+        if let (Some(delivery), Some((received_at, source, camera, plates, told))) = (delivery, row)
         {
+            let untried = || today.idle.get(&delivery.target).map_or("", Idle::reason);
+            let reason = told.unwrap_or_else(|| untried().to_owned());
             rows.push(Undelivered {
                 delivery,
                 reason,

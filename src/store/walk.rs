@@ -1,12 +1,13 @@
 //! Going through what is not delivered by what somebody chose of it: a bounded part at a time, each taking
 //! up where the last one ended, so that neither a page nor a job ever waits for a whole store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
+use super::idle::Idlers;
 use super::index::micros;
 use super::pictures::siblings;
 use super::selection::{
@@ -25,7 +26,7 @@ pub(super) enum Way {
 
 /// What is known of the moment.
 pub(super) struct Today<'a> {
-    pub(super) held: &'a HashSet<Name>,
+    pub(super) idle: &'a Idlers,
     pub(super) now: Timestamp,
     /// Deliveries planned later than this record are not seen.
     pub(super) through: i64,
@@ -100,7 +101,7 @@ pub(super) fn undelivered(
     from: Option<&Place>,
     most: Most,
 ) -> Result<Walked> {
-    let groups = which.groups(group_rows(db)?, today.held);
+    let groups = which.groups(group_rows(db)?, today.idle.held());
     let mut walk = Walk {
         db,
         which,
@@ -129,15 +130,10 @@ impl Walk<'_> {
         if from.is_none_or(|from| from.held.is_none()) && !self.tried(from)? {
             return Ok(());
         }
-        let mut held: Vec<&Name> = self
-            .today
-            .held
-            .iter()
-            .filter(|target| self.which.wants_untried(target))
-            .collect();
-        held.sort();
+        let (idle, which) = (self.today.idle, self.which);
+        let idle = idle.iter();
         let begun = from.and_then(|from| from.held.as_deref());
-        for target in held {
+        for (target, _) in idle.filter(|(target, idle)| which.wants_untried(target, *idle)) {
             let place = from.filter(|_| begun == Some(target.as_str()));
             if begun.is_none_or(|begun| begun <= target.as_str()) && !self.untried(target, place)? {
                 return Ok(());
@@ -155,10 +151,10 @@ impl Walk<'_> {
             Some(reason) => self.groups.contains_key(&reason),
             None => Name::new(&one.target).is_ok_and(|target| {
                 let due = one.due.is_some_and(|due| due <= micros(self.today.now));
+                let idle = self.today.idle.get(&target);
                 one.fate == Fate::Pending.as_str()
                     && due
-                    && self.today.held.contains(&target)
-                    && self.which.wants_untried(&target)
+                    && idle.is_some_and(|idle| self.which.wants_untried(&target, idle))
             }),
         };
         let route = self.which.route.as_deref();
@@ -222,7 +218,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// What a held target was never asked. False when there may be more.
+    /// What an idle target was never asked. False when there may be more.
     fn untried(&mut self, target: &Name, from: Option<&Place>) -> Result<bool> {
         let (sign, order, start) = match self.way {
             Way::OldestFirst => (">", "", i64::MIN),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 
 use super::books::{fate_from, name_from};
+use super::idle::{Idle, Idlers};
 use super::index::{Index, NUMBERS_PER_RECORD, micros};
 use super::jobs::{Action, Again, EVENTS_MAX, Job, PART_MAX, Part, Worked, parse};
 use super::redact::{Erasure, drop_from, lesser, parsed};
@@ -30,7 +31,7 @@ pub(super) const UNSAID: &str = "(removed)";
 pub(super) fn part(
     db: &Connection,
     job: Job,
-    states: &[(Name, TargetState)],
+    idle: &Idlers,
     now: Timestamp,
     most: usize,
     turn: OwnedMutexGuard<()>,
@@ -64,14 +65,8 @@ pub(super) fn part(
         }
         return Ok(part);
     }
-    let is_held = |state: &TargetState| matches!(state, TargetState::Held { .. });
-    let held: HashSet<Name> = states
-        .iter()
-        .filter(|(_, state)| is_held(state))
-        .map(|(name, _)| name.clone())
-        .collect();
     let today = Today {
-        held: &held,
+        idle,
         now,
         through: job.through,
     };
@@ -82,9 +77,9 @@ pub(super) fn part(
     let walked = walk::undelivered(db, &job.which, &today, Way::OldestFirst, from, most)?;
     if job.action == Action::Retry {
         // One that is held anew since is left alone: it still refuses.
-        let mut since_before: HashSet<&Name> = states
+        let mut since_before: HashSet<&Name> = idle
             .iter()
-            .filter(|(_, state)| matches!(state, TargetState::Held { since, .. } if *since <= job.created_at))
+            .filter(|(_, idle)| matches!(idle, Idle::Held { since } if *since <= job.created_at))
             .map(|(name, _)| name)
             .collect();
         for number in &walked.found {

@@ -91,7 +91,7 @@ impl JsonSchema for Wanted {
                 "action": { "type": "string", "enum": ["retry", "discard", "replay"] },
                 "target": text("Deliveries to this target."),
                 "reason": text("Deliveries that failed for this reason, as /api/v1/undelivered tells it."),
-                "fate": { "enum": ["dead", "held", "pending", null], "description": "Dead and held ones unless set; pending is tried, and waiting to be tried again." },
+                "fate": { "enum": ["dead", "held", "pending", null], "description": "Dead and held ones unless set; pending is what waits to be tried again, or was never tried because its target is paused or no longer in routes.yaml." },
                 "camera": text("Of the camera with this id."),
                 "source": text("Received by this source."),
                 "route": text("Deliveries by this route; of a replay only what this route plans and has not planned before."),
@@ -299,7 +299,7 @@ fn fate_word(word: &str) -> Result<Fate, Refusal> {
         .find(|fate| fate.as_str() == word)
         .ok_or_else(|| {
             Refusal::bad(format!(
-                "`fate: {word}`: expected dead, held, or pending (tried, and waiting to be tried again)"
+                "`fate: {word}`: expected dead, held, or pending (waiting to be tried again)"
             ))
         })
 }

@@ -75,7 +75,7 @@ pub(in crate::admin) enum Began {
 #[schemars(rename = "Group")]
 pub(in crate::admin) struct GroupRow {
     target: Name,
-    /// `dead`, `held`, or `pending`: tried, and waiting to be tried again.
+    /// `dead`, `held`, or `pending`: waiting to be tried again, or for its target to be asked.
     fate: Fate,
     /// The last failure, without its numbers and ids.
     reason: String,

@@ -18,7 +18,7 @@ pub(super) struct Which {
     /// Only what failed for this reason, as `camhook undelivered` tells it.
     #[arg(long)]
     reason: Option<String>,
-    /// dead, held, or pending (tried, and waiting to be tried again); dead and held unless given.
+    /// dead, held, or pending (waiting to be tried again, or its target is paused or no longer in routes.yaml); dead and held unless given.
     #[arg(long)]
     fate: Option<String>,
     #[arg(long)]

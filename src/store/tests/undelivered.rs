@@ -1,7 +1,7 @@
 //! What is not delivered, in groups and one by one.
 
 use super::*;
-use crate::store::selection::UNTRIED;
+use crate::store::jobs::Order as Asked;
 
 async fn fail(store: &Store, target: &str, error: &str, status: u16, settled: Settled) {
     let mut leases = store
@@ -105,7 +105,7 @@ async fn is_grouped_by_target_and_reason_as_it_fails_and_gets_through() {
     assert_eq!(
         groups(&store).await,
         [
-            format!("log held {UNTRIED} 4"),
+            "log held not tried yet: its target is held 4".to_owned(),
             "vms dead it answered 500: event … 2".to_owned(),
             "log held it answered 401 1".to_owned(),
             "log dead the disk is full 1".to_owned(),
@@ -115,6 +115,66 @@ async fn is_grouped_by_target_and_reason_as_it_fails_and_gets_through() {
     let copy = bench.crashed(false);
     let again = bench.try_open_at(copy.path()).unwrap();
     assert_eq!(told(&again).await, before);
+}
+
+#[tokio::test]
+async fn what_a_paused_target_or_one_that_is_gone_was_never_asked_is_told_and_can_be_given_up() {
+    let bench = Bench::new();
+    let store = bench.open();
+    for n in 0..3 {
+        let targets = &["vms", "log", "web"];
+        bench
+            .accept(&store, "gate", &format!("P{n}"), targets)
+            .await;
+    }
+    store.serve([name("log"), name("web")]);
+    let since = bench.clock.now();
+    let paused = TargetState::Paused { since };
+    store.set_target_state(&name("log"), paused).await.unwrap();
+    let both = [
+        "log pending not tried yet: its target is paused 3",
+        "vms pending not tried: its target is no longer in routes.yaml 3",
+    ];
+    assert_eq!(groups(&store).await, both);
+    assert_eq!(
+        store.undelivered_count().await.unwrap(),
+        3,
+        "a pause is meant"
+    );
+
+    // Whoever gives up what waits for one of them gives up nothing else, and nothing of a target that is asked.
+    for (target, fates, given_up) in [
+        ("vms", vec![Fate::Dead, Fate::Held], 0),
+        ("web", vec![Fate::Pending], 0),
+        ("vms", vec![Fate::Pending], 3),
+        ("log", vec![Fate::Pending], 3),
+    ] {
+        let which = Selection {
+            target: Some(target.to_owned()),
+            fates,
+            ..Selection::default()
+        };
+        let (rows, _) = store.undelivered_of(which.clone(), None, 10).await.unwrap();
+        let of_it = both
+            .iter()
+            .filter(|told| rows.iter().any(|row| told.contains(&row.reason)));
+        assert_eq!((rows.len(), of_it.count()), (given_up, given_up.min(1)));
+        let asked = Asked {
+            action: Action::Discard,
+            which,
+            to: None,
+            rate: None,
+            by: None,
+        };
+        let job = store.begin_job(asked).await.unwrap();
+        assert_eq!(job.total, Some(given_up as u64), "{target}");
+        while let Some(part) = store.next_part(job.id, 2).await.unwrap() {
+            store.work(part, Step::default()).await.unwrap();
+        }
+        assert_eq!(store.job(job.id).await.unwrap().done, given_up as u64);
+    }
+    assert!(groups(&store).await.is_empty());
+    assert_eq!(lease(&store, "web", Order::None).await.len(), 3);
 }
 
 #[tokio::test]
