@@ -79,7 +79,8 @@ impl Room {
         self.share
     }
 
-    async fn load(&self, shared: &Shared, job: &Job) -> Result<Loaded, StoreError> {
+    /// What came of it instead, when it cannot be.
+    async fn load(&self, shared: &Shared, job: &Job) -> Result<Loaded, Outcome> {
         let _first = self.door.lock().await;
         let joined = match job.has_parts {
             true => {
@@ -91,6 +92,12 @@ impl Room {
         let half = joined
             .as_ref()
             .and_then(|joined| Pair::half(joined, job.event));
+        // Its own event's pictures are there, or it would not be due.
+        if let Some(half) = half
+            && shared.store.awaits_pictures(half.part.id).await?
+        {
+            return Err(Outcome::Early);
+        }
         let mut size = shared.store.weight(job.event).await?;
         if let Some(half) = half {
             size += match shared.store.weight(half.part.id).await {
@@ -157,21 +164,7 @@ async fn tried(
 ) -> Outcome {
     let loaded = match room.load(shared, job).await {
         Ok(loaded) => loaded,
-        Err(StoreError::Unknown { .. }) => {
-            return Outcome::Unfit {
-                reason: "the event is no longer kept".to_owned(),
-            };
-        }
-        Err(error @ StoreError::Damaged(_)) => {
-            return Outcome::Unfit {
-                reason: error.to_string(),
-            };
-        }
-        Err(error @ (StoreError::Full(_) | StoreError::Failed(_) | StoreError::Locked { .. })) => {
-            return Outcome::Trouble {
-                reason: error.to_string(),
-            };
-        }
+        Err(outcome) => return outcome,
     };
     if let Some(traced) = &mut traced {
         traced.is_of(&loaded.kept.event, job);

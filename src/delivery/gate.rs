@@ -5,6 +5,7 @@
 //! last are one gate, because a probe has to pass all of them at once.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +27,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(86_400);
 
 /// How long a delivery waits when it was camhook that failed, not the target.
 pub(super) const TROUBLE: Duration = Duration::from_secs(5);
+
+/// How long a delivery waits for pictures of its pair's other half before it looks again: as long as it has waited already,
+/// within these bounds.
+const EARLY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10);
 
 /// More deliveries than this are not remembered as refused for their own sake.
 const SUSPECTS_MAX: usize = 1_000;
@@ -163,6 +168,13 @@ impl Gate {
             Outcome::Sent { report, at, took } => {
                 let attempt = record::answer(&report, at, took);
                 return self.answered(facts, probe, &report, attempt, now);
+            }
+            Outcome::Early => {
+                let waited = now.duration_since(facts.planned_at);
+                let waited = Duration::try_from(waited).unwrap_or_default();
+                let due = after(now, waited.clamp(*EARLY.start(), *EARLY.end()));
+                let counts = false;
+                Course::unasked(Settled::Again { due, counts }, None)
             }
             Outcome::Filtered { reason } => {
                 Course::unasked(Settled::Filtered, Some(record::note(now, reason)))
@@ -635,6 +647,18 @@ mod tests {
             assert!(again(&course).is_none() && course.outcome.is_none());
             assert!(course.attempt.unwrap().error.is_some());
             assert_eq!(gate.opening(at(0)), Opening::Probe);
+        }
+    }
+
+    #[test]
+    fn what_waits_for_pictures_of_its_other_half_spends_nothing_and_looks_again_soon() {
+        let mut gate = gate(one_a_second());
+        gate.found_held(at(0));
+        for (now, due) in [(0, 1), (1, 2), (4, 8), (90, 100)] {
+            let course = gate.see(facts(1, 0), Outcome::Early, now);
+            assert_eq!(again(&course), Some((due, false)));
+            assert!(course.attempt.is_none() && course.outcome.is_none());
+            assert_eq!(gate.opening(at(now)), Opening::Probe);
         }
     }
 

@@ -70,6 +70,7 @@ impl Traced {
                 Verdict::Delivered => ("delivered", false),
                 _ => ("refused", true),
             },
+            Outcome::Early => ("early", false),
             Outcome::Filtered { .. } => ("filtered", false),
             Outcome::Unfit { .. } => ("unfit", true),
             Outcome::Trouble { .. } => ("trouble", true),

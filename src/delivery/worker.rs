@@ -289,7 +289,7 @@ impl Worker {
                 Outcome::Unfit { reason }.blotted(&self.shared.current.load().pipelines.blot)
             }
         };
-        self.tell(&lease, &outcome);
+        outcome.tell(&self.target, &lease);
         let facts = self.facts(&lease);
         let course = self.gate.after(&facts, probe, outcome, now);
         self.count(&lease, &course, now);
@@ -300,25 +300,6 @@ impl Worker {
 
     fn settle(&self, lease: Lease, attempt: Option<Attempt>, settled: Settled) {
         self.shared.store.settle(lease, attempt, settled);
-    }
-
-    /// Logs what is not the target's doing; what the target said is in the delivery's attempts.
-    fn tell(&self, lease: &Lease, outcome: &Outcome) {
-        let target = &self.target;
-        match outcome {
-            Outcome::Unfit { reason } => {
-                tracing::warn!(target_name = %target, delivery = %lease.id, route = %lease.route, reason, "cannot be delivered");
-            }
-            Outcome::Trouble { reason } => {
-                tracing::error!(target_name = %target, delivery = %lease.id, reason, "could not try to deliver");
-            }
-            Outcome::Filtered { reason } => {
-                tracing::debug!(target_name = %target, delivery = %lease.id, route = %lease.route, reason, "filtered");
-            }
-            Outcome::Sent { report, .. } => {
-                tracing::debug!(target_name = %target, delivery = %lease.id, verdict = ?report.verdict, status = report.status, "asked");
-            }
-        }
     }
 
     fn count(&self, lease: &Lease, course: &Course, now: Timestamp) {

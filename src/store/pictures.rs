@@ -98,6 +98,17 @@ impl Store {
         .await
     }
 
+    /// Whether an event's pictures are still to be fetched; of one that is no longer kept they are not.
+    pub(crate) async fn awaits_pictures(&self, event: EventId) -> Result<bool, StoreError> {
+        self.read(move |db, _| {
+            db.prepare_cached(
+                "SELECT 1 FROM events e CROSS JOIN pictures p ON p.event = e.number WHERE e.id = ?1 AND p.lsn = 0",
+            )?
+            .exists([event.as_bytes()])
+        })
+        .await
+    }
+
     /// Ends once there may be something new to fetch; the first time at once.
     pub(crate) async fn unfetched_changed(&self) -> Busy {
         self.0.desks.pictures.changed().await

@@ -233,3 +233,42 @@ async fn events_that_await_pictures_go_on_when_fetching_is_switched_off() {
     assert_eq!(camhook.fates().await, ["delivered"]);
     assert!(notes(&delivered(&target))[0].contains("no `fetch` any more"));
 }
+
+#[tokio::test]
+async fn a_pair_waits_for_the_pictures_of_the_half_that_it_carries() {
+    for comes_back in [true, false] {
+        let pictures = Receiver::new().await;
+        pictures.always(Some(Answer::status(200).body(FRAME)));
+        pictures.go_away().await;
+        let target = Receiver::new().await;
+        let routes = format!(
+            "sources:\n  lane: {{ kind: generic, path: /, {}, map: {{ camera: {{ id: \"{{{{ body.cam }}}}\" }}, \
+             plates: [{{ text: \"{{{{ body.plate }}}}\" }}], images: {{ frame: \"{{{{ body.picture }}}}\" }} }} }}\n\
+             targets:\n  visits: {{ http: {{ url: \"{}\", multipart: {{ rear: \"{{{{ plate.text }}}}\", front: \"{{{{ images.front_frame }}}}\" }} }} }}\n\
+             routes:\n  - {{ name: lane, each: plate, steps: [{{ pair: {{ front: [front], rear: [rear], within: 60s }} }}], to: [visits] }}\n",
+            fetching(&pictures, ""),
+            target.url()
+        );
+        let camhook = Within::start(&routes).await;
+        let address = format!("{}/front.jpg", pictures.url());
+        let front = json!({ "cam": "front", "plate": "AB123CD", "picture": address });
+        let rear = json!({ "cam": "rear", "plate": "AB123CD" });
+        for half in [front, rear] {
+            let half = half.to_string().into_bytes();
+            camhook.post("application/json", half).await;
+        }
+        camhook.advance(2.0).await;
+        assert_eq!(target.requests(), 0, "the front's picture is awaited");
+        if comes_back {
+            pictures.come_back().await;
+        }
+        camhook.advance(60.0).await;
+        assert_eq!(camhook.fates().await, ["delivered", "filtered"]);
+        let rows = camhook.get("/api/v1/deliveries").await;
+        assert_eq!(rows[0]["attempts"].as_array().unwrap().len(), 1);
+        let taken = target.taken();
+        assert_eq!(taken.len(), 1);
+        let front = taken[0].parts().get("front").cloned();
+        assert_eq!(front, comes_back.then(|| FRAME.into()), "{comes_back}");
+    }
+}
