@@ -128,7 +128,8 @@ impl Room {
     }
 }
 
-/// What went into the delivery besides its event. Of a pair whose other half is no longer kept, its own goes alone.
+/// What went into the delivery besides its event. Of a pair whose other half is no longer kept, or damaged, its own goes
+/// alone.
 async fn parts(
     shared: &Shared,
     half: Option<&Joined>,
@@ -138,7 +139,9 @@ async fn parts(
     if let Some(half) = half {
         match shared.store.event(half.part.id).await {
             Ok(other) => parts.pair = Some(Pair::with(half, other.event)),
-            Err(StoreError::Unknown { .. }) => {}
+            Err(error @ (StoreError::Unknown { .. } | StoreError::Damaged(_))) => {
+                tracing::warn!(event = %half.into, half = %half.part.id, %error, "goes without the other half of its pair");
+            }
             Err(error) => return Err(error),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::durability::{Dice, number};
-use crate::harness::{Process, Receiver, eventually};
+use crate::harness::{Process, Receiver, Within, eventually};
 
 /// So few that no more halves wait at once than `pair` remembers.
 const VEHICLES: u64 = 20;
@@ -181,4 +181,36 @@ async fn each_passage_is_delivered_once_and_no_rate_is_exceeded_however_often_it
         assert!(took >= 2_000, "more than 20 in 2 s: 21 in {took} ms");
     }
     camhook.stop();
+}
+
+#[tokio::test]
+async fn a_pair_whose_first_half_was_damaged_on_disk_goes_without_it() {
+    let target = Receiver::new().await;
+    target.go_away().await;
+    let routes = format!(
+        "sources: {{ lane: {{ kind: generic, path: / }} }}\n\
+         targets: {{ visits: {{ http: {{ url: \"{}\", json: {{ front: \"{{{{ pair.front.plates[0].text }}}}\", own: \"{{{{ plate.text }}}}\" }} }} }} }}\n\
+         routes:\n  - {{ name: lane, each: plate, steps: [{{ pair: {{ front: [front], rear: [rear] }} }}], to: [visits] }}\n",
+        target.url()
+    );
+    let camhook = Within::start(&routes).await;
+    for camera in ["front", "rear"] {
+        let half =
+            format!(r#"{{ "camera": "{camera}", "plate": "AB123CD", "note": "of the {camera}" }}"#);
+        camhook.post("application/json", half.into()).await;
+    }
+    assert_eq!(camhook.fates().await, ["pending", "filtered"]);
+    let segment = camhook.folder().join("data/log/0000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let note = b"of the front";
+    let at = bytes.windows(note.len()).position(|some| some == note);
+    bytes[at.unwrap()] ^= 4;
+    std::fs::write(&segment, &bytes).unwrap();
+
+    target.come_back().await;
+    let camhook = camhook.restarted(&routes).await;
+    camhook.advance(60.0).await;
+    assert_eq!(camhook.fates().await, ["delivered", "filtered"]);
+    let sent: Value = serde_json::from_slice(&target.taken()[0].body).unwrap();
+    assert_eq!(sent, json!({ "own": "AB123CD" }));
 }
