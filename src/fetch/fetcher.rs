@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::address::{self, Allowed};
 use super::settings::{Settings, WORDS};
+use super::silent::{Asker, Silence, Silent};
 use crate::event::sniff;
 use crate::reach::{Reach, told};
 use crate::secret::Blot;
@@ -34,28 +35,44 @@ pub(crate) struct Fetcher {
     pub(super) turns: Semaphore,
     /// KiB of pictures that may be in memory.
     pub(super) memory: Semaphore,
+    pub(super) silent: Silent,
 }
 
 /// Why there is no picture.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) why: String,
-    pub(super) worth_another: bool,
+    pub(super) lasts: Lasts,
+}
+
+/// Whether it may go better later, and what it says of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasts {
+    /// Another try would end the same.
+    ForGood,
+    ForNow,
+    /// No connection to its host was made.
+    Unreachable,
+    /// It did not come in time, or the host that it is redirected to is unreachable.
+    Slow,
 }
 
 impl Failure {
-    fn for_good(why: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            worth_another: false,
-        }
+    pub(super) fn for_good(why: impl Into<String>) -> Self {
+        Self::that(Lasts::ForGood, why)
     }
 
-    fn for_now(why: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            worth_another: true,
-        }
+    pub(super) fn for_now(why: impl Into<String>) -> Self {
+        Self::that(Lasts::ForNow, why)
+    }
+
+    fn that(lasts: Lasts, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { why, lasts }
+    }
+
+    pub(super) fn is_worth_another(&self) -> bool {
+        self.lasts != Lasts::ForGood
     }
 }
 
@@ -131,6 +148,7 @@ impl Fetcher {
                 give_up_after: settings.give_up_after.0,
                 turns: Semaphore::new(AT_ONCE),
                 memory: Semaphore::new(super::MEMORY_KIB as usize),
+                silent: Silent::default(),
             }),
             _ => Err(mistakes),
         }
@@ -140,22 +158,35 @@ impl Fetcher {
         self.max.div_ceil(1024)
     }
 
-    /// The picture at that address, with its content type, if it has no more than `left` bytes.
+    /// The picture at that address, with its content type, if it has no more than `left` bytes. A host that has just been
+    /// silent is not always asked.
     pub(super) async fn get(
         &self,
         address: &str,
         left: u64,
+        asker: Asker,
     ) -> Result<(&'static str, Bytes), Failure> {
         let got = async {
             let url = self.allowed.resolve(address).map_err(Failure::for_good)?;
             let host = told(&url);
-            match tokio::time::timeout(self.timeout, self.follow(url, left)).await {
-                Ok(got) => got,
-                Err(_) => Err(Failure::for_now(format!(
-                    "{host} took longer than {} s",
-                    self.timeout.as_secs_f64()
-                ))),
+            if let Some(failure) = self.silent.refuses(&host, asker) {
+                return Err(failure);
             }
+            let got = match tokio::time::timeout(self.timeout, self.follow(url, left)).await {
+                Ok(got) => got,
+                Err(_) => Err(Failure::that(
+                    Lasts::Slow,
+                    format!("{host} took longer than {} s", self.timeout.as_secs_f64()),
+                )),
+            };
+            let lasts = got.as_ref().err().map(|failure| failure.lasts);
+            let silent = matches!(lasts, Some(Lasts::Unreachable | Lasts::Slow));
+            let silence = silent.then(|| Silence {
+                since: Instant::now(),
+                unreachable: lasts == Some(Lasts::Unreachable),
+            });
+            self.silent.note(host, silence);
+            got
         };
         got.await.map_err(|failure| Failure {
             why: self.blot.out(&failure.why),
@@ -164,7 +195,7 @@ impl Fetcher {
     }
 
     async fn follow(&self, mut url: Url, left: u64) -> Result<(&'static str, Bytes), Failure> {
-        for _ in 0..=REDIRECTS_MAX {
+        for redirects in 0..=REDIRECTS_MAX {
             let host = told(&url);
             let request = self.client.get(url.clone()).headers(self.headers.clone());
             let answer = request
@@ -172,7 +203,14 @@ impl Fetcher {
                 .await
                 .map_err(|error| match failure::refused(&error) {
                     Some(refused) => Failure::for_good(refused.to_string()),
-                    None => Failure::for_now(failure::told(&error.without_url(), &host)),
+                    None => {
+                        let lasts = match (error.is_connect(), redirects) {
+                            (true, 0) => Lasts::Unreachable,
+                            (true, _) => Lasts::Slow,
+                            (false, _) => Lasts::ForNow,
+                        };
+                        Failure::that(lasts, failure::told(&error.without_url(), &host))
+                    }
                 })?;
             let status = answer.status();
             if status.is_success() {

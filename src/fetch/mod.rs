@@ -8,16 +8,18 @@
 mod address;
 mod fetcher;
 mod settings;
+mod silent;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 
 pub(crate) use fetcher::Fetcher;
 pub(crate) use settings::Settings;
+use silent::Asker;
 
 use crate::budget::{Budget, Lane, Reserved};
 use crate::clock::{Busy, Clock};
@@ -132,9 +134,8 @@ impl Shared {
             else {
                 return; // the event has been removed
             };
-            let goes_on =
-                worth_another && fetcher.is_some_and(|it| self.in_time(&one, &it, attempt));
-            if !goes_on {
+            let may_go_on = |it: Arc<Fetcher>| attempt < it.attempts && !self.is_late(&one, &it);
+            if !worth_another || !fetcher.is_some_and(may_go_on) {
                 break (fetch, held);
             }
             for note in &fetch.notes {
@@ -153,10 +154,10 @@ impl Shared {
         drop(held);
     }
 
-    fn in_time(&self, one: &Unfetched, fetcher: &Fetcher, attempt: u32) -> bool {
+    fn is_late(&self, one: &Unfetched, fetcher: &Fetcher) -> bool {
         let age = self.clock.now().duration_since(one.received_at);
         let most = SignedDuration::try_from(fetcher.give_up_after).unwrap_or(SignedDuration::MAX);
-        attempt < fetcher.attempts && age < most
+        age >= most
     }
 
     /// `None` when there is no such event any more.
@@ -190,11 +191,16 @@ impl Shared {
             worth_another: false,
             held: Some(held),
         };
+        let asker = Asker {
+            begun: Instant::now(),
+            is_late: self.is_late(one, fetcher),
+        };
         let mut held = 0;
         for (number, role, address) in addresses {
             // However many pictures an event names, they stay within the memory that was asked for.
             let left = u64::from(room) * 1024 - held;
-            match fetcher.get(&address, left).await {
+            let got = fetcher.get(&address, left, asker);
+            match got.await {
                 Ok((content_type, bytes)) => {
                     held += bytes.len() as u64;
                     tried.fetch.pictures.push(FetchedPicture {
@@ -204,9 +210,9 @@ impl Shared {
                     });
                 }
                 Err(failure) => {
+                    tried.worth_another |= failure.is_worth_another();
                     let note = format!("the picture `{role}` was not fetched: {}", failure.why);
                     tried.fetch.notes.push(note);
-                    tried.worth_another |= failure.worth_another;
                 }
             }
         }

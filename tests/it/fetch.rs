@@ -1,5 +1,8 @@
 //! Pictures known by address: fetched over real HTTP from allowed hosts only, before their events are delivered.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Receiver, Within};
@@ -271,4 +274,64 @@ async fn a_pair_waits_for_the_pictures_of_the_half_that_it_carries() {
         let front = taken[0].parts().get("front").cloned();
         assert_eq!(front, comes_back.then(|| FRAME.into()), "{comes_back}");
     }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_not_asked_anew_for_each_event_that_waited_too_long() {
+    let pictures = Receiver::new().await;
+    pictures.always(Some(Answer::status(200).body(FRAME)));
+    let silent = pictures.hold().await;
+    let target = Receiver::new().await;
+    let fetch = fetching(&pictures, ", timeout: 300ms, give_up_after: 0s");
+    let camhook = Within::start(&config(&fetch, &target)).await;
+    for _ in 0..3 {
+        camhook.post("application/json", event(&pictures)).await;
+    }
+    let delivered = |n: usize| -> Value {
+        serde_json::from_slice(&target.taken()[n].parts()["event"]).unwrap()
+    };
+    let told: Vec<Value> = (0..3).map(delivered).collect();
+    let told: Vec<&str> = told.iter().flat_map(notes).collect();
+    let (first, others) = told.split_at(2);
+    let asked = |note: &&str| note.contains("took longer than 0.3 s");
+    assert!(first.iter().all(asked), "{told:?}");
+    let believed = |note: &&str| note.contains("gave no answer a moment ago");
+    assert_eq!(
+        others.iter().filter(|note| believed(note)).count(),
+        4,
+        "{told:?}"
+    );
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_connected_to_is_tried_once_for_all_pictures_of_an_event() {
+    // No TLS is spoken there, so no connection is ever made.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let target = Receiver::new().await;
+    let fetch = format!("fetch: {{ hosts: [\"{host}\"], attempts: 2 }}");
+    let camhook = Within::start(&config(&fetch, &target)).await;
+    let event = json!([{
+        "id": "1", "object_type": "face", "bs_type": "overall", "camera": 7, "created_date": "2026-01-31T12:00:00Z",
+        "fullframe": format!("https://{host}/full.jpg"), "thumbnail": format!("https://{host}/face.jpg"),
+    }]);
+    let event = event.to_string().into_bytes();
+    camhook.post("application/json", event).await;
+    camhook.advance(2.0).await;
+    let event = delivered(&target);
+    let notes = notes(&event);
+    assert!(
+        notes[0].contains(&format!("could not connect to {host}"))
+            && notes[1].contains("could not be connected to a moment ago"),
+        "{notes:?}"
+    );
+    assert_eq!(connections.load(Ordering::SeqCst), 2, "one in each attempt");
 }
