@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::SignedDuration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use fetcher::Fetcher;
 pub(crate) use settings::Settings;
@@ -35,6 +36,8 @@ pub(crate) type Fetchers = HashMap<Name, Arc<Fetcher>>;
 const IN_HAND_MAX: usize = 64;
 /// KiB of pictures in memory at once, of each source: a server that drips must not hold up the others.
 const MEMORY_KIB: u32 = 64 << 10;
+/// KiB of pictures in memory between attempts, of all events together.
+const KEPT_KIB: usize = 8 << 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long to wait when the store cannot be read or written.
@@ -49,7 +52,15 @@ struct Shared {
     tasks: Tasks,
     budget: Budget,
     fetchers: ArcSwap<Fetchers>,
+    /// KiB of [`Had`] that there may be more.
+    kept: Arc<Semaphore>,
 }
+
+/// Pictures by number, role and address.
+type Addresses = Vec<(usize, String, String)>;
+
+/// A picture that one attempt brought while others failed, and its room until the next one.
+type Had = (FetchedPicture, OwnedSemaphorePermit);
 
 /// What one attempt brought.
 struct Tried {
@@ -75,6 +86,7 @@ impl Fetches {
             tasks: tasks.clone(),
             budget: budget.lane(Lane::Delivery),
             fetchers: ArcSwap::from_pointee(fetchers),
+            kept: Arc::new(Semaphore::new(KEPT_KIB)),
         });
         tasks.spawn(shared.clone().run());
         Self(shared)
@@ -123,14 +135,14 @@ impl Shared {
 
     /// One event, until its pictures are there or given up.
     async fn fetch(&self, one: Unfetched, mut busy: Busy) {
-        let mut attempt = 1;
+        let (mut attempt, mut had) = (1, Vec::new());
         let (fetch, held) = loop {
             let fetcher = self.fetchers.load().get(&one.source).cloned();
             let Some(Tried {
                 fetch,
                 worth_another,
                 held,
-            }) = self.attempt(&one, fetcher.as_deref()).await
+            }) = self.attempt(&one, fetcher.as_deref(), had).await
             else {
                 return; // the event has been removed
             };
@@ -141,8 +153,8 @@ impl Shared {
             for note in &fetch.notes {
                 tracing::debug!(event = %one.event, note, "trying again");
             }
-            drop((fetch, held)); // the pictures that were there would fill the memory meanwhile
-            drop(busy);
+            had = self.keep_some(fetch.pictures);
+            drop((held, busy));
             let pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(16));
             busy = self.clock.sleep(pause.min(LONGEST_PAUSE)).await;
             attempt += 1;
@@ -160,15 +172,41 @@ impl Shared {
         age >= most
     }
 
+    /// As many as there is room for until the next attempt, which then needs not ask for them: a link may have ended by
+    /// then. The others are fetched again.
+    fn keep_some(&self, pictures: Vec<FetchedPicture>) -> Vec<Had> {
+        let pictures = pictures.into_iter().filter_map(|picture| {
+            let kib = u32::try_from(picture.bytes.len().div_ceil(1024)).ok()?;
+            let room = self.kept.clone().try_acquire_many_owned(kib).ok()?;
+            Some((picture, room))
+        });
+        pictures.collect()
+    }
+
     /// `None` when there is no such event any more.
-    async fn attempt(&self, one: &Unfetched, fetcher: Option<&Fetcher>) -> Option<Tried> {
+    async fn attempt(
+        &self,
+        one: &Unfetched,
+        fetcher: Option<&Fetcher>,
+        had: Vec<Had>,
+    ) -> Option<Tried> {
+        let (pictures, rooms): (Vec<FetchedPicture>, Vec<_>) = had.into_iter().unzip();
+        let mut tried = Tried {
+            fetch: Fetch {
+                pictures,
+                notes: Vec::new(),
+            },
+            worth_another: false,
+            held: None,
+        };
         let addresses = match self.store.event(one.event).await {
             Ok(kept) => addresses(&kept.event),
             Err(StoreError::Unknown { .. }) => return None,
             Err(error) => {
-                let worth_another = !matches!(error, StoreError::Damaged(_));
+                tried.worth_another = !matches!(error, StoreError::Damaged(_));
                 let note = format!("its pictures were not fetched: {error}");
-                return Some(Tried::failed(note, worth_another));
+                tried.fetch.notes.push(note);
+                return Some(tried);
             }
         };
         let Some(fetcher) = fetcher else {
@@ -176,7 +214,8 @@ impl Shared {
                 "its pictures were not fetched: the source `{}` has no `fetch` any more",
                 one.source
             );
-            return Some(Tried::failed(note, false));
+            tried.fetch.notes.push(note);
+            return Some(tried);
         };
         let _turn = fetcher.turns.acquire().await.ok();
         let room = fetcher.kib_max().saturating_mul(addresses.len() as u64);
@@ -185,37 +224,14 @@ impl Shared {
         let half = u32::try_from(self.budget.most() / 2 / 1024).unwrap_or(u32::MAX);
         let room = room.min(half);
         let _memory = fetcher.memory.acquire_many(room).await.ok();
-        let held = self.budget.reserve_some(room as usize * 1024).await;
-        let mut tried = Tried {
-            fetch: Fetch::default(),
-            worth_another: false,
-            held: Some(held),
-        };
+        tried.held = Some(self.budget.reserve_some(room as usize * 1024).await);
+        drop(rooms); // they are counted there now
         let asker = Asker {
             begun: Instant::now(),
             is_late: self.is_late(one, fetcher),
         };
-        let mut held = 0;
-        for (number, role, address) in addresses {
-            // However many pictures an event names, they stay within the memory that was asked for.
-            let left = u64::from(room) * 1024 - held;
-            let got = fetcher.get(&address, left, asker);
-            match got.await {
-                Ok((content_type, bytes)) => {
-                    held += bytes.len() as u64;
-                    tried.fetch.pictures.push(FetchedPicture {
-                        number,
-                        content_type: content_type.to_owned(),
-                        bytes,
-                    });
-                }
-                Err(failure) => {
-                    tried.worth_another |= failure.is_worth_another();
-                    let note = format!("the picture `{role}` was not fetched: {}", failure.why);
-                    tried.fetch.notes.push(note);
-                }
-            }
-        }
+        let room = u64::from(room) * 1024;
+        tried.go_on(fetcher, addresses, asker, room).await;
         Some(tried)
     }
 
@@ -241,21 +257,38 @@ impl Shared {
 }
 
 impl Tried {
-    fn failed(note: String, worth_another: bool) -> Self {
-        let fetch = Fetch {
-            pictures: Vec::new(),
-            notes: vec![note],
-        };
-        Self {
-            fetch,
-            worth_another,
-            held: None,
+    /// Asks for what is not there yet. However many pictures an event names, they stay within `room`, the memory that was
+    /// asked for.
+    async fn go_on(&mut self, fetcher: &Fetcher, addresses: Addresses, asker: Asker, room: u64) {
+        let had = self.fetch.pictures.iter();
+        let mut held: u64 = had.map(|picture| picture.bytes.len() as u64).sum();
+        for (number, role, address) in addresses {
+            let mut had = self.fetch.pictures.iter();
+            if had.any(|picture| picture.number == number) {
+                continue;
+            }
+            let got = fetcher.get(&address, room.saturating_sub(held), asker);
+            match got.await {
+                Ok((content_type, bytes)) => {
+                    held += bytes.len() as u64;
+                    self.fetch.pictures.push(FetchedPicture {
+                        number,
+                        content_type: content_type.to_owned(),
+                        bytes,
+                    });
+                }
+                Err(failure) => {
+                    self.worth_another |= failure.is_worth_another();
+                    let note = format!("the picture `{role}` was not fetched: {}", failure.why);
+                    self.fetch.notes.push(note);
+                }
+            }
         }
     }
 }
 
 /// Which pictures are known only by address, with their roles.
-fn addresses(event: &Event) -> Vec<(usize, String, String)> {
+fn addresses(event: &Event) -> Addresses {
     let pictures = event.images.iter().enumerate();
     pictures
         .filter_map(|(number, picture)| match &picture.data {

@@ -335,3 +335,22 @@ async fn a_server_that_cannot_be_connected_to_is_tried_once_for_all_pictures_of_
     );
     assert_eq!(connections.load(Ordering::SeqCst), 2, "one in each attempt");
 }
+
+#[tokio::test]
+async fn a_picture_that_was_had_is_not_lost_while_another_is_tried_again() {
+    let pictures = Receiver::answering([
+        Answer::status(200).body(FRAME),
+        Answer::status(503),
+        Answer::status(200).body(FACE),
+    ])
+    .await;
+    // The link to the first one is good for once.
+    pictures.always(Some(Answer::status(410)));
+    let event = after(&pictures, &fetching(&pictures, "")).await;
+    let asked = pictures.taken();
+    let asked: Vec<&str> = asked.iter().map(|taken| &taken.path[..5]).collect();
+    assert_eq!(asked, ["/full", "/face", "/face"]);
+    assert_eq!(event["images"][0]["size"], FRAME.len());
+    assert_eq!(event["images"][1]["size"], FACE.len());
+    assert!(notes(&event).is_empty());
+}
