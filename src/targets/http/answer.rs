@@ -25,8 +25,19 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// The connection or the time ended before the body did.
+    broke_off: bool,
     json: OnceLock<Option<Value>>,
-    xml: OnceLock<Vec<(String, String)>>,
+    xml: OnceLock<Elements>,
+}
+
+/// What stands in an XML document.
+#[derive(Default)]
+struct Elements {
+    /// Without their prefixes, each with the text directly inside of it.
+    all: Vec<(String, String)>,
+    /// Of those that have not ended, the numbers.
+    open: Vec<usize>,
 }
 
 impl Answer {
@@ -35,6 +46,7 @@ impl Answer {
             status,
             headers,
             body,
+            broke_off: false,
             json: OnceLock::new(),
             xml: OnceLock::new(),
         }
@@ -43,15 +55,31 @@ impl Answer {
     /// Reads the body until it ends, breaks off, is too long or too late.
     pub(super) async fn read(mut response: Response, deadline: Instant, max: usize) -> Self {
         let mut body = Vec::new();
-        while let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await {
-            let room = max - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == max {
-                break;
+        let broke_off = loop {
+            match timeout_at(deadline, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => {
+                    let room = max - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    if body.len() == max {
+                        break false; // nobody reads further
+                    }
+                }
+                Ok(Ok(None)) => break false,
+                Ok(Err(_)) | Err(_) => break true,
             }
-        }
+        };
         let headers = std::mem::take(response.headers_mut());
-        Self::new(response.status(), headers, body)
+        Self {
+            broke_off,
+            ..Self::new(response.status(), headers, body)
+        }
+    }
+
+    /// Whether all of the body is there that tells anything: it ended as it should, or with a whole document, as those of
+    /// appliances do that tell a wrong length.
+    pub(super) fn is_whole(&self) -> bool {
+        let json = || matches!(self.json(), Some(Value::Object(_) | Value::Array(_)));
+        !self.broke_off || json() || self.elements().are_whole()
     }
 
     pub(super) fn header(&self, name: &str) -> Option<Cow<'_, str>> {
@@ -74,7 +102,11 @@ impl Answer {
 
     /// Elements without their prefixes, each with the text directly inside of it, as far as the document is well-formed.
     pub(super) fn xml(&self) -> &[(String, String)] {
-        self.xml.get_or_init(|| elements(&self.body))
+        &self.elements().all
+    }
+
+    fn elements(&self) -> &Elements {
+        self.xml.get_or_init(|| Elements::of(&self.body))
     }
 
     /// The value that stands there; numbers and flags as text.
@@ -102,46 +134,49 @@ impl Answer {
     }
 }
 
-fn elements(body: &[u8]) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(body);
-    let mut reader = Reader::from_str(&text);
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
-    while found.len() < ELEMENTS_MAX {
-        let Ok(event) = reader.read_event() else {
-            break;
-        };
-        match event {
-            Event::Start(start) => {
-                open.push(found.len());
-                found.push((start.local_name().as_ref().to_owned(), String::new()));
+impl Elements {
+    fn of(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let mut reader = Reader::from_str(&text);
+        let mut found = Self::default();
+        while found.all.len() < ELEMENTS_MAX {
+            let Ok(event) = reader.read_event() else {
+                break;
+            };
+            match event {
+                Event::Start(start) => {
+                    found.open.push(found.all.len());
+                    found.add(start.local_name().as_ref());
+                }
+                Event::Empty(start) => found.add(start.local_name().as_ref()),
+                Event::End(_) => {
+                    found.open.pop();
+                }
+                Event::Eof => break,
+                Event::Text(text) => found.say(text.trim()),
+                Event::CData(text) => found.say(text.trim()),
+                Event::GeneralRef(name) => match name.resolve_char_ref() {
+                    Ok(Some(character)) => found.say(character.encode_utf8(&mut [0; 4])),
+                    _ => found.say(resolve_predefined_entity(&name).unwrap_or_default()),
+                },
+                _ => {}
             }
-            Event::Empty(start) => {
-                found.push((start.local_name().as_ref().to_owned(), String::new()));
-            }
-            Event::End(_) => {
-                open.pop();
-            }
-            Event::Eof => break,
-            Event::Text(text) => say(&mut found, &open, text.trim()),
-            Event::CData(text) => say(&mut found, &open, text.trim()),
-            Event::GeneralRef(name) => match name.resolve_char_ref() {
-                Ok(Some(character)) => say(&mut found, &open, character.encode_utf8(&mut [0; 4])),
-                _ => say(
-                    &mut found,
-                    &open,
-                    resolve_predefined_entity(&name).unwrap_or_default(),
-                ),
-            },
-            _ => {}
+        }
+        found
+    }
+
+    fn add(&mut self, name: &str) {
+        self.all.push((name.to_owned(), String::new()));
+    }
+
+    fn say(&mut self, text: &str) {
+        if let Some(at) = self.open.last() {
+            self.all[*at].1.push_str(text);
         }
     }
-    found
-}
 
-fn say(found: &mut [(String, String)], open: &[usize], text: &str) {
-    if let Some(at) = open.last() {
-        found[*at].1.push_str(text);
+    fn are_whole(&self) -> bool {
+        !self.all.is_empty() && self.open.is_empty()
     }
 }
 

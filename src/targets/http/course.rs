@@ -119,8 +119,16 @@ impl HttpTarget {
                     self.captured.keep(delivery, n + 1, found);
                 }
                 Err(error) => {
+                    let (verdict, error) = match answer.is_whole() {
+                        true => (Verdict::Dead, error),
+                        // What it did is done all the same, and may be done twice then: better than never.
+                        false => (
+                            Verdict::TryAgain { pause: None },
+                            format!("{error}: it broke off"),
+                        ),
+                    };
                     let report = Report {
-                        verdict: Verdict::Dead,
+                        verdict,
                         error: Some(error),
                         ..report
                     };

@@ -1,8 +1,8 @@
 //! Systems that are spoken to over HTTP.
 //!
 //! What must hold whatever the other side does: a send ends within its timeout, costs at most 64 KiB of answer, and is
-//! judged by its status as soon as there is one, unless rules ask for more. A 2xx whose body then breaks off or drips is a 2xx: the system has the
-//! event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
+//! judged by its status as soon as there is one, unless rules ask for more. Without them, a 2xx whose body then breaks off or drips is a 2xx: the
+//! system has the event, and a repeat would only double it. Redirects are not followed: they would turn a POST into a GET, or carry the
 //! credentials to another host.
 
 mod answer;

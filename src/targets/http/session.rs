@@ -174,12 +174,15 @@ impl HttpTarget {
                         until,
                     });
                 }
+                _ if !answer.is_whole() => Verdict::TryAgain { pause },
                 _ => Verdict::Hold,
             },
             Verdict::Dead => Verdict::Hold, // no delivery is at fault
             other => other,
         };
-        let error = if answer.status.is_success() {
+        let error = if answer.status.is_success() && !answer.is_whole() {
+            "the answer to the login broke off before its token".to_owned()
+        } else if answer.status.is_success() {
             "the answer to the login holds no token: are the credentials right?".to_owned()
         } else {
             format!("the login was answered with {}", answer.status)

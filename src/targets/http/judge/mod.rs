@@ -2,7 +2,7 @@
 //!
 //! Most systems say it by the status. Some say "no" inside of a 200, so a preset or a user may give rules over the whole
 //! answer; the first that fits decides, and where none fits the status does. An answer that was cut off is judged by what
-//! came of it.
+//! came of it, unless a rule over its body might have fitted the rest: then nobody knows, and it is tried again.
 
 mod matching;
 mod rules;
@@ -79,22 +79,37 @@ impl Judge {
             Self::Statuses(lists) => return by_status(lists.verdict(code)),
             Self::Rules(rules) => rules,
         };
-        let Some(rule) = rules.iter().find(|rule| rule.fits(answer)) else {
-            return by_status(None);
+        let fitting = rules.iter().position(|rule| rule.fits(answer));
+        let before = &rules[..fitting.unwrap_or(rules.len())];
+        let is_open = !answer.is_whole() && before.iter().any(|rule| rule.might_fit(answer));
+        let ruling = match fitting {
+            Some(n) => by_rule(&rules[n], answer, pause),
+            None => by_status(None),
         };
-        Ruling {
-            verdict: match rule.then {
-                Then::Delivered | Then::Duplicate => Verdict::Delivered,
-                Then::TryAgain => Verdict::TryAgain {
-                    pause: rule.pause(answer).or(pause),
-                },
-                // Where there is no session to begin anew, only somebody can mend the credentials.
-                Then::LoginAgain | Then::Hold => Verdict::Hold,
-                Then::Dead => Verdict::Dead,
+        match ruling.verdict {
+            Verdict::Delivered | Verdict::Dead if is_open => Ruling {
+                verdict: Verdict::TryAgain { pause },
+                because: Some("its answer broke off before it said what became of it".to_owned()),
+                login_again: false,
             },
-            because: rule.because.clone(),
-            login_again: matches!(rule.then, Then::LoginAgain),
+            _ => ruling,
         }
+    }
+}
+
+fn by_rule(rule: &Rule, answer: &Answer, pause: Option<Duration>) -> Ruling {
+    Ruling {
+        verdict: match rule.then {
+            Then::Delivered | Then::Duplicate => Verdict::Delivered,
+            Then::TryAgain => Verdict::TryAgain {
+                pause: rule.pause(answer).or(pause),
+            },
+            // Where there is no session to begin anew, only somebody can mend the credentials.
+            Then::LoginAgain | Then::Hold => Verdict::Hold,
+            Then::Dead => Verdict::Dead,
+        },
+        because: rule.because.clone(),
+        login_again: matches!(rule.then, Then::LoginAgain),
     }
 }
 

@@ -125,20 +125,31 @@ impl Rule {
     }
 
     pub(super) fn fits(&self, answer: &Answer) -> bool {
-        let Written {
-            status,
-            header,
-            json,
-            xml,
-            text,
-            ..
-        } = &self.written;
+        self.head_fits(answer) && self.body_fits(answer)
+    }
+
+    /// Whether it might fit the whole of an answer that broke off.
+    pub(super) fn might_fit(&self, answer: &Answer) -> bool {
+        let written = &self.written;
+        let looks = !written.json.is_empty() || written.xml.is_some() || written.text.is_some();
+        looks && self.head_fits(answer)
+    }
+
+    fn head_fits(&self, answer: &Answer) -> bool {
+        let Written { status, header, .. } = &self.written;
         status.as_ref().is_none_or(|statuses| {
             let mut statuses = statuses.0.iter();
             statuses.any(|statuses| statuses.hold(answer.status.as_u16()))
         }) && header.iter().all(|(name, wanted)| {
             wanted.fits(answer.header(name).map(serde_json::Value::from).as_ref())
-        }) && (json.is_empty()
+        })
+    }
+
+    fn body_fits(&self, answer: &Answer) -> bool {
+        let Written {
+            json, xml, text, ..
+        } = &self.written;
+        (json.is_empty()
             || answer.json().is_some_and(|document| {
                 let mut places = json.iter();
                 places.all(|(place, wanted)| wanted.fits(document.pointer(&place.0)))

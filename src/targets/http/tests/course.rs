@@ -274,6 +274,31 @@ async fn a_first_answer_without_its_value_ends_the_delivery_with_the_reason() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_before_the_value_it_was_to_tell_is_tried_again() {
+    let cut = |body: &str| {
+        let cut = format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{body}");
+        Receiver::that(Act::Close(cut.into_bytes()))
+    };
+    let receiver = cut(r#"{"event_id": "17."#).await;
+    let report = target().send(id(1), chained(&receiver)).await;
+    assert_eq!(report.verdict, AGAIN);
+    let error = report.error.unwrap();
+    assert!(
+        error.ends_with("its answer holds no `event`: it broke off"),
+        "{error}"
+    );
+
+    let receiver = cut(r#"{"token": "vms-"#).await;
+    let target = target_with(JUDGE);
+    for logins in 1..=2 {
+        let report = target.send(id(1), bookmark(&receiver, "x")).await;
+        assert_eq!(report.verdict, AGAIN);
+        assert!(report.error.unwrap().contains("broke off"));
+        assert_eq!(receiver.log.requests().len(), logins, "it is no refusal");
+    }
+}
+
+#[tokio::test]
 async fn digest_is_answered_and_kept_for_the_next_request() {
     let answers = |request: &Received| {
         match header(request, "authorization") {

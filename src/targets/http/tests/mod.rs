@@ -200,6 +200,40 @@ async fn a_2xx_that_breaks_off_is_delivered() {
 }
 
 #[tokio::test]
+async fn where_rules_read_the_body_an_answer_that_breaks_off_before_it_tells_is_tried_again() {
+    let rules = "judge: [{ json: { /success: { not: true } }, then: dead }, { xml: Fault, then: dead }, { status: 409, then: duplicate }]";
+    let judged = async |status: &str, body: &str| {
+        let cut = format!("HTTP/1.1 {status}\r\nContent-Length: 100\r\n\r\n{body}");
+        let receiver = Receiver::that(Act::Close(cut.into_bytes())).await;
+        send_to(&target_with(rules), &receiver).await
+    };
+    for (status, body) in [
+        ("200 OK", r#"{"success":fal"#),
+        ("200 OK", "<Envelope><Body>"),
+        ("200 OK", ""),
+        ("404 Gone", "<Env"),
+        ("409 There", "{"),
+    ] {
+        let report = judged(status, body).await;
+        assert_eq!(report.verdict, AGAIN, "{status} {body}");
+        assert!(report.error.unwrap().contains("broke off"));
+    }
+    // Here it told.
+    for (status, body, verdict) in [
+        ("200 OK", r#"{"success":true}"#, Verdict::Delivered),
+        ("200 OK", r#"{"success":false}"#, Verdict::Dead),
+        ("200 OK", "<Envelope><Body/></Envelope>", Verdict::Delivered),
+        ("401 No", "{", Verdict::Hold),
+    ] {
+        assert_eq!(
+            judged(status, body).await.verdict,
+            verdict,
+            "{status} {body}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_before_its_head_ends_is_tried_again() {
     for act in [
         Act::Reset(Vec::new()),
