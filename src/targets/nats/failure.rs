@@ -40,8 +40,12 @@ impl NatsError {
         match self {
             Self::Old | Self::Plain => Verdict::Hold,
             Self::TooLarge { .. } => Verdict::Dead,
-            // 4xx: the message is larger than the stream takes, say; 503: the stream is full, or its servers are
-            Self::Stream { code, .. } if (400..500).contains(code) => Verdict::Dead,
+            // 408 and 429: the stream has too much to do; 503: it is full, or its servers are
+            Self::Stream {
+                code: 408 | 429, ..
+            } => Verdict::TryAgain { pause: None },
+            // the message is larger than the stream takes, say
+            Self::Stream { code: 400..500, .. } => Verdict::Dead,
             Self::Refused(text) => refusal(text),
             // A stream may be made, and while servers choose their leader there is none.
             Self::NoStream(_)
@@ -89,6 +93,21 @@ fn begins(text: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_stream_says_is_understood() {
+        let again = Verdict::TryAgain { pause: None };
+        for (code, verdict) in [
+            (400, Verdict::Dead),
+            (408, again.clone()),
+            (429, again.clone()),
+            (503, again),
+        ] {
+            let description = "no".to_owned();
+            let said = NatsError::Stream { code, description };
+            assert_eq!(said.verdict(), verdict, "{code}");
+        }
+    }
 
     #[test]
     fn what_a_server_says_is_understood() {
