@@ -109,6 +109,34 @@ async fn a_database_that_refuses_is_understood() {
     camhook.kill();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_without_its_table_or_that_was_forgotten_costs_no_event() {
+    let database = Database::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let sql = "INSERT INTO plates VALUES ($1)";
+    let routes = rows_to(&database, "", sql, "[\"{{ plate.text }}\"]");
+    let routes = routes.replace("/postgres\"", "/postgres?sslmode=disable\"");
+    let camhook = Process::start(folder.path(), &routes);
+    post(&camhook, form_event(1)).await;
+    let held = fate(&camhook, "held", 1).await;
+    let error = held[0]["attempts"][0]["error"].to_string();
+    assert!(error.contains("42P01"), "{error}");
+
+    // As behind a pooler, where another transaction has another server process: what was prepared is not there.
+    database.sql(
+        "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NEW; END $$; \
+         CREATE TABLE plates (plate text); CREATE TRIGGER forget AFTER INSERT ON plates FOR EACH ROW EXECUTE FUNCTION forget()",
+    );
+    fate(&camhook, "delivered", 1).await;
+    for n in 2..=3 {
+        post(&camhook, form_event(n)).await;
+        let rows = fate(&camhook, "delivered", n).await;
+        let tries = rows[0]["attempts"].as_array().unwrap();
+        assert_eq!(tries.len(), 1, "{}", rows[0]);
+    }
+    camhook.stop();
+}
+
 fn mails_to(server: &MailServer, password: &str, to: &str) -> String {
     format!(
         "targets:\n  post:\n    smtp:\n      url: \"smtp://gate:{password}@127.0.0.1:{}\"\n      from: \"North gate <gate@example.com>\"\n      \

@@ -144,7 +144,15 @@ impl PostgresTarget {
         std::iter::from_fn(|| idle.pop()).find(|kept| kept.sql == sql && !kept.client.is_closed())
     }
 
-    fn keep(&self, kept: Kept) {
+    /// Unless what was told may be the connection's fault: whoever kept that one would be told the same again and again.
+    fn keep_after(&self, kept: Kept, done: &Result<u64, Failure>) {
+        let is_sound = match done {
+            Ok(_) | Err(Failure::Unfit(_)) => true,
+            Err(Failure::Told(error)) => error.code().is_some_and(|code| is_of_row(code.code())),
+        };
+        if !is_sound {
+            return;
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX && !kept.client.is_closed() {
             idle.push(kept);
@@ -163,14 +171,14 @@ impl PostgresTarget {
                     idle.clear();
                 }
                 done => {
-                    self.keep(kept);
+                    self.keep_after(kept, &done);
                     return done;
                 }
             }
         }
         let mut kept = self.open(&row.sql).await?;
         let done = kept.execute(&bound).await;
-        self.keep(kept);
+        self.keep_after(kept, &done);
         done
     }
 
@@ -226,18 +234,31 @@ async fn driven<T>(
 /// Whether the connection is at fault, not the row.
 fn is_lost(error: &Error) -> bool {
     match error.code() {
-        Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
+        Some(code) => {
+            let code = code.code();
+            code.starts_with("57P") || code.starts_with("08") || is_of_statement_name(code)
+        }
         None => error.is_closed() || reasons(error).contains("communicating"),
     }
+}
+
+/// What is prepared is not there, or another is: a pooler gave the connection to another server process.
+fn is_of_statement_name(code: &str) -> bool {
+    ["26000", "42P05"].contains(&code)
+}
+
+/// Whether it is what cannot be stored: the next try would end the same.
+fn is_of_row(code: &str) -> bool {
+    code.starts_with("22") || code.starts_with("23")
 }
 
 /// By the class of the server's answer (Appendix A of PostgreSQL's manual, read 2026-11-21).
 fn verdict(code: &str) -> Verdict {
     match code.get(..2).unwrap_or_default() {
-        // the credentials, and the database's name
-        "28" | "3D" => Verdict::Hold,
-        // the statement, and what cannot be stored: the next try would end the same
-        "22" | "23" | "42" => Verdict::Dead,
+        _ if is_of_row(code) => Verdict::Dead,
+        _ if is_of_statement_name(code) => Verdict::TryAgain { pause: None },
+        // the credentials, the database's name, and the statement, which is the same for every event
+        "28" | "3D" | "42" => Verdict::Hold,
         // 08 53 57P 40001 40P01 55P03: outages, full disks, deadlocks and locks pass
         _ => Verdict::TryAgain { pause: None },
     }
@@ -301,14 +322,15 @@ mod tests {
     #[test]
     fn what_passes_is_tried_again_and_what_does_not_is_dead() {
         for code in [
-            "08006", "53300", "57P01", "57P03", "40001", "40P01", "55P03", "XX000",
+            "08006", "26000", "42P05", "53300", "57P01", "57P03", "40001", "40P01", "55P03",
+            "XX000",
         ] {
             assert!(matches!(verdict(code), Verdict::TryAgain { .. }), "{code}");
         }
-        for code in ["28P01", "28000", "3D000"] {
+        for code in ["28P01", "28000", "3D000", "42P01", "42501"] {
             assert_eq!(verdict(code), Verdict::Hold, "{code}");
         }
-        for code in ["42P01", "22P02", "23502"] {
+        for code in ["22P02", "23502"] {
             assert_eq!(verdict(code), Verdict::Dead, "{code}");
         }
     }
