@@ -162,6 +162,24 @@ impl Unconfirmed {
     }
 }
 
+/// Since when the broker owes the answer to a ping. Whatever comes counts as one.
+#[derive(Default)]
+struct Owed(Option<Instant>);
+
+impl Owed {
+    fn pinged(&mut self) {
+        self.0.get_or_insert_with(Instant::now);
+    }
+
+    fn heard(&mut self) {
+        self.0 = None;
+    }
+
+    fn for_longer_than(&self, span: Duration) -> bool {
+        self.0.is_some_and(|since| since.elapsed() > span)
+    }
+}
+
 impl Keeper {
     async fn run(mut self) {
         loop {
@@ -252,7 +270,9 @@ impl Keeper {
         tracing::info!(broker = %self.options.address, "connected to the broker");
         let Connection { reader, writer, .. } = connection;
         let mut unconfirmed = Unconfirmed::default();
-        let lost = self.exchange(reader, writer, first, &mut unconfirmed).await;
+        let lost = self
+            .exchange(reader, writer, first, &mut unconfirmed, PING_EVERY)
+            .await;
         if let Err(error) = &lost {
             let failure = Failure {
                 reason: format!("{error}, before it had confirmed the message"),
@@ -271,12 +291,15 @@ impl Keeper {
         mut writer: Writer,
         first: Option<Order>,
         unconfirmed: &mut Unconfirmed,
+        ping_every: Duration,
     ) -> Result<(), MqttError> {
         self.tell(&mut writer, |status| &status.online).await?;
         if let Some(order) = first {
             publish(&mut writer, order, unconfirmed).await?;
         }
-        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let mut pings = interval_at(Instant::now() + ping_every, ping_every);
+        // The reader's own patience begins anew with each turn of the loop.
+        let mut owed = Owed::default();
         let mut leaving: Option<Instant> = None;
         loop {
             if leaving.is_some() && unconfirmed.waiting.is_empty() {
@@ -289,22 +312,27 @@ impl Keeper {
                     Some(order) => publish(&mut writer, order, unconfirmed).await?,
                     None => leaving = Some(Instant::now() + LEAVE_WITHIN),
                 },
-                incoming = reader.next() => match incoming? {
-                    Incoming::Confirmed(id) => {
-                        if let Some((_, done)) = unconfirmed.waiting.remove(&id) {
-                            let _ = done.send(Ok(()));
+                incoming = reader.next() => {
+                    let incoming = incoming?;
+                    owed.heard();
+                    match incoming {
+                        Incoming::Confirmed(id) => {
+                            if let Some((_, done)) = unconfirmed.waiting.remove(&id) {
+                                let _ = done.send(Ok(()));
+                            }
                         }
+                        // Nothing was subscribed to, so there should be none.
+                        Incoming::Message { size, .. } => reader.skip(size).await?,
+                        Incoming::Subscribed(_) | Incoming::Other => {}
+                        Incoming::Connected { .. } => return Err(MqttError::Broken("a second CONNACK")),
                     }
-                    // Nothing was subscribed to, so there should be none.
-                    Incoming::Message { size, .. } => reader.skip(size).await?,
-                    Incoming::Subscribed(_) | Incoming::Other => {}
-                    Incoming::Connected { .. } => return Err(MqttError::Broken("a second CONNACK")),
-                },
+                }
                 _ = pings.tick() => {
-                    if unconfirmed.overdue() {
+                    if unconfirmed.overdue() || owed.for_longer_than(ping_every * 3 / 2) {
                         return Err(MqttError::Silent);
                     }
                     writer.ping().await?;
+                    owed.pinged();
                 }
                 () = self.tasks.stopping(), if leaving.is_none() => {
                     leaving = Some(Instant::now() + LEAVE_WITHIN);
@@ -367,4 +395,67 @@ async fn publish(
         }
     }
     sent
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::targets::http::{Clients, Sessions};
+
+    const PING: &[u8] = b"\xc0\0";
+    const CONNACK: &[u8] = b"\x20\x02\0\0";
+    const PINGRESP: &[u8] = b"\xd0\0";
+
+    /// Says yes to whoever connects, and answers so many pings.
+    async fn broker(tasks: &Tasks, answers: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mqtt://{}", listener.local_addr().unwrap());
+        tasks.spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = [0; 1024];
+            let mut next = CONNACK;
+            let mut left = answers + 1;
+            while let Ok(1..) = stream.read(&mut heard).await {
+                if left > 0 && (next == CONNACK || heard.starts_with(PING)) {
+                    stream.write_all(next).await.unwrap();
+                    left -= 1;
+                }
+                next = PINGRESP;
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_answers_no_ping_any_more_is_taken_for_gone() {
+        let tasks = Tasks::default();
+        let url = broker(&tasks, 5).await;
+        let clients = Clients::new(Sessions::default());
+        let (send, orders) = mpsc::channel(QUEUE);
+        let mut keeper = Keeper {
+            options: Arc::new(Options {
+                address: Address::read(&url, None, None).unwrap(),
+                tls: clients.tls(None, Path::new("/")).unwrap(),
+                client_id: None,
+                status: None,
+                clock: Clock::stepped("2026-01-31T12:00:00Z".parse().unwrap()),
+            }),
+            orders,
+            tasks: tasks.clone(),
+        };
+        let Connection { reader, writer, .. } = keeper.open().await.unwrap();
+        let begun = Instant::now();
+        let every = Duration::from_millis(100);
+        let mut unconfirmed = Unconfirmed::default();
+        let exchange = keeper.exchange(reader, writer, None, &mut unconfirmed, every);
+        let lost = tokio::time::timeout(Duration::from_secs(30), exchange).await;
+        assert!(matches!(lost, Ok(Err(MqttError::Silent))), "{lost:?}");
+        assert!(begun.elapsed() > 4 * every, "it answered five pings");
+        drop(send);
+    }
 }
