@@ -10,6 +10,9 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 use super::{Report, Target};
 use crate::event::DeliveryId;
 use crate::fate::Verdict;
@@ -86,14 +89,14 @@ fn write(folder: &Path, delivery: DeliveryId, payload: Payload) -> Report {
 /// Appends whole lines. A last line without its end, left by a crash or another program, gets one first.
 fn append(path: &Path, header: Option<&str>, line: &str) -> io::Result<()> {
     make_folder(path)?;
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return say(path, line);
+    }
     let mut file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .open(path)?;
-    if !file.metadata()?.is_file() {
-        return file.write_all(format!("{line}\n").as_bytes()); // a pipe or a terminal
-    }
     lock(&file)?;
     let before = file.metadata()?.len();
     let mut text = String::with_capacity(line.len() + 2);
@@ -113,6 +116,19 @@ fn append(path: &Path, header: Option<&str>, line: &str) -> io::Result<()> {
         sync_folder(path)?;
     }
     Ok(())
+}
+
+/// To a pipe or a terminal. Opened for writing alone and without waiting, a pipe that nobody reads is told; else it would
+/// take the line, and lose it with the handle.
+fn say(path: &Path, line: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    let opened = opened.map_err(|error| match error {
+        Errno::NXIO => io::Error::other("nobody reads this pipe"),
+        error => error.into(),
+    })?;
+    rustix::fs::fcntl_setfl(&opened, OFlags::empty())?; // from here on a slow reader is waited for
+    File::from(opened).write_all(format!("{line}\n").as_bytes())
 }
 
 /// Waits for whoever is writing; some network file systems know no locks, and there one write must do.
@@ -398,6 +414,25 @@ mod tests {
         let report = send(Path::new("/dev"), line("full", None, "1")).await;
         assert_eq!(report.verdict, Verdict::TryAgain { pause: None });
         assert!(report.error.unwrap().contains("space"));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_takes_lines_only_while_somebody_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("x");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let report = send(folder.path(), line("x", None, "1")).await;
+        assert_eq!(report.verdict, Verdict::TryAgain { pause: None });
+        assert!(report.error.unwrap().contains("nobody reads this pipe"));
+
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let reader = rustix::fs::open(&pipe, flags, Mode::empty()).unwrap();
+        let report = send(folder.path(), line("x", None, "2")).await;
+        assert_eq!(report.verdict, Verdict::Delivered, "{report:?}");
+        let mut text = String::new();
+        File::from(reader).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "2\n");
     }
 
     #[tokio::test]
