@@ -40,7 +40,7 @@ impl Source for Generic {
         request: &Arc<Original>,
     ) -> Result<Vec<Event>, Undecodable> {
         let document = Document::read(request)?;
-        if let Some(event) = neutral::read(&document, source, request, self.by_name) {
+        if let Some(event) = neutral::read(&document, source, settings, request, self.by_name)? {
             return Ok(vec![event]);
         }
         let mut event = blank(&document, source, request);

@@ -29,27 +29,25 @@ const PLATE_MAX: usize = 32;
 /// Shorter is no picture's base64.
 const PICTURE_MIN: usize = 32;
 
-/// Fills in what the document tells under names that leave no doubt.
+/// Fills in what the document tells under names that leave no doubt, and the event does not tell yet.
 pub(super) fn fill(event: &mut Event, document: &Value, zone: &TimeZone) {
-    let text = |names| find(document, names, scalar);
-    let plate = text(PLATE).filter(|text| text.chars().count() <= PLATE_MAX);
-    if let Some(plate) = plate {
+    let is_open = event.plates.is_empty() && event.faces.is_empty() && event.objects.is_empty();
+    let plate = find(document, PLATE, scalar).filter(|text| text.chars().count() <= PLATE_MAX);
+    if let Some(plate) = plate.filter(|_| is_open) {
         let mut notes = coerce::Notes::default();
         let score = find(document, SCORE, |value| notes.score(value, "score"));
         event.repaired.append(&mut notes.repaired);
-        event.kind = Kind::Plate;
+        if event.kind == Kind::Other {
+            event.kind = Kind::Plate;
+        }
         event.plates.push(Plate {
             text: Some(plate),
             score,
             ..Plate::default()
         });
     }
-    event.camera.id = text(CAMERA);
-    event.camera.name = text(CAMERA_NAME);
-    if let Some(camera) = document.get("camera").filter(|camera| camera.is_object()) {
-        let field = |name: &str| camera.get(name).and_then(scalar);
-        event.camera.id = field("id").or(event.camera.id.take());
-        event.camera.name = event.camera.name.take().or(field("name"));
+    if event.camera.id.is_none() && event.camera.name.is_none() {
+        take_camera(event, document);
     }
     if let Some(moment) = find(document, TIME, |value| moments::read(value, zone)) {
         event.occurred_at = moment;
@@ -67,6 +65,16 @@ pub(super) fn fill(event: &mut Event, document: &Value, zone: &TimeZone) {
                 content_type,
                 data,
             }));
+    }
+}
+
+fn take_camera(event: &mut Event, document: &Value) {
+    event.camera.id = find(document, CAMERA, scalar);
+    event.camera.name = find(document, CAMERA_NAME, scalar);
+    if let Some(camera) = document.get("camera").filter(|camera| camera.is_object()) {
+        let field = |name: &str| camera.get(name).and_then(scalar);
+        event.camera.id = field("id").or(event.camera.id.take());
+        event.camera.name = event.camera.name.take().or(field("name"));
     }
 }
 

@@ -231,7 +231,7 @@ impl Coerce<'_> {
 }
 
 /// XML makes no list of what comes once.
-fn many(value: Value) -> Vec<Value> {
+pub(super) fn many(value: Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items,
         one => vec![one],

@@ -17,6 +17,7 @@ mod compile;
 mod fields;
 mod pass;
 mod pictures;
+mod written;
 
 pub(super) mod coerce;
 
@@ -39,6 +40,7 @@ use compile::Node;
 use pass::Pass;
 
 pub(super) use pictures::inline;
+pub(super) use written::mend;
 
 /// A source's `map` as it is written.
 #[derive(Clone, Default, Deserialize)]
