@@ -34,6 +34,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// connection is closed. Bytes.
 const WORTH_KEEPING: u64 = 64 << 10;
 
+/// How much of a request's body was read. hyper does not tell: it takes a chunked body for one that goes on for ever.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Nothing,
+    Part,
+    Whole,
+}
+
 /// What becomes of a request that came in whole.
 pub(super) trait Reception: Send + Sync + 'static {
     /// Whether it is worth to read a body at all.
@@ -84,8 +92,8 @@ impl<R: Reception> Front<R> {
             address: peer,
             ..caller
         };
-        let mut begun = false;
-        let result = self.serve(&caller, &parts, &mut body, &mut begun).await;
+        let mut read = Read::Nothing;
+        let result = self.serve(&caller, &parts, &mut body, &mut read).await;
         if result.as_ref().is_err_and(Refusal::is_guess) {
             tokio::select! {
                 () = self.tasks.stopping() => {}
@@ -105,10 +113,10 @@ impl<R: Reception> Front<R> {
                 refusal.reply()
             }
         };
-        if !body.is_end_stream() {
+        if read != Read::Whole && !body.is_end_stream() {
             let spoilt = result.is_err_and(|refusal| refusal.spoils_body());
             // The sender waits to be asked for the body, and reading would ask for it.
-            let unasked = !begun && parts.headers.contains_key(EXPECT);
+            let unasked = read == Read::Nothing && parts.headers.contains_key(EXPECT);
             let short = body
                 .size_hint()
                 .upper()
@@ -134,7 +142,7 @@ impl<R: Reception> Front<R> {
         caller: &Caller,
         parts: &Parts,
         body: &mut Incoming,
-        begun: &mut bool,
+        read: &mut Read,
     ) -> Result<Reply, Refusal> {
         let door = self.door.load_full();
         let (nonces, now) = (&self.guard.nonces, self.clock.now());
@@ -160,8 +168,9 @@ impl<R: Reception> Front<R> {
             timeout: self.body_timeout,
         };
         let reserved = body::reserve(body, &limits).await?;
-        *begun = true;
+        *read = Read::Part;
         let (bytes, reserved) = body::collect(body, reserved, &limits).await?;
+        *read = Read::Whole;
         if let Some((signature, signed)) = &signature {
             signature.check(signed, &bytes)?;
         }

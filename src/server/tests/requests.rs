@@ -102,18 +102,22 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_and_an_absolute_target_are_read() {
+async fn a_chunked_body_and_an_absolute_target_are_read_and_the_connection_stays_open() {
     let mut camhook = setup().open().await;
     let mut camera = camhook.connect().await;
-    camera
-        .says("POST http://proxy.example/gate/sub?a=b HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")
-        .await;
-    assert_eq!(camera.hears().await.status, 200);
-    let original = camhook.seen().await;
-    assert_eq!(
-        (original.path.as_str(), &original.body[..]),
-        ("/gate/sub?a=b", &b"hello"[..])
-    );
+    for _ in 0..2 {
+        camera
+            .says("POST http://proxy.example/gate/sub?a=b HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")
+            .await;
+        let said = camera.hears().await;
+        assert_eq!(said.status, 200);
+        assert!(!said.head.contains("connection: close"), "{}", said.head);
+        let original = camhook.seen().await;
+        assert_eq!(
+            (original.path.as_str(), &original.body[..]),
+            ("/gate/sub?a=b", &b"hello"[..])
+        );
+    }
 }
 
 #[tokio::test]
