@@ -77,40 +77,82 @@ impl Body {
 
 /// Nesting of a JSON document. Readers stop at 128 levels, and inside of an event the document stands some levels deeper.
 const DEPTH_MAX: usize = 100;
-/// Commas of a JSON document, which are about its values: each value costs some ten times its byte in memory.
-const COMMAS_MAX: usize = 200_000;
+/// Values of JSON, as commas and opening brackets tell them: each takes some ten times its bytes in memory.
+const VALUES_MAX: usize = 200_000;
+
+/// What the documents in one body may still hold together.
+pub(super) struct Room {
+    /// Values of JSON.
+    pub(super) values: usize,
+    /// Elements and attributes of XML.
+    pub(super) nodes: usize,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self {
+            values: VALUES_MAX,
+            nodes: xml::NODES_MAX,
+        }
+    }
+}
 
 /// Parses a JSON document.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a Bytes) -> Result<T, Undecodable> {
-    if depth(text) > DEPTH_MAX {
+    parse_within(text, &mut Room::new())
+}
+
+/// As [`parse`], for one of several documents. When there is no room for it, none is left.
+pub(super) fn parse_within<'a, T: Deserialize<'a>>(
+    text: &'a Bytes,
+    room: &mut Room,
+) -> Result<T, Undecodable> {
+    let Extent { depth, values } = Extent::of(text);
+    if depth > DEPTH_MAX {
         let reason = format!("the JSON is nested more than {DEPTH_MAX} levels deep");
         return Err(Undecodable::because(reason));
     }
-    if memchr::memchr_iter(b',', text).count() > COMMAS_MAX {
-        let reason = format!("the JSON holds more than {COMMAS_MAX} values");
+    let Some(left) = room.values.checked_sub(values) else {
+        room.values = 0;
+        let reason = format!("the JSON holds more than {VALUES_MAX} values");
         return Err(Undecodable::because(reason));
-    }
+    };
+    room.values = left;
     serde_json::from_slice(text)
         .map_err(|error| Undecodable::because(format!("the JSON is broken: {error}")))
 }
 
-fn depth(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => {
-                depth += 1;
-                deepest = deepest.max(depth);
+/// How deep a JSON document is nested, and how many values it may hold.
+struct Extent {
+    depth: usize,
+    values: usize,
+}
+
+impl Extent {
+    fn of(text: &[u8]) -> Self {
+        let (mut depth, mut deepest, mut values) = (0_usize, 0, 0);
+        let (mut quoted, mut escaped) = (false, false);
+        for byte in text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                _ if quoted => {}
+                b',' => values += 1,
+                b'{' | b'[' => {
+                    values += 1;
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
             }
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
+        }
+        Self {
+            depth: deepest,
+            values,
         }
     }
-    deepest
 }
 
 /// `text` if it is UTF-8, without byte order mark and white space before it.
@@ -256,7 +298,7 @@ mod tests {
 
     #[test]
     fn nesting_is_counted_outside_of_texts() {
-        assert_eq!(depth(br#"{"a":["[[[[\"[[", {}]}"#), 3);
+        assert_eq!(Extent::of(br#"{"a":["[[[[\"[[", {}]}"#).depth, 3);
         let nested = |n: usize| Bytes::from(format!("{}{}", "[".repeat(n), "]".repeat(n)));
         assert!(parse::<Value>(&nested(DEPTH_MAX)).is_ok());
         assert!(parse::<Value>(&nested(DEPTH_MAX + 1)).is_err());
@@ -264,10 +306,14 @@ mod tests {
 
     #[test]
     fn values_have_a_limit_and_long_texts_do_not() {
-        let many = Bytes::from(format!("[1{}]", ",1".repeat(COMMAS_MAX + 1)));
-        let error = parse::<Value>(&many).unwrap_err();
-        assert!(error.reason.contains("more than 200000 values"), "{error}");
-        let long = Bytes::from(format!("[\"{}\"]", "a".repeat(COMMAS_MAX * 2)));
+        let nested = format!("{}{}", "[".repeat(99), "]".repeat(99));
+        let nested = vec![nested; VALUES_MAX / 99].join(",");
+        for many in [",1".repeat(VALUES_MAX), nested] {
+            let many = Bytes::from(format!("[1{many}]"));
+            let error = parse::<Value>(&many).unwrap_err();
+            assert!(error.reason.contains("more than 200000 values"), "{error}");
+        }
+        let long = Bytes::from(format!("[\"{}\"]", "a,".repeat(VALUES_MAX * 2)));
         assert!(parse::<Value>(&long).is_ok());
     }
 

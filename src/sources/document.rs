@@ -3,10 +3,12 @@
 //! A form, and the text parts of a multipart body, become an object; XML, also in a field or part, becomes a tree as told
 //! in [`xml`].
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::body::{self, Body};
+use super::body::{self, Body, Room};
 use super::json::Json;
 use super::media::{clip, is_clip, picture, role_named};
 use super::multipart::Part;
@@ -44,9 +46,9 @@ impl Document {
                 document.content = Content::Json(text);
             }
             Body::Form(fields) => {
-                let mut tree = Map::new();
+                let (mut tree, mut room) = (Map::new(), Room::new());
                 for (name, value) in fields {
-                    put(&mut tree, name, field(&value)?);
+                    put(&mut tree, name, field(&value, &mut room)?);
                 }
                 document.content = Content::Tree(Value::Object(tree));
             }
@@ -64,7 +66,7 @@ impl Document {
         if parts.is_empty() {
             return Err(Undecodable::because("the multipart body has no parts"));
         }
-        let mut tree = Map::new();
+        let (mut tree, mut room) = (Map::new(), Room::new());
         for part in parts {
             if sniff(&part.data).is_some() {
                 let role = self.role_of(&part.name);
@@ -79,7 +81,7 @@ impl Document {
                 || body::looks_like_json(&part.data)
                 || xml::looks_like(&part.data)
             {
-                put(&mut tree, part.name, field(&part.data)?);
+                put(&mut tree, part.name, field(&part.data, &mut room)?);
             } else {
                 put(&mut tree, part.name.clone(), described(&part));
                 self.files.push(part);
@@ -113,11 +115,11 @@ impl Document {
     }
 
     /// The tree; null when there is only a picture.
-    pub(super) fn value(&self) -> Value {
+    pub(super) fn value(&self) -> Cow<'_, Value> {
         match &self.content {
-            Content::None => Value::Null,
-            Content::Json(text) => serde_json::from_slice(text).unwrap_or(Value::Null),
-            Content::Tree(tree) => tree.clone(),
+            Content::None => Cow::Owned(Value::Null),
+            Content::Json(text) => Cow::Owned(serde_json::from_slice(text).unwrap_or(Value::Null)),
+            Content::Tree(tree) => Cow::Borrowed(tree),
         }
     }
 
@@ -156,18 +158,24 @@ fn described(part: &Part) -> Value {
     json!({ "filename": part.filename, "content_type": part.content_type, "size": part.data.len() })
 }
 
-/// A field's value: the document it holds if that is JSON or XML, else its text.
-fn field(value: &Bytes) -> Result<Value, Undecodable> {
+/// A field's value: the document it holds if that is JSON or XML, else its text. Where there is no room for a document, no
+/// text stands in for it: nobody would find what it tells.
+fn field(value: &Bytes, room: &mut Room) -> Result<Value, Undecodable> {
     if body::looks_like_json(value)
         && let Ok(text) = body::utf8(value.clone())
-        && let Ok(document) = body::parse(&text)
     {
-        return Ok(document);
+        match body::parse_within(&text, room) {
+            Ok(document) => return Ok(document),
+            Err(full) if room.values == 0 => return Err(full),
+            Err(_) => {}
+        }
     }
-    if xml::looks_like(value)
-        && let Ok(tree) = xml::read(value)
-    {
-        return Ok(tree);
+    if xml::looks_like(value) {
+        match xml::read_within(value, &mut room.nodes) {
+            Ok(tree) => return Ok(tree),
+            Err(full) if room.nodes == 0 => return Err(full),
+            Err(_) => {}
+        }
     }
     std::str::from_utf8(value)
         .map(Value::from)
@@ -182,5 +190,37 @@ fn put(document: &mut Map<String, Value>, name: String, value: Value) {
         }
         Some(Value::Array(values)) => values.push(value),
         Some(known) => *known = json!([known.take(), value]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(part: &str, parts: usize) -> Result<Document, Undecodable> {
+        let part = format!("--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{part}\r\n");
+        Document::read(&Original {
+            body: format!("{}--B--\r\n", part.repeat(parts)).into(),
+            ..Original::default()
+        })
+    }
+
+    #[test]
+    fn the_parts_of_one_body_share_what_it_may_hold() {
+        let json = format!("{{\"l\":[0{}]}}", ",0".repeat(60_000));
+        let xml = format!("<a>{}</a>", "<b/>".repeat(30_000));
+        for (part, reason) in [(json, "200000 values"), (xml, "100000 elements")] {
+            let tree = read(&part, 3).unwrap();
+            assert_eq!(tree.value()["a"].as_array().unwrap().len(), 3);
+            let error = read(&part, 4).unwrap_err();
+            assert!(error.reason.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_like_a_document_is_text() {
+        for text in ["[a, b", "{", "<a>", "<3 thanks"] {
+            assert_eq!(read(text, 1).unwrap().value()["a"], text);
+        }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn read(
     }
     let tree = document.value();
     let beside = ["event", "json"].iter().filter_map(|name| tree.get(name));
-    let told = std::iter::once(&tree)
+    let told = std::iter::once(&*tree)
         .chain(beside)
         .find(|tree| is_written(tree) || by_hand && is_by_hand(tree));
     let Some(told) = told else {

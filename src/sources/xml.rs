@@ -23,7 +23,7 @@ use super::Undecodable;
 const DEPTH_MAX: usize = 60;
 
 /// Elements and attributes of a document, each of which takes much more memory than its bytes; more is no camera's.
-const NODES_MAX: usize = 100_000;
+pub(super) const NODES_MAX: usize = 100_000;
 
 /// Bytes in which an XML declaration must end for its encoding to be heard.
 const DECLARATION_BYTES_MAX: usize = 256;
@@ -40,6 +40,12 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
 
 /// The tree of a well-formed document in the encoding that it declares (UTF-8 if none).
 pub(super) fn read(bytes: &[u8]) -> Result<Value, Undecodable> {
+    let mut nodes = NODES_MAX;
+    read_within(bytes, &mut nodes)
+}
+
+/// As [`read`], for one of several documents that share what they may hold: `nodes` is what is left of it.
+pub(super) fn read_within(bytes: &[u8], nodes: &mut usize) -> Result<Value, Undecodable> {
     let text = text(bytes)?;
     if let Some((at, char)) = text.char_indices().find(|(_, char)| !is_allowed(*char)) {
         let reason = format!("the character {} is not allowed", char.escape_unicode());
@@ -47,7 +53,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, Undecodable> {
     }
     let mut reader = Reader::from_str(&text);
     reader.config_mut().check_comments = true;
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(nodes);
     loop {
         let at = offset(reader.buffer_position());
         let event = reader
@@ -117,11 +123,11 @@ fn declared_encoding(bytes: &[u8]) -> Result<&'static Encoding, Undecodable> {
     Ok(if is_wide { UTF_8 } else { encoding })
 }
 
-#[derive(Default)]
-struct Tree {
+struct Tree<'n> {
     version: Option<XmlVersion>,
     has_begun: bool,
-    nodes: usize,
+    /// How many more there may be.
+    nodes: &'n mut usize,
     open: Vec<Element>,
     root: Option<Map<String, Value>>,
 }
@@ -135,7 +141,17 @@ struct Element {
     text: String,
 }
 
-impl Tree {
+impl<'n> Tree<'n> {
+    fn new(nodes: &'n mut usize) -> Self {
+        Self {
+            version: None,
+            has_begun: false,
+            nodes,
+            open: Vec::new(),
+            root: None,
+        }
+    }
+
     /// One piece of the document at byte `at`; the reason if it may not stand there.
     fn take(&mut self, event: Event<'_>, at: usize) -> Result<(), String> {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
@@ -230,10 +246,10 @@ impl Tree {
     }
 
     fn count(&mut self) -> Result<(), String> {
-        self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            return Err(format!("more than {NODES_MAX} elements and attributes"));
-        }
+        *self.nodes = self
+            .nodes
+            .checked_sub(1)
+            .ok_or_else(|| format!("more than {NODES_MAX} elements and attributes"))?;
         Ok(())
     }
 
