@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::body::{self, Body};
+use super::bounds::ITEMS_READ;
 use super::json::Json;
 use super::lenient::{list, number, score, text};
 use super::media::picture;
@@ -201,7 +202,7 @@ fn take_review(event: &mut Event, document: &Json) {
         active: Some(event.ended_at.is_none()),
         rule: None,
     });
-    for class in list(&after["data"]["objects"]) {
+    for class in list(&after["data"]["objects"]).iter().take(ITEMS_READ) {
         // Of an object with a sub label, too.
         let class = text(class).map(|class| class.trim_end_matches("-verified").to_owned());
         event.objects.push(Object {

@@ -16,6 +16,7 @@ mod verkada;
 mod viewtron;
 
 mod body;
+mod bounds;
 mod country;
 mod document;
 mod json;
@@ -72,7 +73,8 @@ pub(crate) fn speaker(source: &'static dyn Source, request: &Original) -> &'stat
     source.passes_on(request).unwrap_or(source)
 }
 
-/// One request's events with what the settings know of their cameras: what everybody but a source itself calls.
+/// One request's events within bounds, with what the settings know of their cameras: what everybody but a source itself
+/// calls.
 pub(crate) fn decode(
     source: &dyn Source,
     name: &Name,
@@ -84,6 +86,7 @@ pub(crate) fn decode(
         None => source.decode(name, settings, request)?,
     };
     for event in &mut events {
+        bounds::keep(event);
         settings.apply_cameras(event);
         settings.apply_fetch(event);
     }

@@ -279,9 +279,10 @@ fn sources_and_steps_have_fixtures() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const SOURCE_PLUMBING: [&str; 16] = [
+const SOURCE_PLUMBING: [&str; 17] = [
     "mod",
     "body",
+    "bounds",
     "multipart",
     "settings",
     "fixtures",

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use super::body::{self, Body};
+use super::bounds::ITEMS_READ;
 use super::json::Json;
 use super::lenient::{first_of, known, list, number, percent, text};
 use super::media::{picture, role_named};
@@ -350,6 +351,9 @@ fn take_status(event: &mut Event, alert: &Json, active: Option<bool>) {
         };
         if object.class.is_some() || object.area.is_some() {
             event.objects.push(object);
+        }
+        if event.objects.len() == ITEMS_READ {
+            break;
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::coerce::{Coerce, Notes, many, quoted};
 use super::fields::{self, Field, Known};
+use crate::sources::bounds::ITEMS_READ;
 
 /// Brings the values of an event into the types of its fields; fields that nobody maps stay as they are. A value that does
 /// not fit is left out; what is to be said of it is returned.
@@ -27,7 +28,7 @@ pub(in crate::sources) fn mend(
         let read = match (known.field, value) {
             (Field::Pictures, images) => Some(images),
             (Field::List(fields, needs), list) if !list.is_null() => {
-                let items = many(list).into_iter().enumerate();
+                let items = many(list).into_iter().take(ITEMS_READ).enumerate();
                 let read = items.map(|(n, item)| {
                     let path = format!("{}[{n}]", known.name);
                     mended(item, fields, needs, &path, &mut coerce)

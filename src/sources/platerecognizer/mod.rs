@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::{self, Body};
+use super::bounds::ITEMS_READ;
 use super::json::Json;
 use super::lenient::{first_of, list, number, text};
 use super::media::{clip, is_clip};
@@ -260,7 +261,8 @@ fn take_plates(event: &mut Event, says: Says, data: &Json) {
     if !told.is_list() && !told.is_null() {
         event.repaired.push("`results` is no list".to_owned());
     }
-    event.plates = list(told).iter().map(results::read).collect();
+    let results = list(told).iter().take(ITEMS_READ);
+    event.plates = results.map(results::read).collect();
 }
 
 fn take_dwell(event: &mut Event, settings: &DecodeSettings, data: &Json) {

@@ -8,6 +8,7 @@ use super::picture;
 use super::tree::Node;
 use super::values::{area, side, vehicle, word};
 use crate::event::{Area, Event, Item, ListEntry, Plate, Role, Score, Unit};
+use crate::sources::bounds::ITEMS_READ;
 
 pub(super) fn take_plates(event: &mut Event, root: Node<'_>) {
     picture::take_frame(event, root);
@@ -19,7 +20,8 @@ pub(super) fn take_plates(event: &mut Event, root: Node<'_>) {
     for item in items.iter().filter(|item| !is_vehicle(**item)) {
         picture::take_target(event, *item, Role::FRAME, None);
     }
-    for item in items.into_iter().filter(|item| is_vehicle(*item)) {
+    let vehicles = items.into_iter().filter(|item| is_vehicle(*item));
+    for item in vehicles.take(ITEMS_READ) {
         let plate = Item::Plate(event.plates.len());
         event.plates.push(read(item));
         picture::take_target(event, item, Role::PLATE, Some(plate));

@@ -6,6 +6,7 @@ use super::picture;
 use super::tree::Node;
 use super::values::{rect, word};
 use crate::event::{Event, Face, Item, Role, Unit};
+use crate::sources::bounds::ITEMS_READ;
 
 const ATTRIBUTES: [&str; 4] = ["age", "sex", "glasses", "mask"];
 
@@ -15,7 +16,7 @@ pub(super) fn take(event: &mut Event, root: Node<'_>) {
         Some(_) => ("faceListInfo", Unit::Pixels),
         None => ("listInfo", Unit::TenThousandths),
     };
-    for item in root.items(list) {
+    for item in root.items(list).take(ITEMS_READ) {
         let attributes = ATTRIBUTES
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), word(item, name)?.into())))

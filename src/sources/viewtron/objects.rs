@@ -9,6 +9,7 @@ use super::picture;
 use super::tree::Node;
 use super::values::{class, rect, side};
 use crate::event::{Event, Item, Object, Role, Unit};
+use crate::sources::bounds::ITEMS_READ;
 
 pub(super) fn take(event: &mut Event, root: Node<'_>) {
     picture::take_frame(event, root);
@@ -21,6 +22,9 @@ pub(super) fn take(event: &mut Event, root: Node<'_>) {
             continue;
         }
         let new = event.objects.len();
+        if new == ITEMS_READ {
+            break;
+        }
         let at = id.map_or(new, |id| *known.entry(id).or_insert(new));
         if at == new {
             event.objects.push(read(node, id));
@@ -46,6 +50,7 @@ pub(super) fn take_tracks(event: &mut Event, root: Node<'_>) {
     };
     event.objects = root
         .items("traject")
+        .take(ITEMS_READ)
         .map(|item| Object {
             velocity: measured(item, "velocity"),
             direction: measured(item, "direction"),

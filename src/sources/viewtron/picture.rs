@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::super::media;
 use super::tree::Node;
 use crate::event::{Event, Item, PictureData, Role, sniff};
+use crate::sources::bounds::ITEMS_READ;
 
 /// Firmware leaves padding out, and says another length than it sends.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -32,6 +33,9 @@ pub(super) fn take_target(event: &mut Event, target: Node<'_>, role: Role, item:
 }
 
 fn take(event: &mut Event, block: Node<'_>, name: &str, role: Role, item: Option<Item>) {
+    if event.images.len() == ITEMS_READ {
+        return; // nor is one more compared with all of them
+    }
     let Some(text) = block.value(name) else {
         return; // not subscribed to
     };

@@ -4,10 +4,11 @@ use super::picture;
 use super::tree::Node;
 use super::values::{rect, vehicle};
 use crate::event::{Event, Item, ListEntry, Plate, Role, Unit};
+use crate::sources::bounds::ITEMS_READ;
 
 pub(super) fn take_plates(event: &mut Event, root: Node<'_>) {
     picture::take_frame(event, root);
-    for item in root.items("licensePlateListInfo") {
+    for item in root.items("licensePlateListInfo").take(ITEMS_READ) {
         let plate = Item::Plate(event.plates.len());
         event.plates.push(read(item));
         picture::take_target(event, item, Role::PLATE, Some(plate));
