@@ -13,7 +13,7 @@ mod results;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -185,11 +185,12 @@ fn take_camera(event: &mut Event, says: Says, hook: &Json, data: &Json) {
 }
 
 /// `timestamp` is UTC by documentation and `timestamp_local` the same instant where the camera is, but in real events
-/// either may carry any offset or none, and the two have been seen an hour apart.
+/// either may carry any offset or none, and the two have been seen an hour apart. Snapshot tells the former alone, often
+/// without a zone.
 fn take_time(event: &mut Event, settings: &DecodeSettings, data: &Json) {
-    let mut read = |name: &str| {
+    let mut read = |name: &str, zone: &TimeZone| {
         let text = text(&data[name])?;
-        let told = Told::read(&text, &settings.zone());
+        let told = Told::read(&text, zone);
         match told {
             None => event.repaired.push(format!("`{name}` is no time")),
             Some(told) if told.zone == Zone::OffsetWithoutPlus => event
@@ -199,7 +200,8 @@ fn take_time(event: &mut Event, settings: &DecodeSettings, data: &Json) {
         }
         told
     };
-    let (plain, local) = (read("timestamp"), read("timestamp_local"));
+    let plain = read("timestamp", &TimeZone::UTC);
+    let local = read("timestamp_local", &settings.zone());
     let (believed, doubted) = match (plain, local) {
         (None, None) => {
             let note = "no time was told: the moment of arrival stands in for it";
@@ -415,23 +417,44 @@ mod tests {
     }
 
     #[test]
-    fn times_without_a_zone_follow_the_settings() {
-        let request = Arc::new(Original {
-            body: Bytes::from_static(
-                br#"{"data": {"timestamp": "2025-03-04 09:11:12"}, "hook": {"event": "image.done"}}"#,
+    fn of_times_without_a_zone_the_local_ones_follow_the_settings_and_the_plain_one_is_utc() {
+        let told = "2025-03-04 09:11:12";
+        for (word, times, expected) in [
+            (
+                "image.done",
+                json!({ "timestamp": told }),
+                "2025-03-04T09:11:12Z",
             ),
-            ..Original::default()
-        });
-        let settings = DecodeSettings {
-            timezone: Some(jiff::tz::TimeZone::fixed(jiff::tz::offset(2))),
-            ..DecodeSettings::default()
-        };
-        let name = Name::new("stream").unwrap();
-        let events = PlateRecognizer.decode(&name, &settings, &request).unwrap();
-        assert_eq!(
-            events[0].occurred_at.to_string(),
-            "2025-03-04T09:11:12+02:00"
-        );
+            (
+                "recognition",
+                json!({ "timestamp": told }),
+                "2025-03-04T09:11:12Z",
+            ),
+            (
+                "recognition",
+                json!({ "timestamp": "2025-03-04 07:11:12", "timestamp_local": told }),
+                "2025-03-04T09:11:12+02:00",
+            ),
+            (
+                "recognition",
+                json!({ "timestamp_local": told }),
+                "2025-03-04T09:11:12+02:00",
+            ),
+        ] {
+            let body = json!({ "hook": { "event": word }, "data": times });
+            let request = Arc::new(Original {
+                body: Bytes::from(body.to_string()),
+                ..Original::default()
+            });
+            let settings = DecodeSettings {
+                timezone: Some(TimeZone::fixed(jiff::tz::offset(2))),
+                ..DecodeSettings::default()
+            };
+            let name = Name::new("stream").unwrap();
+            let events = PlateRecognizer.decode(&name, &settings, &request).unwrap();
+            assert_eq!(events[0].occurred_at.to_string(), expected, "{body}");
+            assert!(events[0].repaired.is_empty(), "{:?}", events[0].repaired);
+        }
     }
 
     #[test]
