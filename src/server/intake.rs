@@ -15,7 +15,7 @@ use crate::decide::Written;
 use crate::event::{Event, Kind, Original};
 use crate::name::Name;
 use crate::routes;
-use crate::sources::{self, Answer, Source, Undecodable};
+use crate::sources::{self, Answer, DecodeSettings, Source, Undecodable};
 use crate::store::{self, Accepted, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, SourceKind, SourceOnly};
@@ -109,9 +109,9 @@ impl Intake {
         } = received;
         let mut arrival = Arrival::new(&self.metrics.spans, begun, original.received_at);
         let original = Arc::new(original);
-        let source = sources::speaker(entry.source, &original);
-        let answer = source.answer();
-        let events = match decode(source, entry, &original).await {
+        let (speaker, events) = decode(entry, &original).await;
+        let answer = speaker.answer();
+        let events = match events {
             Ok(events) => events,
             Err(Undecodable { reason }) if entry.refuses_undecodable(&original) => {
                 return Err(Refusal::Undecodable { reason });
@@ -238,27 +238,37 @@ fn usual(intake: &store::Intake) -> Durability {
     }
 }
 
-async fn decode(
-    source: &'static dyn Source,
-    entry: &Entry,
-    original: &Arc<Original>,
-) -> Result<Vec<Event>, Undecodable> {
+/// Who understands the request, and the events that it tells.
+type Decoded = (&'static dyn Source, Result<Vec<Event>, Undecodable>);
+
+async fn decode(entry: &Entry, original: &Arc<Original>) -> Decoded {
+    let source = entry.source;
     if original.body.len() <= LARGE {
-        return unless_it_panics(|| sources::decode(source, &entry.name, &entry.decode, original));
+        return unless_it_panics(source, &entry.name, &entry.decode, original);
     }
-    let decode = entry.decode.clone();
+    let settings = entry.decode.clone();
     let (name, original) = (entry.name.clone(), original.clone());
-    let decoding = tokio::task::spawn_blocking(move || {
-        unless_it_panics(|| sources::decode(source, &name, &decode, &original))
-    });
-    decoding.await.unwrap_or_else(|_| Err(our_bug()))
+    let decoding =
+        tokio::task::spawn_blocking(move || unless_it_panics(source, &name, &settings, &original));
+    let decoded = decoding.await;
+    decoded.unwrap_or_else(|_| (source, Err(our_bug())))
 }
 
 /// A decoder's panic is our bug and must not cost the sender its event: the request goes where it can be replayed from.
+/// Who speaks is found out by parsing, too.
 fn unless_it_panics(
-    decode: impl FnOnce() -> Result<Vec<Event>, Undecodable>,
-) -> Result<Vec<Event>, Undecodable> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(our_bug()))
+    source: &'static dyn Source,
+    name: &Name,
+    settings: &DecodeSettings,
+    original: &Arc<Original>,
+) -> Decoded {
+    let mut speaker = source;
+    let decode = || {
+        speaker = sources::speaker(source, original);
+        sources::decode(speaker, name, settings, original)
+    };
+    let events = catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(our_bug()));
+    (speaker, events)
 }
 
 fn our_bug() -> Undecodable {
@@ -284,14 +294,13 @@ mod tests {
     async fn a_decoders_panic_is_a_reason_to_quarantine() {
         let entry = entry("/", &Fake);
         let large = vec![b'!'; LARGE + 1].leak();
-        for body in [&b"!"[..], large] {
-            let error = decode(&Fake, &entry, &request(body)).await.err().unwrap();
+        for body in [&b"!"[..], b"?", large] {
+            let (_, events) = decode(&entry, &request(body)).await;
+            let error = events.unwrap_err();
             assert!(error.reason.contains("bug in camhook"));
         }
-        assert_eq!(
-            decode(&Fake, &entry, &request(b"2")).await.unwrap().len(),
-            2
-        );
+        let (_, events) = decode(&entry, &request(b"2")).await;
+        assert_eq!(events.unwrap().len(), 2);
     }
 
     #[test]
