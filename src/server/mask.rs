@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHORIZATION,
+};
 use http::{HeaderMap, HeaderName, Uri};
 use percent_encoding::percent_decode_str;
 
@@ -31,7 +33,7 @@ const HEADERS: [&str; 5] = [
 
 /// Headers in the order they came, credentials masked. Values that are not UTF-8 are kept with replacement characters.
 /// HTTP/2 has no `Host`, so the target's authority stands in for it. The source's own secrets are taken out of every
-/// value: reverse proxies repeat the address that was asked for in headers of their own.
+/// value that may hold one: reverse proxies repeat the address that was asked for in headers of their own.
 pub(super) fn headers(
     headers: &HeaderMap,
     uri: &Uri,
@@ -45,13 +47,13 @@ pub(super) fn headers(
         list.push((HOST.to_string(), host.to_owned()));
     }
     for (name, value) in headers {
+        let text = || String::from_utf8_lossy(value.as_bytes()).into_owned();
         let value = if is_credential(name) {
             MASK.to_owned()
+        } else if is_needed(name) {
+            text()
         } else {
-            without(
-                secrets,
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
+            without(secrets, text())
         };
         list.push((name.to_string(), value));
     }
@@ -63,6 +65,12 @@ fn is_credential(name: &HeaderName) -> bool {
     [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
         || HEADERS.contains(&word)
         || signature::HEADERS.contains(&word)
+}
+
+/// What says how to read the body, and to whom it was sent. No credential goes there, but a short password may well stand
+/// in it by chance, and a boundary that is masked in part is none.
+fn is_needed(name: &HeaderName) -> bool {
+    [CONTENT_TYPE, CONTENT_LENGTH, HOST].contains(name)
 }
 
 fn without(secrets: &[&Secret], text: String) -> String {
@@ -164,6 +172,7 @@ mod tests {
             ("x-a", "2"),
             ("x-original-url", "/gate/s3cret?a=1"),
             ("verkada-signature", "1|2"),
+            ("content-type", "multipart/form-data; boundary=xs3cretx"),
         ] {
             map.append(name, value.parse().unwrap());
         }
@@ -182,6 +191,7 @@ mod tests {
                 ("x-a", "2"),
                 ("x-original-url", "/gate/***?a=1"),
                 ("verkada-signature", "***"),
+                ("content-type", "multipart/form-data; boundary=xs3cretx"),
             ]
         );
     }
