@@ -20,7 +20,7 @@ use memchr::memmem;
 use super::body::{self, Body};
 use super::json::Json;
 use super::lenient::{first_of, known, list, number, percent, text};
-use super::media::picture_in_base64;
+use super::media::take_base64;
 use super::{DecodeSettings, Source, Undecodable, country};
 use crate::event::{
     Event, Item, Kind, ListEntry, Moment, Original, Plate, Raw, Role, Scored, Told, Vehicle,
@@ -77,7 +77,7 @@ impl Source for Genetec {
             ("PlateImage", Role::PLATE, Some(Item::Plate(0))),
         ] {
             if let Json::Text(encoded) = &told[name] {
-                event.images.extend(picture_in_base64(encoded, role, item));
+                take_base64(&mut event, name, encoded, role, item);
             }
         }
         Ok(vec![event])

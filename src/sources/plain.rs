@@ -7,7 +7,8 @@
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::map::{coerce, inline};
+use super::map::coerce::{self, quoted};
+use super::map::inline;
 use super::moments;
 use crate::event::{Event, Kind, Picture, Plate, Role};
 
@@ -53,18 +54,22 @@ pub(super) fn fill(event: &mut Event, document: &Value, zone: &TimeZone) {
         event.occurred_at = moment;
     }
     if event.images.is_empty() {
+        let mut wrong = None;
         let picture = find(document, PICTURE, |value| {
             let text = value.as_str().filter(|text| text.len() >= PICTURE_MIN)?;
-            inline(text).ok()
+            let say =
+                |why| wrong = Some(format!("a picture was left out: {} {why}", quoted(value)));
+            inline(text).map_err(say).ok()
         });
-        event
-            .images
-            .extend(picture.map(|(content_type, data)| Picture {
+        match picture {
+            Some((content_type, data)) => event.images.push(Picture {
                 role: Role::FRAME,
                 item: None,
                 content_type,
                 data,
-            }));
+            }),
+            None => event.repaired.extend(wrong),
+        }
     }
 }
 
@@ -176,5 +181,16 @@ mod tests {
             );
             assert_eq!(event.occurred_at.instant().as_second(), 0, "{document}");
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_none_is_said() {
+        let event = filled(&json!({ "image": "/9j/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA…" }));
+        assert!(event.images.is_empty());
+        let note = event.repaired.join("; ");
+        assert!(
+            note.starts_with("a picture was left out: `/9j/AA"),
+            "{note}"
+        );
     }
 }

@@ -17,7 +17,7 @@ use memchr::memmem;
 use super::body::{self, Body};
 use super::json::Json;
 use super::lenient::{first_of, known, number, percent, text};
-use super::media::picture_in_base64;
+use super::media::take_base64;
 use super::{DecodeSettings, Source, Undecodable, country};
 use crate::event::{Event, Kind, Moment, Original, Plate, Raw, Role, Scored};
 use crate::name::Name;
@@ -74,7 +74,7 @@ impl Source for Survision {
             ] {
                 let encoded = first_of(&[&decision[name]["#text"], &decision[name]]);
                 if let Json::Text(encoded) = encoded {
-                    event.images.extend(picture_in_base64(encoded, role, None));
+                    take_base64(&mut event, name, encoded, role, None);
                 }
             }
         }

@@ -2,22 +2,16 @@
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::GeneralPurpose;
 use bytes::Bytes;
 
 use super::ITEMS_MAX;
 use crate::event::{Event, Item, Kind, Picture, PictureData, Role, sniff};
 use crate::sources::json::Json;
 use crate::sources::lenient::{list, text};
-use crate::sources::media::picture;
+use crate::sources::media::{LENIENT, picture};
 
-/// Padded or not.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 
 /// A snapshot without an `image` is known by its `path`; one whose `image` is no picture (the page prints `iV...II`) is
 /// left out, which the event tells.

@@ -297,7 +297,7 @@ pub(super) fn is_role(text: &str) -> bool {
 }
 
 /// The beginning of a value, for people.
-pub(super) fn quoted(value: &Value) -> String {
+pub(in crate::sources) fn quoted(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.chars().take(QUOTED_MAX + 1).collect(),
         Value::Array(_) => return "a list".to_owned(),

@@ -2,16 +2,15 @@
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::GeneralPurpose;
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::coerce::quoted;
 use crate::event::{Event, Item, Picture, PictureData, Role, sniff};
 use crate::sources::document::Document;
+use crate::sources::media::LENIENT;
 
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 

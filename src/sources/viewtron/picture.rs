@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::GeneralPurpose;
 use bytes::Bytes;
 
 use super::super::media;
@@ -11,12 +11,7 @@ use crate::event::{Event, Item, PictureData, Role, sniff};
 use crate::sources::bounds::ITEMS_READ;
 
 /// Firmware leaves padding out, and says another length than it sends.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&STANDARD, media::LENIENT);
 
 /// The whole frame, wherever the document holds it.
 pub(super) fn take_frame(event: &mut Event, root: Node<'_>) {
