@@ -19,8 +19,8 @@ use crate::event::{EventId, OWN};
 use crate::fate::{Delivery, Joined};
 use crate::name::Name;
 use crate::store::{
-    CameraQuery, CameraSummary, DeliveryQuery, EventQuery, PageQuery, QuarantineRow, StoreError,
-    TargetSummary,
+    CameraQuery, CameraSummary, Cursor, DeliveryQuery, EventQuery, PageQuery, QuarantineRow, Store,
+    StoreError, TargetSummary,
 };
 
 /// How long a question waits for the index to catch up with the log.
@@ -28,6 +28,8 @@ const INDEX_PATIENCE: Duration = Duration::from_millis(500);
 /// What is said of bytes that nothing else is known of.
 const BYTES: &str = "application/octet-stream";
 
+/// Bytes of events in one answer. An event is as large as its sender wants.
+const ROWS_BYTES: usize = 16 << 20;
 /// Cameras that are looked at to count those of each source.
 const CAMERAS_MAX: usize = 10_000;
 
@@ -40,28 +42,61 @@ pub(super) async fn caught_up(admin: &Admin) {
     let _ = tokio::time::timeout(INDEX_PATIENCE, admin.store.caught_up()).await;
 }
 
+/// A page ends where its rows take too many bytes, but has one event at least. What does not fit any more is what is farthest
+/// from where the question begins, so that whoever goes on, in either direction, misses nothing.
 pub(super) async fn events(ask: Ask<'_>, query: EventQuery) -> Told<Page<Listed>> {
     let store = &ask.admin.store;
     caught_up(ask.admin).await;
-    let found = store.search(query).await?;
-    let mut rows = Vec::with_capacity(found.events.len());
-    for id in found.events.iter().map(|event| &event.id) {
-        match store.event(*id).await {
-            Ok(kept) => rows.push(Listed::Event(EventRow::of(
-                &kept,
-                &store.joined(*id).await?,
-            ))),
-            Err(StoreError::Unknown { .. }) => {} // pruned since
-            // One that cannot be read hides no other.
-            Err(error @ StoreError::Damaged(_)) => rows.push(Listed::Damaged(DamagedRow {
-                id: *id,
-                damaged: error.to_string(),
-            })),
-            Err(error) => return Err(error.into()),
-        }
+    let found = store.search(query.clone()).await?;
+    let ascends = query.after.is_some() && query.before.is_none();
+    let mut ids: Vec<EventId> = found.events.iter().map(|event| event.id).collect();
+    if ascends {
+        ids.reverse();
     }
-    let next = found.older.map(|older| older.to_string());
+    let (mut rows, mut left, mut told) = (Vec::new(), ROWS_BYTES, 0);
+    for id in &ids {
+        if let Some(row) = listed(ask.admin, *id).await? {
+            let bytes = row.bytes();
+            if bytes > left && !rows.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(bytes);
+            rows.push(row);
+        }
+        told += 1;
+    }
+    let older = match ids.get(..told) {
+        Some([.., last]) if told < ids.len() && !ascends => {
+            Some(behind(store, query, told, *last).await?)
+        }
+        _ => found.older,
+    };
+    if ascends {
+        rows.reverse();
+    }
+    let next = older.map(|older| older.to_string());
     Ok(Page { rows, next })
+}
+
+/// One row; None when the event was removed since.
+async fn listed(admin: &Admin, id: EventId) -> Told<Option<Listed>> {
+    match admin.store.event(id).await {
+        Ok(kept) => Ok(Some(Listed::of(&kept, &admin.store.joined(id).await?))),
+        Err(StoreError::Unknown { .. }) => Ok(None),
+        // One that cannot be read hides no other.
+        Err(error @ StoreError::Damaged(_)) => Ok(Some(Listed::Damaged(DamagedRow {
+            id,
+            damaged: error.to_string(),
+        }))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The place behind the nth event of what a question finds: with its number, unless others came in meanwhile.
+async fn behind(store: &Store, query: EventQuery, n: usize, id: EventId) -> Told<Cursor> {
+    let shorter = EventQuery { limit: n, ..query };
+    let older = store.search(shorter).await?.older;
+    Ok(older.filter(|older| older.id == id).unwrap_or(id.into()))
 }
 
 pub(super) async fn event(ask: Ask<'_>, (): ()) -> Told<Tagged<Json<EventRow>>> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answers::{Blob, Tagged};
 use super::api::{Told, blob, event_id};
@@ -15,7 +15,7 @@ use crate::steps;
 
 /// Bytes of pictures that are kept.
 const KEPT_MAX: usize = 4 << 20;
-/// Made at once: deliveries have the other cores.
+/// Read and made at once: deliveries have the other cores.
 const AT_ONCE: usize = 1;
 
 /// Makes small pictures, and keeps the last ones.
@@ -44,13 +44,16 @@ impl Glances {
         }
     }
 
+    /// To be waited for before the event is read: a page asks for fifty, and each may be large.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.turn.acquire().await;
+        turn.expect("nobody closes it")
+    }
+
+    /// For who has the turn.
     async fn of(&self, admin: &Admin, event: &Arc<Event>, item: Option<Item>) -> Option<Picture> {
         let weight = event.images.iter().filter_map(Picture::bytes);
         let key = (event.id, weight.map(bytes::Bytes::len).sum(), item);
-        if let Some(picture) = self.kept(&key) {
-            return Some(picture);
-        }
-        let _turn = self.turn.acquire().await.ok()?;
         if let Some(picture) = self.kept(&key) {
             return Some(picture);
         }
@@ -93,8 +96,9 @@ impl Kept {
 
 /// `/api/v1/events/ID/thumbnail`: what an event is known by, small.
 pub(super) async fn thumbnail(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
-    let event = ask.admin.store.event(event_id(ask.part(0))?).await?.event;
-    let glances = &ask.admin.glances;
+    let (glances, id) = (&ask.admin.glances, event_id(ask.part(0))?);
+    let _turn = glances.turn().await;
+    let event = ask.admin.store.event(id).await?.event;
     let mut picture = match first_item(&event) {
         Some(item) => glances.of(ask.admin, &event, Some(item)).await,
         None => None,
@@ -107,12 +111,15 @@ pub(super) async fn thumbnail(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
 
 /// `/api/v1/events/ID/crops/ITEM`: one plate, face or object.
 pub(super) async fn crop(ask: Ask<'_>, (): ()) -> Told<Tagged<Blob>> {
-    let event = ask.admin.store.event(event_id(ask.part(0))?).await?.event;
+    let id = event_id(ask.part(0))?;
     let item = Item::try_from(ask.part(1).replacen('-', "/", 1));
     let item = item.map_err(|_| {
         Refusal::missing("say which: `plates-0`, `faces-0` or `objects-0`, counted from 0")
     })?;
-    let picture = ask.admin.glances.of(ask.admin, &event, Some(item)).await;
+    let glances = &ask.admin.glances;
+    let _turn = glances.turn().await;
+    let event = ask.admin.store.event(id).await?.event;
+    let picture = glances.of(ask.admin, &event, Some(item)).await;
     answer(
         picture,
         "there is neither a picture of it nor a box to cut it out by",

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::overview::{FailingRow, HistoryRow};
 use crate::event::{EventId, Shown};
@@ -18,7 +19,8 @@ const JOINED_MAX: usize = 16;
 
 /// An event of a list.
 pub(super) enum Listed {
-    Event(EventRow),
+    /// An [`EventRow`] as it is written: as a tree a large one takes many times its bytes.
+    Event(Box<RawValue>),
     Damaged(DamagedRow),
 }
 
@@ -73,6 +75,21 @@ pub(super) struct DamagedRow {
     pub(super) id: EventId,
     /// Why not.
     pub(super) damaged: String,
+}
+
+impl Listed {
+    pub(super) fn of(kept: &Kept, joined: &[Joined]) -> Self {
+        let written = serde_json::value::to_raw_value(&EventRow::of(kept, joined));
+        Self::Event(written.expect("an event has text keys and no failing Serialize"))
+    }
+
+    /// What it takes in an answer, about.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Event(written) => written.get().len(),
+            Self::Damaged(row) => row.damaged.len(),
+        }
+    }
 }
 
 impl EventRow {

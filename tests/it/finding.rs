@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Receiver, Within};
+use crate::harness::{Answer, Receiver, Within, get};
 
 const ROUTES: &str = "sources: { gate: { kind: generic, path: /gate, undecodable: keep } }\n";
 
@@ -73,6 +73,53 @@ async fn events_are_found_by_pattern_fate_and_target() {
         .text("/search?since=2026-01-31T00:00&until=2026-02-01T00:00")
         .await;
     assert!(local.contains("<bdi>XY9</bdi>"), "{local}");
+}
+
+/// A page of the API, and where the next one is.
+async fn page_of(camhook: &Within, path: &str) -> (Vec<String>, Option<String>) {
+    let answer = get(&camhook.at(path)).await;
+    let link = answer.headers().get("link");
+    let link = link.map(|link| link.to_str().unwrap().to_owned());
+    let next = link.map(|link| link[1..].split_once('>').unwrap().0.to_owned());
+    let rows = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    (plates(&rows).into_iter().map(str::to_owned).collect(), next)
+}
+
+#[tokio::test]
+async fn large_events_end_a_page_and_are_only_named_in_lists() {
+    let receiver = Receiver::answering([Answer::status(400)]).await;
+    let camhook = Within::start(&to(&receiver)).await;
+    for (plate, mib) in [("AB1", 9), ("AB2", 6), ("AB3", 6), ("AB4", 6), ("AB5", 17)] {
+        let body = json!({ "plate": plate, "camera_id": "in", "note": "x".repeat(mib << 20) });
+        let sent = [("content-type", "application/json".to_owned())];
+        assert_eq!(camhook.send("/gate", &sent, &body.to_string()).await, 200);
+        camhook.advance(1.0).await;
+    }
+    let (mut pages, mut next) = (Vec::new(), Some("/api/v1/events".to_owned()));
+    while let Some(path) = next {
+        let numbered = path.split_once("before=").map(|(_, id)| id.contains('.'));
+        assert!(numbered.unwrap_or(true), "{path}");
+        let page;
+        (page, next) = page_of(&camhook, &path).await;
+        pages.push(page);
+    }
+    assert_eq!(pages, [&["AB5"][..], &["AB4", "AB3"], &["AB2", "AB1"]]);
+    // Who asks for what is newer goes on with the newest that was told.
+    let oldest = camhook.get("/api/v1/events?plate=AB1").await;
+    let oldest = oldest[0]["id"].as_str().unwrap();
+    let (newer, _) = page_of(&camhook, &format!("/api/v1/events?after={oldest}")).await;
+    assert_eq!(newer, ["AB3", "AB2"]);
+
+    let live = camhook.text("/live").await;
+    for shown in ["<bdi>AB4</bdi>", "With 9 MiB", "With 17 MiB"] {
+        assert!(live.contains(shown), "{shown} is not in {live}");
+    }
+    assert!(!live.contains("<bdi>AB5</bdi>"), "{live}");
+    let dead = camhook.text("/undelivered?target=vms").await;
+    assert!(
+        dead.contains("<bdi>AB1</bdi>") && dead.contains("not shown"),
+        "{dead}"
+    );
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
             span.soft id="live-state" role="status" { "Reload the page to see what is new." }
         }
         ol.events id="live" aria-label="Events, newest first" data-live=(stream_of(&wanted, place)) {
-            @for one in &shown { (rows::row(one)) }
+            @for one in &shown { (one) }
         }
         @if shown.is_empty() {
             (parts::nothing("Nothing here yet", "Events appear as they come in. Nothing comes? See where cameras post to."))
@@ -173,8 +173,7 @@ async fn piece(
     let mut piece = BytesMut::new();
     for (n, row) in shown.iter().enumerate() {
         let is_last = n + 1 == shown.len();
-        let html = rows::row(row).into_string();
-        piece.extend_from_slice(&message("row", is_last.then_some(upto), &html));
+        piece.extend_from_slice(&message("row", is_last.then_some(upto), &row.0));
     }
     if is_stale {
         piece.extend_from_slice(&message("lagged", Some(upto), "{}"));

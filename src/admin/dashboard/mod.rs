@@ -13,6 +13,7 @@ pub(super) mod first;
 mod forms;
 pub(super) mod live;
 mod parts;
+mod reading;
 pub(super) mod reference;
 pub(super) mod refused;
 mod rows;

@@ -3,51 +3,40 @@
 use maud::{Markup, html};
 
 use super::parts;
+use super::reading::{Read, Reading};
 use crate::admin::{Admin, Refusal};
 use crate::event::{Event, EventId, Score};
 use crate::fate::{Delivery, Fate};
-use crate::store::{Kept, StoreError};
+use crate::store::Kept;
 
 /// Of one event, so many deliveries are told.
 const DELIVERIES_MAX: usize = 20;
 /// Of one event, so many plates, faces and objects.
 const ITEMS_MAX: usize = 4;
 
-/// An event with its deliveries.
-pub(super) struct Row {
-    id: EventId,
-    /// Why it cannot be read, else.
-    kept: Result<Kept, String>,
-    deliveries: Vec<Delivery>,
-}
-
-/// Rows of these events, as far as they are still kept, in that order.
-pub(super) async fn load(admin: &Admin, ids: Vec<EventId>) -> Result<Vec<Row>, Refusal> {
+/// These events, as far as they are still kept, in that order, each as an item of a list.
+///
+/// Nothing but the item stays: events are large, and many look at many of them.
+pub(super) async fn load(admin: &Admin, ids: Vec<EventId>) -> Result<Vec<Markup>, Refusal> {
+    let mut reading = Reading::of(&admin.store);
     let mut rows = Vec::with_capacity(ids.len());
     for (id, deliveries) in admin.store.deliveries_of(ids, DELIVERIES_MAX).await? {
-        let kept = match admin.store.event(id).await {
-            Ok(kept) => Ok(kept),
-            Err(StoreError::Unknown { .. }) => continue, // removed since
-            Err(error @ StoreError::Damaged(_)) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        rows.push(Row {
-            id,
-            kept,
-            deliveries,
-        });
+        match reading.event(id).await? {
+            Read::Kept(kept) => rows.push(row(id, Ok(&kept), &deliveries)),
+            Read::Unseen(why) => rows.push(row(id, Err(&why), &deliveries)),
+            Read::Gone => {}
+        }
     }
     Ok(rows)
 }
 
-/// As an item of a list.
-pub(super) fn row(row: &Row) -> Markup {
-    let (id, kept) = (row.id, &row.kept);
+/// An event, or why it cannot be seen, and its deliveries.
+fn row(id: EventId, kept: Result<&Kept, &str>, deliveries: &[Delivery]) -> Markup {
     let href = format!("/events/{id}");
     html! {
         li.event.card id={ "e-" (id) } data-event=(id) {
             @match kept {
-                Err(damaged) => div.about { a href=(href) { "Event " (id) } p.told { (damaged) } },
+                Err(why) => div.about { a href=(href) { "Event " (id) } p.told { (why) } },
                 Ok(kept) => {
                     (shot(&kept.event, &href))
                     div.about {
@@ -58,7 +47,7 @@ pub(super) fn row(row: &Row) -> Markup {
                             " · " (kept.event.source)
                         }
                     }
-                    div.went { (went(kept, &row.deliveries)) }
+                    div.went { (went(kept, deliveries)) }
                 }
             }
         }

@@ -244,12 +244,12 @@ async fn list(ask: &Ask<'_>, which: Selection, from: Option<Place>, wrong: Optio
                             @if steers { th scope="col" { "This one" } }
                         } }
                         tbody {
-                            @for (row, kept) in &shown {
+                            @for (row, seen) in &shown {
                                 tr {
                                     @if steers {
                                         td { input type="checkbox" name="id" value=(row.delivery.id) aria-label={ "Choose " (named(row)) }; }
                                     }
-                                    (cells(row, kept.as_ref()))
+                                    (cells(row, seen.as_ref()))
                                     @if steers {
                                         td {
                                             button.quiet name="retry" value=(row.delivery.id) aria-label={ "Send again " (named(row)) } { "Send again" }
@@ -338,7 +338,7 @@ async fn confirm(ask: &Ask<'_>, choice: &Choice, discard: bool, preview: &Previe
                     @if preview.count > shown.len() as u64 { "The oldest of them" } @else { "These" }
                 }
                 thead { tr { (columns()) } }
-                tbody { @for (row, kept) in &shown { tr { (cells(row, kept.as_ref())) } } }
+                tbody { @for (row, seen) in &shown { tr { (cells(row, seen.as_ref())) } } }
             }
         }
     };

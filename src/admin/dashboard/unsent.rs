@@ -3,10 +3,18 @@
 use maud::{Markup, html};
 
 use super::parts;
+use super::reading::{Read, Reading};
 use crate::admin::Refusal;
 use crate::admin::table::Ask;
 use crate::event::{Event, Item, Role};
-use crate::store::{Kept, StoreError, Undelivered};
+use crate::store::Undelivered;
+
+/// What a row shows of its event.
+pub(super) struct Seen {
+    /// The number of its picture.
+    picture: Option<usize>,
+    plates: Vec<String>,
+}
 
 /// For those who hear the page: which one it is.
 pub(super) fn named(row: &Undelivered) -> String {
@@ -24,21 +32,21 @@ pub(super) fn columns() -> Markup {
     }
 }
 
-pub(super) fn cells(row: &Undelivered, kept: Option<&Kept>) -> Markup {
+/// Of an event that is not seen, its plates are told as they are compared.
+pub(super) fn cells(row: &Undelivered, seen: Option<&Seen>) -> Markup {
     let delivery = &row.delivery;
-    let event = kept.map(|kept| &*kept.event);
-    let picture = event.and_then(|event| picture(event, delivery.item));
-    let plates = event.map_or_else(Vec::new, |event| plates(event, delivery.item));
+    let plates = seen.map_or(&row.plates, |seen| &seen.plates);
     let tried = delivery.attempts.len();
     html! {
         td {
-            @match picture {
-                Some(n) => img.thumb src={ "/api/v1/events/" (delivery.event) "/images/" (n) } alt="" loading="lazy";,
-                None => span.soft { "none" },
+            @match seen.map(|seen| seen.picture) {
+                Some(Some(n)) => img.thumb src={ "/api/v1/events/" (delivery.event) "/images/" (n) } alt="" loading="lazy";,
+                Some(None) => span.soft { "none" },
+                None => span.soft { "not shown" },
             }
         }
         td {
-            @for text in &plates { (parts::plate(text)) " " }
+            @for text in plates { (parts::plate(text)) " " }
             @if plates.is_empty() { span.soft { "none" } }
         }
         td { @if let Some(camera) = &row.camera { (camera) } }
@@ -70,27 +78,31 @@ fn picture(event: &Event, item: Option<Item>) -> Option<usize> {
     best.map(|(n, _)| n)
 }
 
-fn plates(event: &Event, item: Option<Item>) -> Vec<&str> {
-    let of = |n: usize| event.plates.get(n).and_then(|plate| plate.text.as_deref());
+fn plates(event: &Event, item: Option<Item>) -> Vec<String> {
+    let of = |n: usize| event.plates.get(n).and_then(|plate| plate.text.clone());
     match item {
         Some(Item::Plate(n)) => of(n).into_iter().collect(),
         _ => (0..event.plates.len()).filter_map(of).collect(),
     }
 }
 
-/// Each with its event, if that can be read.
+/// Each with what is shown of its event, if that can be read.
 pub(super) async fn with_events<'a>(
     ask: &Ask<'_>,
     rows: &'a [Undelivered],
-) -> Result<Vec<(&'a Undelivered, Option<Kept>)>, Refusal> {
+) -> Result<Vec<(&'a Undelivered, Option<Seen>)>, Refusal> {
+    let mut reading = Reading::of(&ask.admin.store);
     let mut shown = Vec::with_capacity(rows.len());
     for row in rows {
-        let kept = match ask.admin.store.event(row.delivery.event).await {
-            Ok(kept) => Some(kept),
-            Err(StoreError::Unknown { .. } | StoreError::Damaged(_)) => None,
-            Err(error) => return Err(error.into()),
+        let item = row.delivery.item;
+        let seen = match reading.event(row.delivery.event).await? {
+            Read::Kept(kept) => Some(Seen {
+                picture: picture(&kept.event, item),
+                plates: plates(&kept.event, item),
+            }),
+            Read::Unseen(_) | Read::Gone => None,
         };
-        shown.push((row, kept));
+        shown.push((row, seen));
     }
     Ok(shown)
 }
