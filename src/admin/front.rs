@@ -1,5 +1,6 @@
 //! One request from its head to its answer: name, route, gate, body, handler, and the log of who changed what.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
 
 use super::body::Body;
 use super::gate::{CSRF_FIELD, Gate};
-use super::table::{self, Access, Ask, Route};
+use super::table::{self, Access, Ask, FORGET, Route};
 use super::visitor::{Caller, Visitor};
 use super::{Admin, Refusal, dashboard, findface, login, pages};
+use crate::secret::MASK;
 use crate::tasks::Tasks;
 use crate::telemetry::Refused;
 
@@ -120,7 +123,7 @@ where
     };
     let answer = route.answer(ask).await;
     if route.changes() && matches!(route.access, Access::Needs(_)) {
-        tell(&visitor, caller, &request, &answer);
+        tell(&visitor, caller, route, &request, &answer);
     }
     answer
 }
@@ -149,36 +152,58 @@ where
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
+/// What names a plate, which can be forgotten on request: it must be in no log.
+const PLATE: &str = "plate";
+
 /// A form without the token of the login that sent it.
-fn without_token(form: &[u8]) -> String {
+fn of_form(form: &[u8]) -> String {
     let fields = form_urlencoded::parse(form).filter(|(name, _)| name != CSRF_FIELD);
+    let fields = fields.map(|(name, value)| match &*name {
+        PLATE => (name, Cow::Borrowed(MASK)),
+        _ => (name, value),
+    });
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
         .finish()
 }
 
-/// Who changed what, for the log. What was sent are ids and names: no secret is ever sent here but a form's token, which is
-/// left out.
+/// Nothing of what cannot be read: nobody knows what stands in it.
+fn of_json(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(mut said)) => {
+            if let Some(plate) = said.get_mut(PLATE) {
+                *plate = MASK.into();
+            }
+            Value::Object(said).to_string()
+        }
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+/// What was sent, as far as the log may have it: ids and names.
+fn sent(route: &Route, request: &Request<Bytes>) -> String {
+    // The address of a webhook may hold a token; what is to be forgotten is a plate and nothing else.
+    if route.is_findface() || route.path == FORGET {
+        return String::new();
+    }
+    let is_form = request.headers().get(CONTENT_TYPE);
+    let is_form = is_form.is_some_and(|kind| kind.as_bytes().starts_with(FORM));
+    let body = match is_form {
+        true => of_form(request.body()),
+        false => of_json(request.body()),
+    };
+    let printed = body.chars().filter(|c| !c.is_control());
+    printed.take(TOLD_MAX).collect()
+}
+
+/// Who changed what, for the log.
 fn tell(
     visitor: &Visitor,
     caller: Caller,
+    route: &Route,
     request: &Request<Bytes>,
     answer: &Result<Response<Body>, Refusal>,
 ) {
-    let is_form = request.headers().get(CONTENT_TYPE);
-    let is_form = is_form.is_some_and(|kind| kind.as_bytes().starts_with(FORM));
-    let body = if request.uri().path().starts_with(findface::ROOT) {
-        String::new() // the address of a webhook may hold a token
-    } else if is_form {
-        without_token(request.body())
-    } else {
-        String::from_utf8_lossy(request.body()).into_owned()
-    };
-    let body: String = body
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(TOLD_MAX)
-        .collect();
     let status = match answer {
         Ok(response) => response.status(),
         Err(refusal) => refusal.status,
@@ -187,7 +212,7 @@ fn tell(
         who = %visitor.who,
         from = %caller.address,
         path = request.uri().path(),
-        body,
+        body = sent(route, request),
         status = status.as_u16(),
         "steered"
     );
@@ -258,4 +283,53 @@ pub(super) fn wants_page(head: &Parts) -> bool {
     let asks = accept.is_some_and(|accept| accept.contains("text/html"));
     asks && matches!(head.method, Method::GET | Method::HEAD)
         && !head.headers.contains_key(CONTENT_TYPE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(path: &str, kind: &str, body: &'static str) -> String {
+        let (route, _) = table::find(&Method::POST, path).unwrap();
+        let request = Request::post(path).header(CONTENT_TYPE, kind);
+        sent(
+            route,
+            &request.body(Bytes::from_static(body.as_bytes())).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_log_gets_what_was_sent_without_plates_and_tokens() {
+        let json = "application/json";
+        for (path, kind, body, expected) in [
+            (
+                "/api/v1/retry",
+                json,
+                r#"{"ids": ["x"]}"#,
+                r#"{"ids":["x"]}"#,
+            ),
+            ("/api/v1/forget", json, r#"{"plate":"AB1"}"#, ""),
+            (
+                "/api/v1/forget/",
+                json,
+                r#"{"plate":"AB1","dry_run":true}"#,
+                "",
+            ),
+            (
+                "/api/v1/jobs",
+                json,
+                r#"{"action":"retry","plate":"AB1","target":"vms"}"#,
+                r#"{"action":"retry","plate":"***","target":"vms"}"#,
+            ),
+            ("/api/v1/jobs", json, r#"{"plate":"AB1""#, ""),
+            (
+                "/undelivered",
+                "application/x-www-form-urlencoded; charset=utf-8",
+                "csrf=t&plate=AB1&target=vms",
+                "plate=***&target=vms",
+            ),
+        ] {
+            assert_eq!(told(path, kind, body), expected, "{path} {body}");
+        }
+    }
 }

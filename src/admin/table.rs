@@ -157,6 +157,9 @@ const READ: Access = Access::Needs(Scope::Read);
 const STEER: Access = Access::Needs(Scope::Steer);
 const ADMIN: Access = Access::Needs(Scope::Admin);
 
+/// Asks to forget a plate, which must not be told to the log either.
+pub(super) const FORGET: &str = "/api/v1/forget";
+
 #[rustfmt::skip] // a table is read by its columns
 pub(crate) static ROUTES: &[Route] = &[
     look("/healthz", Access::Always, "alive", &Look(|ask, asked| Box::pin(health::alive(ask, asked)))),
@@ -232,7 +235,7 @@ pub(crate) static ROUTES: &[Route] = &[
 
     steer("/api/v1/targets/{name}/test", STEER, "sends a sample event to it", &Steer(|ask, sent| Box::pin(overview::test(ask, sent)))),
 
-    steer("/api/v1/forget", ADMIN, "takes a plate out of all that is kept", &Steer(|ask, sent| Box::pin(steer::forget(ask, sent)))),
+    steer(FORGET, ADMIN, "takes a plate out of all that is kept", &Steer(|ask, sent| Box::pin(steer::forget(ask, sent)))),
     look("/api/v1/config", ADMIN, "routes.yaml as it is in use, without its secrets", &Look(|ask, asked| Box::pin(api::config(ask, asked)))),
     look("/api/v1/config/check", ADMIN, "whether the file on disk may be loaded, and what became of the last loads", &Look(|ask, asked| Box::pin(config::check(ask, asked)))),
     steer("/api/v1/config/reload", ADMIN, "loads the file on disk", &Steer(|ask, sent| Box::pin(config::reload(ask, sent)))),

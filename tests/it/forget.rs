@@ -162,3 +162,43 @@ async fn nothing_is_left_though_it_is_killed_on_the_way_again_and_again() {
         3
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_steers_by_a_plate_writes_it_into_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let routes = "targets: { down: { http: { url: \"http://127.0.0.1:1\", json: {} } } }\nroutes: [{ to: [down] }]\n";
+    let camhook = Process::logging(folder.path(), routes);
+    for arguments in [
+        &["forget", "AB-123 SECRET", "--dry-run"][..],
+        &["forget", "AB-123 SECRET"],
+        &["forget", SECRET, "--like"],
+    ] {
+        assert!(camhook.cli(arguments).status.success(), "{arguments:?}");
+    }
+    let asked = [
+        (
+            "/api/v1/jobs",
+            "application/json",
+            r#"{"action":"retry","plate":"ab123secret"}"#,
+        ),
+        (
+            "/undelivered",
+            "application/x-www-form-urlencoded",
+            "action=retry&plate=AB123SECRET",
+        ),
+    ];
+    for (path, kind, body) in asked {
+        let url = format!("{}{path}", camhook.admin);
+        let asked = client().post(url).header("content-type", kind).body(body);
+        assert!(asked.send().await.unwrap().status().is_client_error()); // nothing of it is there
+    }
+    camhook.stop();
+    let log = std::fs::read_to_string(folder.path().join("log.txt")).unwrap();
+    assert_eq!(log.matches("steered").count(), 5, "{log}");
+    assert!(log.contains("***"), "{log}");
+    let upper = log.to_uppercase();
+    assert!(
+        !upper.contains("AB-123 SECRET") && !upper.contains("AB123SECRET"),
+        "{log}"
+    );
+}
