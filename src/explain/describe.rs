@@ -117,15 +117,17 @@ fn alone(request: &Request, blot: &Blot) -> Value {
     })
 }
 
+/// Blotted out before it is cut: of a secret at the end of what is shown, a half is not recognised.
 fn piece_of(bytes: &[u8], blot: &Blot) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= TEXT_MAX => blot.out(text).into(),
-        Ok(text) => {
-            let cut = &text[..text.floor_char_boundary(TEXT_MAX)];
-            format!("{}… ({} bytes in all)", blot.out(cut), text.len()).into()
-        }
-        Err(_) => binary(bytes).into(),
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return binary(bytes).into();
+    };
+    let shown = blot.out(text);
+    if shown.len() <= TEXT_MAX {
+        return shown.into();
     }
+    let cut = &shown[..shown.floor_char_boundary(TEXT_MAX)];
+    format!("{cut}… ({} bytes in all)", bytes.len()).into()
 }
 
 fn binary(bytes: &[u8]) -> String {
@@ -138,5 +140,21 @@ fn binary(bytes: &[u8]) -> String {
             bytes.len()
         ),
         Err(_) => format!("<{kind}, {} bytes>", bytes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_at_the_end_of_what_is_shown_is_not_shown_by_half() {
+        let blot = Blot::new(["hunter22 is the word".into()]);
+        for before in TEXT_MAX - 16..TEXT_MAX {
+            let text = format!("{}hunter22 is the word and more", ".".repeat(before));
+            let shown = piece_of(text.as_bytes(), &blot);
+            let shown = shown.as_str().unwrap();
+            assert!(!shown.contains("hun"), "{}", &shown[TEXT_MAX - 20..]);
+        }
     }
 }
