@@ -126,21 +126,24 @@ impl Gate {
             rules.hosts.check_origin(head)?;
         }
         let needed = match route.access {
-            Access::Always | Access::Open => None,
+            Access::Always | Access::Open => {
+                return Ok(Visitor::new(Who::Anybody, Vec::new()));
+            }
             Access::Numbers if rules.metrics == Visibility::Open => None,
             Access::Numbers => Some(Scope::Metrics),
             Access::Someone => None,
             Access::Needs(scope) => Some(scope),
         };
-        let open = matches!(route.access, Access::Always | Access::Open)
-            || route.access == Access::Numbers && needed.is_none();
-        if open {
-            return Ok(Visitor::new(Who::Anybody, Vec::new()));
-        }
         if !rules.login {
             return Ok(Visitor::new(Who::Anybody, vec![Scope::Admin]));
         }
-        let visitor = self.recognise(&rules, caller, head, route).await?;
+        let visitor = match self.recognise(&rules, caller, head, route).await {
+            // Who is known is told more of the numbers; a wrong word is no reason to tell nothing.
+            Err(_) if route.access == Access::Numbers && needed.is_none() => {
+                return Ok(Visitor::new(Who::Anybody, Vec::new()));
+            }
+            recognised => recognised?,
+        };
         match needed {
             Some(scope) if !visitor.may(scope) => Err(Refusal::forbidden(&visitor, scope)),
             _ => Ok(visitor),

@@ -693,6 +693,32 @@ async fn without_a_login_all_is_open_but_to_pages_and_names_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_open_numbers_tell_strangers_of_no_camera() {
+    for (admin, stranger_is_told) in [(everybody(), false), (String::new(), true)] {
+        let house = House::start(&admin).await;
+        let (kind, body) = form_event(1);
+        let sent = client().post(house.app.url()).header("content-type", kind);
+        assert_eq!(sent.body(body).send().await.unwrap().status(), 200);
+        let told = async |headers: &[(&str, String)]| {
+            let answer = ask(&house.at("/metrics"), headers).await;
+            assert_eq!(answer.status(), 200);
+            let page = answer.text().await.unwrap();
+            assert!(page.contains("camhook_events_received_total{"), "{page}");
+            page.contains("{camera=\"cam-1\"}")
+        };
+        eventually("somebody has looked", async || {
+            house.advance(30);
+            told(&bearer("metrics")).await
+        })
+        .await;
+        assert!(told(&basic("rita", "password of rita")).await);
+        for stranger in [vec![], bearer("steer"), bearer("old"), bearer("unknown")] {
+            assert_eq!(told(&stranger).await, stranger_is_told, "{stranger:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_changes_nothing() {
     let house = House::start(&everybody()).await;
     let event = house.event().await;
