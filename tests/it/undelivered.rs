@@ -386,3 +386,60 @@ async fn a_route_that_was_added_later_gets_the_old_events_once_however_often_it_
         (&json!(0), &json!(EVENTS + 1))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_steer_is_told_how_many_and_not_which() {
+    let (vms, other) = (Receiver::new().await, Receiver::new().await);
+    vms.always(Some(Answer::status(422).body("no such camera")));
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "server: {{ listen: 127.0.0.1:0 }}\nadmin:\n  listen: 127.0.0.1:0\n  tokens:\n    \
+         hand: {{ token: token-of-the-hand, scopes: [steer] }}\n    \
+         both: {{ token: token-of-the-both, scopes: [read, steer] }}\n{}",
+        routes(&vms, &other, "")
+    );
+    std::fs::write(folder.path().join("routes.yaml"), config).unwrap();
+    let camhook = Process::start_again(folder.path());
+    see(&camhook, "gate", "AB001").await;
+    let post = async |who: &str, path: &str, kind: &str, body: &str| {
+        let request = client()
+            .post(format!("{}{path}", camhook.admin))
+            .bearer_auth(format!("token-of-the-{who}"))
+            .header("accept", "text/html")
+            .header("content-type", kind);
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let job = async |who: &str, body: Value| -> Value {
+        let body = body.to_string();
+        let (status, told) = post(who, "/api/v1/jobs", "application/json", &body).await;
+        assert_eq!(status, 200, "{told}");
+        serde_json::from_str(&told).unwrap()
+    };
+    let form = async |who: &str, body: &str| {
+        let kind = "application/x-www-form-urlencoded";
+        post(who, "/undelivered", kind, body).await
+    };
+    let retry = json!({ "action": "retry", "target": "vms", "dry_run": true });
+    let replay = json!({ "action": "replay", "all": true, "dry_run": true });
+    eventually("it is dead", async || {
+        job("both", retry.clone()).await["count"] == 1
+    })
+    .await;
+    for (who, sees) in [("hand", false), ("both", true)] {
+        for (asked, list) in [(&retry, "samples"), (&replay, "events")] {
+            let told = job(who, asked.clone()).await;
+            assert_eq!(told["count"], 1, "{told}");
+            let listed = told[list].as_array().unwrap().len();
+            assert_eq!(listed, usize::from(sees), "{who}: {told}");
+        }
+        let (status, page) = form(who, "action=discard&target=vms").await;
+        assert_eq!(status, 200, "{page}");
+        assert!(page.contains("Give up 1 delivery?"), "{page}");
+        assert_eq!(page.contains("AB001"), sees, "{who}: {page}");
+        let (status, page) = form(who, "action=nothing").await;
+        assert_eq!(status, 400, "{page}");
+        assert!(page.contains("one of the page"), "{page}");
+        assert_eq!(page.contains("<td>vms</td>"), sees, "{who}: {page}");
+    }
+}

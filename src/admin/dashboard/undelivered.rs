@@ -44,8 +44,10 @@ pub(in crate::admin) async fn page(ask: Ask<'_>) -> Answer {
 /// What a form of this page asks for.
 pub(in crate::admin) async fn act(ask: Ask<'_>) -> Answer {
     match begin(&ask).await {
-        // What the visitor did wrong is told on the page; the rest is trouble of ours.
-        Err(refusal) if refusal.status.is_client_error() => told(&ask, refusal).await,
+        // What the visitor did wrong is told on the page, to who may see it; the rest is trouble of ours.
+        Err(refusal) if refusal.status.is_client_error() && ask.visitor.may(Scope::Read) => {
+            told(&ask, refusal).await
+        }
         done => done,
     }
 }
@@ -89,7 +91,7 @@ async fn begin(ask: &Ask<'_>) -> Answer {
     let order = ask.admin.order(wanted).await?;
     let is_discard = order.action == Action::Discard;
     if field("sure").is_none() {
-        let preview = ask.admin.preview(&order, SAMPLES).await?;
+        let preview = jobs::preview(ask, &order, SAMPLES).await?;
         if preview.count == 0 {
             let told =
                 "Nothing is left to be done: it has arrived, or was given up, in the meantime.";
@@ -332,13 +334,15 @@ async fn confirm(ask: &Ask<'_>, choice: &Choice, discard: bool, preview: &Previe
             button.danger[discard] { (button) " " (count) }
             a.button.quiet href=(back(choice)) { "Back" }
         }
-        div.scroll tabindex="0" role="group" aria-label="Some of them" {
-            table {
-                caption {
-                    @if preview.count > shown.len() as u64 { "The oldest of them" } @else { "These" }
+        @if !shown.is_empty() {
+            div.scroll tabindex="0" role="group" aria-label="Some of them" {
+                table {
+                    caption {
+                        @if preview.count > shown.len() as u64 { "The oldest of them" } @else { "These" }
+                    }
+                    thead { tr { (columns()) } }
+                    tbody { @for (row, seen) in &shown { tr { (cells(row, seen.as_ref())) } } }
                 }
-                thead { tr { (columns()) } }
-                tbody { @for (row, seen) in &shown { tr { (cells(row, seen.as_ref())) } } }
             }
         }
     };

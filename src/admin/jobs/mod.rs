@@ -14,6 +14,7 @@ pub(crate) use work::{Bell, attend};
 
 use super::answers::{Json, Page};
 use super::api::Told;
+use super::settings::Scope;
 use super::steer::Nothing;
 use super::table::Ask;
 use super::{Admin, Refusal};
@@ -30,7 +31,7 @@ pub(super) async fn create(ask: Ask<'_>, mut wanted: Wanted) -> Told<Json<Began>
     let dry_run = wanted.dry_run;
     let order = ask.admin.order(wanted).await?;
     if dry_run {
-        let preview = ask.admin.preview(&order, SAMPLES).await?;
+        let preview = preview(&ask, &order, SAMPLES).await?;
         return Ok(Json(Began::preview(&preview)));
     }
     let job = ask.admin.begin(order).await?;
@@ -69,11 +70,7 @@ pub(super) async fn undelivered(ask: Ask<'_>, asked: OfUndelivered) -> Told<Page
 }
 
 impl Admin {
-    pub(super) async fn preview(
-        &self,
-        order: &JobOrder,
-        samples: usize,
-    ) -> Result<Preview, Refusal> {
+    async fn preview(&self, order: &JobOrder, samples: usize) -> Result<Preview, Refusal> {
         let which = order.which.clone();
         Ok(match order.action {
             Action::Replay => self.store.preview_events(which, samples).await?,
@@ -92,6 +89,20 @@ impl Admin {
         }
         Ok(self.store.job(job.id).await?)
     }
+}
+
+/// What a job would be about. Who may not look is told how many, and not which.
+pub(super) async fn preview(
+    ask: &Ask<'_>,
+    order: &JobOrder,
+    samples: usize,
+) -> Result<Preview, Refusal> {
+    let mut preview = ask.admin.preview(order, samples).await?;
+    if !ask.visitor.may(Scope::Read) {
+        preview.samples.clear();
+        preview.events.clear();
+    }
+    Ok(preview)
 }
 
 /// Who asks, for people who look at the job later.
