@@ -27,6 +27,8 @@ enum How {
     /// By a password with this request; the proof is of the password.
     Password(Name, [u8; 32]),
     Session(String),
+    /// By a token that was given for a password.
+    Bearer(String),
 }
 
 /// Why somebody may not stay.
@@ -37,12 +39,14 @@ impl Admission {
     pub(super) fn of(ask: &Ask<'_>, needed: Scope) -> Option<Self> {
         let (gate, _) = ask.gate?;
         let rules = gate.rules();
-        let how = match (&ask.visitor.session, &ask.visitor.who) {
-            (Some((id, _)), _) => How::Session(id.clone()),
-            (None, Who::Anybody) => How::Open,
-            (None, Who::Local) => How::Local,
-            (None, Who::Token(name)) => How::Token(*rules.pass_named(name)?.digest()),
-            (None, Who::User(name)) => {
+        let visitor = ask.visitor;
+        let how = match (&visitor.session, &visitor.bearer, &visitor.who) {
+            (Some((id, _)), _, _) => How::Session(id.clone()),
+            (None, Some((id, _)), _) => How::Bearer(id.clone()),
+            (None, None, Who::Anybody) => How::Open,
+            (None, None, Who::Local) => How::Local,
+            (None, None, Who::Token(name)) => How::Token(*rules.pass_named(name)?.digest()),
+            (None, None, Who::User(name)) => {
                 How::Password(name.clone(), rules.person(name.as_str())?.proof)
             }
         };
@@ -84,6 +88,11 @@ impl Admission {
                 let visitor = self.gate.by_session(rules, id, now)?;
                 let (_, session) = visitor.session.as_ref()?;
                 covers(&visitor.scopes).then_some(Some(session.expires))
+            }
+            How::Bearer(id) => {
+                let visitor = self.gate.by_login(rules, id, now)?;
+                let (_, login) = visitor.bearer.as_ref()?;
+                covers(&visitor.scopes).then_some(Some(login.expires))
             }
         }
     }

@@ -217,7 +217,7 @@ impl Gate {
     }
 
     /// Whom a token was given that logged in with name and password.
-    fn by_login(&self, rules: &Rules, token: &str, now: Timestamp) -> Option<Visitor> {
+    pub(super) fn by_login(&self, rules: &Rules, token: &str, now: Timestamp) -> Option<Visitor> {
         rules.findface?;
         let login = self.bearers.find(token, now)?;
         let person = rules.person(login.user.as_str());
@@ -225,7 +225,9 @@ impl Gate {
             self.bearers.end(token); // the password was changed
             return None;
         };
-        Some(Visitor::new(Who::User(login.user), person.scopes.clone()))
+        let mut visitor = Visitor::new(Who::User(login.user.clone()), person.scopes.clone());
+        visitor.bearer = Some((token.to_owned(), login));
+        Some(visitor)
     }
 
     fn unknown(&self, caller: Caller, now: Timestamp) -> Result<Visitor, Refusal> {

@@ -20,6 +20,8 @@ pub(super) struct Visitor {
     pub(super) scopes: Vec<Scope>,
     /// Set for who is logged in with a browser: the session's id, and the session.
     pub(super) session: Option<(String, Session)>,
+    /// Set for a program that logged in with a name and password: the token it was given, and its login.
+    pub(super) bearer: Option<(String, Session)>,
     /// The session's token must still be found in the form.
     pub(super) form_token_due: bool,
 }
@@ -69,6 +71,7 @@ impl Visitor {
             who,
             scopes,
             session: None,
+            bearer: None,
             form_token_due: false,
         }
     }

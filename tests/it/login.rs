@@ -626,6 +626,10 @@ fn unguarded(headers: &HeaderMap, status: u16) -> Option<String> {
     (!fine).then(|| format!("{headers:?}"))
 }
 
+/// What is told last to who listened.
+const OVER: &str =
+    "event: end\ndata: {\"reason\":\"the login or the token has ended: log in again\"}\n\n";
+
 /// The rest of a stream, which must end.
 async fn rest(answer: Response) -> String {
     let text = tokio::time::timeout(std::time::Duration::from_secs(60), answer.text()).await;
@@ -640,9 +644,6 @@ async fn who_listens_is_out_when_the_login_or_the_token_ends() {
     );
     let house = House::start(&admin).await;
     let feed = house.at("/api/v1/feed");
-    let over =
-        "event: end\ndata: {\"reason\":\"the login or the token has ended: log in again\"}\n\n";
-
     let (cookie, csrf) = house.logged_in("anna", "password of anna").await;
     let (other, _) = house.logged_in("rita", "password of rita").await;
     let [leaving, staying] = [cookie.clone(), other].map(|cookie| [("cookie", cookie)]);
@@ -651,7 +652,7 @@ async fn who_listens_is_out_when_the_login_or_the_token_ends() {
     let body = form(&[("csrf", &csrf)]);
     let out = send(&house.at("/logout"), Method::POST, &headers, body, None).await;
     assert_eq!(out.status(), 303);
-    assert!(rest(leaving).await.ends_with(over), "logged out");
+    assert!(rest(leaving).await.ends_with(OVER), "logged out");
 
     let by_token = ask(
         &feed,
@@ -664,12 +665,12 @@ async fn who_listens_is_out_when_the_login_or_the_token_ends() {
     assert_eq!(by_token.status(), 200);
     house.advance(3_600);
     assert!(
-        rest(staying).await.ends_with(over),
+        rest(staying).await.ends_with(OVER),
         "the login lasted an hour"
     );
     house.advance(1_800);
     assert!(
-        rest(by_token).await.ends_with(over),
+        rest(by_token).await.ends_with(OVER),
         "the token was good for an hour and a half"
     );
 }
@@ -1140,10 +1141,14 @@ async fn the_login_of_a_client_of_findface_ends_with_its_time_and_with_its_passw
     };
     let (fine, token) = log_in("password of anna").await;
     assert_eq!((fine, status(&token).await), (200, 200));
+    let headers = [("authorization", token.clone())];
+    let feed = ask(&house.at("/api/v1/feed"), &headers).await;
+    assert_eq!(feed.status(), 200);
     house.advance(12 * 3600 - 1);
     assert_eq!(status(&token).await, 200);
     house.advance(1);
     assert_eq!(status(&token).await, 401);
+    assert!(rest(feed).await.ends_with(OVER), "the token has ended");
 
     let (_, token) = log_in("password of anna").await;
     // It is no cookie of a browser's.
