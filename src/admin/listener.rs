@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::body::Body;
+use super::flowing::Flowing;
 use super::gate::Gate;
 use super::visitor::Caller;
 use super::{Admin, front};
@@ -24,6 +25,8 @@ use crate::tls::{Acceptor, Stream};
 const CONNECTIONS_MAX: usize = 128;
 /// A client that does not send its head within this time is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer for so long is let go.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is being sent when camhook stops has so long.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -89,6 +92,7 @@ impl Listener {
                     None => Some((Stream::Plain(stream), None)),
                 };
                 let Some((stream, _)) = opened else { return };
+                let stream = Flowing::new(stream, TAKE_TIMEOUT);
                 let streams = stop.clone();
                 let service = service_fn(move |request| {
                     answer(

@@ -16,6 +16,7 @@ mod document;
 mod feed;
 mod file;
 mod findface;
+mod flowing;
 mod front;
 mod gate;
 mod glances;
