@@ -12,6 +12,8 @@ use crate::name::Name;
 
 /// Logins at once; past it the oldest ends.
 const SESSIONS_MAX: usize = 1000;
+/// Of one user, so that nobody ends the logins of all others by logging in again and again.
+const OF_ONE_MAX: usize = 100;
 
 /// What the store of sessions knows of one: not its id, only the hash of it.
 #[derive(Clone)]
@@ -45,15 +47,9 @@ impl Sessions {
             expires: now.saturating_add(lasts).unwrap_or(Timestamp::MAX),
         };
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() >= SESSIONS_MAX {
-            sessions.retain(|_, session| session.expires > now);
-        }
-        if sessions.len() >= SESSIONS_MAX {
-            let oldest = sessions.iter().min_by_key(|(_, session)| session.expires);
-            if let Some(oldest) = oldest.map(|(key, _)| *key) {
-                sessions.remove(&oldest);
-            }
-        }
+        sessions.retain(|_, session| session.expires > now);
+        make_room(&mut sessions, OF_ONE_MAX, |one| one.user == session.user);
+        make_room(&mut sessions, SESSIONS_MAX, |_| true);
         sessions.insert(key(&id), session);
         id
     }
@@ -71,6 +67,22 @@ impl Sessions {
     pub(super) fn end(&self, id: &str) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.remove(&key(id));
+    }
+}
+
+/// Ends the oldest of these logins when there are so many.
+fn make_room(
+    sessions: &mut HashMap<[u8; 32], Session>,
+    most: usize,
+    is_of_it: impl Fn(&Session) -> bool,
+) {
+    let of_it = || sessions.iter().filter(|(_, session)| is_of_it(session));
+    if of_it().count() < most {
+        return;
+    }
+    let oldest = of_it().min_by_key(|(_, session)| session.expires);
+    if let Some(oldest) = oldest.map(|(key, _)| *key) {
+        sessions.remove(&oldest);
     }
 }
 
@@ -113,12 +125,26 @@ mod tests {
     #[test]
     fn the_oldest_makes_room() {
         let (sessions, hour) = (Sessions::default(), Duration::from_secs(3600));
+        let user = |n: usize| Name::new(&format!("user{n}")).unwrap();
         let first = sessions.begin(anna(), [0; 32], hour, Timestamp::UNIX_EPOCH);
         let later = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1);
         let ids: Vec<String> = (0..SESSIONS_MAX)
-            .map(|_| sessions.begin(anna(), [0; 32], hour, later))
+            .map(|n| sessions.begin(user(n % 20), [0; 32], hour, later))
             .collect();
         assert!(sessions.find(&first, later).is_none());
         assert!(ids.iter().all(|id| sessions.find(id, later).is_some()));
+    }
+
+    #[test]
+    fn who_logs_in_again_and_again_ends_nobody_elses_login() {
+        let (sessions, hour) = (Sessions::default(), Duration::from_secs(3600));
+        let other = sessions.begin(anna(), [0; 32], hour, Timestamp::UNIX_EPOCH);
+        let later = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1);
+        let busy = || sessions.begin(Name::new("busy").unwrap(), [0; 32], hour, later);
+        let ids: Vec<String> = (0..2 * SESSIONS_MAX).map(|_| busy()).collect();
+        assert!(sessions.find(&other, later).is_some());
+        let kept = ids.iter().filter(|id| sessions.find(id, later).is_some());
+        assert_eq!(kept.count(), OF_ONE_MAX);
+        assert!(sessions.find(&ids[ids.len() - 1], later).is_some());
     }
 }
