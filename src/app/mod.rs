@@ -16,7 +16,7 @@ mod trial;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -101,10 +101,10 @@ impl App {
             clock: clock.clone(),
             ..Surroundings::default()
         };
-        let begun = SystemTime::now();
+        let before = reload::Files::seen(vec![path.to_owned()]).await;
         let mut config = Config::load_by(path, &surroundings)
             .map_err(|report| StartError::Config(Box::new(report)))?;
-        let watched = reload::Files::read_since(config.files.clone(), begun).await;
+        let watched = before.naming(config.files.clone()).await;
         telemetry::start(&config.log);
         let open_files = descriptors::raise();
         let connections = connections_within(&config, open_files);

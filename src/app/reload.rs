@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -308,21 +307,17 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// As they were read since then; when somebody wrote meanwhile, they are to be read again.
-    pub(super) async fn read_since(names: Vec<PathBuf>, begun: SystemTime) -> Self {
+    /// All that these turned out to name; when they changed meanwhile, they are to be read again.
+    pub(super) async fn naming(self, names: Vec<PathBuf>) -> Self {
         let mut files = Self::seen(names).await;
-        let is_new = |name: &PathBuf| {
-            let written = std::fs::metadata(name).and_then(|about| about.modified());
-            written.is_ok_and(|written| written > begun)
-        };
-        if files.names.iter().any(is_new) {
+        if Self::seen(self.names).await.contents != self.contents {
             files.contents = Contents::default();
         }
         files
     }
 
     /// As they are now.
-    async fn seen(names: Vec<PathBuf>) -> Self {
+    pub(super) async fn seen(names: Vec<PathBuf>) -> Self {
         let look = names.clone();
         let contents = tokio::task::spawn_blocking(move || Contents::of(&look)).await;
         Self {
