@@ -7,9 +7,11 @@ shift || true
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then mapfile -t targets < <(cd fuzz/targets && ls | sed 's/\.rs$//'); fi
 
-cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 # camhook has no unsafe code for a sanitizer to watch; without one twice as much is tried.
-[ -n "${BUILT:-}" ] || cargo +nightly fuzz build --sanitizer none
+if [ -z "${BUILT:-}" ]; then
+  cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+  cargo +nightly fuzz build --sanitizer none
+fi
 bin=${CARGO_TARGET_DIR:-fuzz/target}/$(rustc +nightly -vV | sed -n 's/^host: //p')/release
 work=${WORK:-fuzz/target/work}
 mkdir -p "$work" fuzz/artifacts

@@ -55,12 +55,6 @@ pub(super) fn split(body: &Bytes, boundary: &str) -> Result<Vec<Part>, Undecodab
     Ok(parts)
 }
 
-/// Whether a line of the body is this boundary.
-pub(super) fn holds(body: &[u8], boundary: &str) -> bool {
-    let delimiter = format!("--{boundary}");
-    next_delimiter(body, 0, &Finder::new(delimiter.as_bytes())).is_some()
-}
-
 /// The `boundary` parameter of a `multipart/…` content type.
 pub(super) fn boundary_of(content_type: &str) -> Option<String> {
     parameter(content_type, "boundary").filter(|boundary| !boundary.is_empty())
